@@ -1,0 +1,77 @@
+SHELL := bash
+.SHELLFLAGS := -eu -o pipefail -c
+.DELETE_ON_ERROR:
+.DEFAULT_GOAL := .venv
+
+PYTHON := $(shell command -v python3.11 || command -v python3)
+BIN := .venv/bin
+PACKAGES := bot handlers kinds storage verifier
+# Extra arguments for the program a target runs: make test ARGS="-m 'not slow'"
+ARGS ?=
+
+.PHONY: .venv run demo test lint format bench lock clean
+
+# --- environment -----------------------------------------------------------
+
+.venv: .venv/.installed
+
+# A changed lock means a new environment.
+.venv/.locked: requirements.lock
+	$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "Python 3.11 or newer is needed")'
+	rm -rf .venv
+	$(PYTHON) -m venv .venv
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --only-binary :all: --require-hashes -r requirements.lock
+	touch $@
+
+# Changed project metadata means installing the project itself again.
+.venv/.installed: .venv/.locked pyproject.toml
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation -e .
+	touch $@
+
+# The relay of the end-to-end tests shares nothing with the project. It is
+# installed by the project's own pinned pip, whatever pip Python came with.
+.venv-relay/.locked: requirements-relay.lock | .venv/.locked
+	rm -rf .venv-relay
+	$(BIN)/python -m venv --without-pip .venv-relay
+	$(BIN)/python -m pip --python .venv-relay/bin/python install --quiet --disable-pip-version-check --only-binary :all: --require-hashes -r requirements-relay.lock
+	touch $@
+
+# --- the program (exec: signals reach it directly) --------------------------
+
+run: .venv/.installed
+	@exec $(BIN)/holdfast run $(ARGS)
+
+demo: .venv/.installed
+	@exec $(BIN)/holdfast demo $(ARGS)
+
+# --- checks ----------------------------------------------------------------
+
+test: .venv/.installed .venv-relay/.locked
+	@exec $(BIN)/python -m pytest $(ARGS)
+
+lint: .venv/.installed
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy --strict $(PACKAGES) tests
+	$(BIN)/lint-imports
+
+format: .venv/.installed
+	$(BIN)/ruff check --fix .
+	$(BIN)/ruff format .
+
+bench: .venv/.installed
+	@exec $(BIN)/python -m benchmarks.lives $(ARGS)
+
+# --- upkeep ----------------------------------------------------------------
+
+# Keeps the present pins where it can; ARGS=--upgrade moves them all.
+lock: .venv/.locked
+	for name in requirements requirements-relay; do \
+		CUSTOM_COMPILE_COMMAND="make lock" $(BIN)/pip-compile --quiet --generate-hashes --allow-unsafe --strip-extras \
+			--no-emit-index-url --no-emit-find-links --no-emit-trusted-host \
+			--output-file $$name.lock $(ARGS) $$name.in; \
+	done
+
+clean:
+	rm -rf .venv .venv-relay build dist *.egg-info .mypy_cache .ruff_cache .pytest_cache .import_linter_cache .hypothesis
+	find . -name __pycache__ -type d -prune -exec rm -rf {} +
