@@ -1,0 +1,1 @@
+"""HANDS: the daemon. Relays, node adapters, outbox workers, timers, configuration, command line."""

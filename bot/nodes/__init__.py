@@ -1,0 +1,1 @@
+"""Lightning nodes behind one small interface (`base`)."""

@@ -1,0 +1,104 @@
+"""Answers to questions: views of what is remembered. They change nothing and never go through `decide`."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+from handlers.guards import fitting
+from handlers.policy import Policy
+from handlers.task import Task
+from handlers.tick import next_deadline
+from kinds.inputs import Now
+from kinds.states import Role, TaskState, WorkState
+from kinds.units import Pubkey
+
+_STEPS = {
+    TaskState.DRAFT: 1,
+    TaskState.PENDING_FUNDING: 1,
+    TaskState.FUNDED: 2,
+    TaskState.CLAIMED: 3,
+    TaskState.DISPUTED: 4,
+    TaskState.VERIFIED: 5,
+}
+
+
+def status(task: Task, asker: Pubkey, now: Now) -> dict[str, Any]:
+    """The facts of a task's card, as far as the asker may see them: links and notes are for the two parties only."""
+    role = task.role_of(asker)
+    proof, deadline = task.current.proof, next_deadline(task)
+    submitted = task.current.state is WorkState.SUBMITTED
+    return {
+        "task": task.id,
+        "title": task.title,
+        "description": task.description,
+        "state": str(task.state),
+        "work": str(task.current.state),
+        "phase": str(task.phase),
+        "frozen": task.frozen,
+        "reward_msat": task.reward,
+        "budget_msat": task.budget,
+        "hold_msat": task.hold_amount,
+        "deadline": task.terms.deadline + now.deaf,
+        "until": deadline[0] + now.deaf if deadline else None,
+        "until_what": deadline[1] if deadline else None,
+        "role": str(role) if role else None,
+        "may": fitting(task, role),
+        "employer": task.employer,
+        "worker": task.worker,
+        "proof": None if proof is None else {
+            "sha256": proof.sha256, "check": str(proof.check), "url": proof.url if role else None,
+        },
+        "expiry_height": task.hold.expiry_height if task.hold else None,
+        "last_safe_height": task.last_safe_height or None,
+        "height": now.height,
+        "credit_msat": task.credit(asker),
+        "step": 6 if task.state and task.state.is_final else _STEPS.get(task.state or TaskState.DRAFT, 1) + submitted,
+        "steps": 6,
+    }  # fmt: skip
+
+
+def tasks(mine: Iterable[Task], open_ones: Iterable[Task], asker: Pubkey) -> dict[str, Any]:
+    """The asker's tasks, and those that he could claim."""
+    return {"tasks": [_line(task, asker) for task in mine], "open": [_line(task, asker) for task in open_ones]}
+
+
+def _line(task: Task, asker: Pubkey) -> dict[str, Any]:
+    role = task.role_of(asker)
+    return {
+        "task": task.id,
+        "title": task.title,
+        "state": str(task.state),
+        "role": str(role or Role.WORKER) if role else None,
+        "reward_msat": task.reward,
+    }
+
+
+def terms(policy: Policy) -> Mapping[str, Any]:
+    """What the operator publishes: everything that a party must know before he signs anything."""
+    return {
+        "network": policy.network,
+        "play_money": policy.network == "simnet",
+        "service_fee_ppm": 0,
+        "budget_base_msat": policy.budget_base,
+        "budget_ppm": policy.budget_ppm,
+        "min_reward_msat": policy.min_reward,
+        "max_reward_msat": policy.max_reward,
+        "min_part_msat": policy.min_part,
+        "max_parts": policy.max_parts,
+        "custody_modes": ["lightning_self"],
+        "on_hold_end": ["refund"],
+        "arbiters": [],
+        "hold_cltv": policy.hold_cltv,
+        "margin": policy.margin,
+        "payout_limit": policy.payout_limit,
+        "dispute_reserve": policy.reserve,
+        "max_final_cltv": policy.max_final_cltv,
+        "invoice_expiry": policy.invoice_expiry,
+        "hold_timeout": policy.hold_timeout,
+        "review_window": policy.review_window,
+        "max_deadline": policy.max_deadline,
+        "quotes_a_day": policy.quotes_a_day,
+        "proofs_a_day": policy.proofs_a_day,
+        "fetches_deliverables": policy.fetch,
+    }

@@ -1,0 +1,113 @@
+"""What must be true of every task at every commit: legal combinations of its machines, and the money rules on one aggregate.
+
+A violation is a bug of ours. The commit is refused, the input marked stuck, the task frozen and the operator told.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from handlers.task import Task
+from kinds.states import FundingState, PayoutState, Phase, Role, TaskState, WorkState
+from kinds.units import Msat
+
+S, W, P, F = TaskState, WorkState, PayoutState, FundingState
+
+_WORK: dict[TaskState, tuple[WorkState, ...]] = {
+    S.DRAFT: (W.PENDING,),
+    S.PENDING_FUNDING: (W.PENDING,),
+    S.FUNDED: (W.PENDING,),
+    S.CLAIMED: (W.IN_PROGRESS, W.SUBMITTED, W.REJECTED),
+    S.DISPUTED: (W.IN_PROGRESS, W.SUBMITTED, W.REJECTED),
+    S.VERIFIED: (W.APPROVED,),
+    S.PAID: (W.RELEASED,),
+    S.REFUNDED: (W.PENDING, W.IN_PROGRESS, W.SUBMITTED, W.REJECTED),
+    S.EXPIRED: tuple(W),
+}
+
+
+class Broken(AssertionError):
+    """A rule does not hold on what was about to be committed."""
+
+
+def check(task: Task) -> None:
+    """Raises Broken with every rule that does not hold."""
+    wrong = [*_machines(task), *_money(task)]
+    if wrong:
+        raise Broken(f"{task.id}: " + "; ".join(wrong))
+
+
+def _machines(task: Task) -> Iterator[str]:
+    state, work = task.state, task.current.state
+    if state is None:
+        yield "a task without a state"
+        return
+    if work not in _WORK[state]:
+        yield f"{state} with {work}"
+    if state in (S.FUNDED, S.CLAIMED, S.DISPUTED, S.VERIFIED) and not (task.hold or task.lost or _settled(task)):
+        yield f"{state} without a hold"
+    if state in (S.CLAIMED, S.DISPUTED, S.VERIFIED, S.PAID) and task.worker is None:
+        yield f"{state} without a worker"
+    if state in (S.DRAFT, S.PENDING_FUNDING, S.FUNDED) and task.worker is not None:
+        yield f"{state} with a worker"
+    if state is S.PENDING_FUNDING and (task.quote is None or task.quote.state is not F.CREATED):
+        yield "PendingFunding without an open invoice"
+    if state is S.DISPUTED and any(p.state in (P.CLAIMED, P.IN_FLIGHT) for p in task.payouts):
+        yield "Disputed with a payout under way"
+    if state.is_final and task.phase is not Phase.NONE:
+        yield "final and not at rest"
+    if task.worker == task.employer:
+        yield "the employer is his own worker"
+
+
+def _money(task: Task) -> Iterator[str]:
+    if sum(1 for f in task.fundings if f.state is F.ACCEPTED and f.goal != "stray") > 1:
+        yield "two accepted holds"
+    if sum(1 for f in task.fundings if f.state in (F.MAKING, F.CREATED) and not f.goal) > 1:
+        yield "two open invoices"
+    for role in Role:
+        active = [p for p in task.payouts if p.role is role and not p.from_credit and not p.state.is_final]
+        done = [p for p in task.payouts if p.role is role and not p.from_credit and p.state is P.COMPLETE]
+        if len(active) + len(done) > 1:
+            yield f"two payouts for the {role}"
+    hashes = [f.payment_hash for f in task.fundings if f.payment_hash] + [
+        p.payment_hash for p in task.payouts if p.payment_hash
+    ]
+    if len(hashes) != len(set(hashes)):
+        yield "a payment hash is used twice"
+    for funding in task.fundings:
+        if funding.goal == "cancel" and funding.state is F.ACCEPTED and any(
+            p.state in (P.IN_FLIGHT, P.COMPLETE) for p in task.payouts if not p.from_credit
+        ):  # fmt: skip
+            yield "refunding after a payout started"
+    for payout in task.payouts:
+        if payout.amount <= 0 or payout.budget < 0 or not 0 <= payout.fee <= payout.budget:
+            yield f"{payout.ref}: amounts do not fit"
+        if payout.state is P.COMPLETE and not payout.preimage:
+            yield f"{payout.ref}: complete without a preimage"
+    if min((task.credit(entry.to) for entry in task.credits), default=0) < 0:
+        yield "a credit below zero"
+    if task.state in (S.PAID, S.REFUNDED, S.EXPIRED) and not any(f.state is F.LOST for f in task.fundings):
+        yield from _conserved(task)
+
+
+def _conserved(task: Task) -> Iterator[str]:
+    """In = out + owed + fees, to the msat, once the task is at its end."""
+    came = sum(f.amount for f in task.fundings if f.state is F.SETTLED)
+    went = sum(p.amount + p.fee for p in task.payouts if p.state is P.COMPLETE)
+    going = sum(p.amount + p.budget for p in task.payouts if not p.state.is_final)
+    owed = sum(entry.amount + entry.budget for entry in task.credits)
+    if came != went + going + owed + task.insurance:
+        yield f"money does not add up: {came} came, {went} went, {going} going, {owed} owed, {task.insurance} kept"
+    if task.state is S.PAID and task.share_amount not in _to_worker(task):
+        yield "the worker did not get his share"
+
+
+def _to_worker(task: Task) -> list[Msat]:
+    paid = [p.amount for p in task.payouts if p.role is Role.WORKER and p.state is P.COMPLETE and not p.from_credit]
+    owed = [entry.amount for entry in task.credits if entry.role is Role.WORKER and entry.amount > 0]
+    return paid or owed
+
+
+def _settled(task: Task) -> bool:
+    return any(f.state is F.SETTLED for f in task.fundings)

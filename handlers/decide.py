@@ -1,0 +1,76 @@
+"""The index: one `match` from what happened to the function that decides it. mypy proves it complete."""
+
+from __future__ import annotations
+
+from typing import assert_never
+
+from handlers import dispute, funding, hire, offer, payout, review, tick, work
+from handlers.decision import Decision, Moment, Refusal, refuse
+from handlers.policy import Policy
+from handlers.task import Task
+from kinds.codes import Refused
+from kinds.commands import Abandon, Approve, Cancel, Claim, Dispute, Fund, Payout, Reject, Submit
+from kinds.inputs import Fetched, HoldMade, HoldSeen, Now, Offered, PaymentSeen, PayWanted, Reached, Said, Tick, What
+
+
+def decide(task: Task | None, what: What, now: Now, policy: Policy) -> Decision | Refusal:
+    """What follows from this input. Pure; a Refusal changes nothing."""
+    try:
+        if isinstance(what, Offered):
+            if task is not None:
+                return refuse(Refused.ADDRESS_TAKEN, task=task.id)
+            return offer.create(what, Moment(now, policy, what.by, what.evidence))
+        if task is None:
+            return refuse(Refused.UNKNOWN_TASK)
+        if isinstance(what, Said):
+            return _said(task, what, Moment(now, policy, what.by, what.evidence))
+        return _happened(task, what, now, policy)
+    except Refusal as refusal:
+        return refusal
+
+
+def _happened(
+    task: Task, what: HoldMade | HoldSeen | PayWanted | PaymentSeen | Fetched | Reached | Tick, now: Now, policy: Policy
+) -> Decision:
+    node, clock = Moment(now, policy, "node"), Moment(now, policy, "clock")
+    match what:
+        case HoldMade():
+            return funding.made(task, what, node)
+        case HoldSeen():
+            return funding.seen(task, what, node)
+        case PayWanted():
+            return payout.wanted(task, what, node)
+        case PaymentSeen():
+            return payout.seen(task, what, node)
+        case Fetched():
+            return work.fetched(task, what, clock)
+        case Reached():
+            return tick.reached(task, what.ref, clock)
+        case Tick():
+            return tick.tick(task, clock)
+        case _:
+            assert_never(what)
+
+
+def _said(task: Task, said: Said, moment: Moment) -> Decision:
+    match said.command:
+        case Fund() as command:
+            return funding.fund(task, said, command, moment)
+        case Cancel() as command:
+            return dispute.cancel(task, said, command, moment)
+        case Claim() as command:
+            return hire.claim(task, said, command, moment)
+        case Abandon() as command:
+            return hire.abandon(task, said, command, moment)
+        case Submit() as command:
+            return work.submit(task, said, command, moment)
+        case Approve() as command:
+            return review.approve(task, said, command, moment)
+        case Reject() as command:
+            return review.reject(task, said, command, moment)
+        case Dispute() as command:
+            return dispute.dispute(task, said, command, moment)
+        case Payout() as command:
+            return payout.payout(task, said, command, moment)
+        case other:
+            raise AssertionError(f"{other.action} is a question, not a decision")

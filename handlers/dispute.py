@@ -1,0 +1,78 @@
+"""Disputes, and the two ways in which the parties end an agreement by themselves: taking it back and agreeing on a share."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import Any
+
+from handlers import ending, payout, review
+from handlers.decision import Decision, Moment
+from handlers.funding import drop_invoice
+from handlers.guards import need_evidence, need_role, need_state, need_thawed, wrong_state
+from handlers.task import Task
+from handlers.transitions import Cause, move
+from kinds.codes import Told
+from kinds.commands import Cancel, Dispute
+from kinds.inputs import Said
+from kinds.states import PayoutState, Role, TaskState
+
+
+def dispute(task: Task, said: Said, command: Dispute, moment: Moment) -> Decision:
+    """Freezes the money. The worker may still do it after the approval, as long as no payout may be on its way."""
+    need_role(task, said, Role.EMPLOYER, Role.WORKER)
+    states = (TaskState.CLAIMED, TaskState.VERIFIED) if said.by == task.worker else (TaskState.CLAIMED,)
+    need_state(task, said, *states)
+    need_thawed(task)
+    need_evidence(task, said)
+    if task.state is TaskState.CLAIMED:
+        done = move(Decision(task), Cause.DISPUTED, moment, by=said.by)
+        return review.disputed(done, said.by, moment, command.reason)
+    share = task.share
+    if share is None or share.state is not PayoutState.PLANNED or task.split != 100:
+        raise wrong_state(task, said.by, command)
+    dropped = task.with_payout(share.ref, state=PayoutState.ABANDONED)
+    done = move(Decision(dropped), Cause.WORKER_DISPUTED, moment, by=said.by)
+    return review.disputed(done, said.by, moment, command.reason)
+
+
+def cancel(task: Task, said: Said, command: Cancel, moment: Moment) -> Decision:
+    """By the employer before the claim; after it, an offer, and an agreement when both have offered the same."""
+    need_role(task, said, Role.EMPLOYER, Role.WORKER)
+    need_state(
+        task, said, TaskState.DRAFT, TaskState.PENDING_FUNDING, TaskState.FUNDED, TaskState.CLAIMED, TaskState.DISPUTED
+    )
+    need_evidence(task, said)
+    if task.state in (TaskState.DRAFT, TaskState.PENDING_FUNDING):
+        ended = drop_invoice(Decision(task), task.quote)
+        done = move(ended, Cause.CANCEL_UNFUNDED, moment, amount_msat=0, reason="cancelled")
+        return done.say(task.employer, Told.REFUNDED, amount_msat=0, reason="cancelled")
+    if task.state is TaskState.FUNDED:
+        done = ending.begin_refund(Decision(task), Cause.CANCEL, moment, "cancelled", Cause.REFUNDED)
+        return done.say(task.employer, Told.REFUNDING, reason="cancelled")
+    need_thawed(task)
+    percent = command.percent or 0
+    others = [offered for who, offered in task.offers if who != said.by]
+    if percent in others:
+        return _agreed(task, said, percent, moment)
+    mine = (*((who, offered) for who, offered in task.offers if who != said.by), (said.by, percent))
+    done = move(Decision(replace(task, offers=mine)), Cause.OFFERED_END, moment, by=said.by, percent=percent)
+    share = replace(task, split=percent).share_amount
+    for who in (task.employer, task.worker):
+        done = done.say(who, Told.CANCEL_OFFERED, by=said.by, percent=percent, share_msat=share, reason=command.reason)
+    return done
+
+
+def _agreed(task: Task, said: Said, percent: int, moment: Moment) -> Decision:
+    split = replace(task, split=percent, offers=())
+    disputed = task.state is TaskState.DISPUTED
+    facts: dict[str, Any] = {"how": "agreement", "percent": percent}
+    if split.share_amount == 0:
+        done = Decision(replace(split, split=0))
+        done = ending.begin_refund(done, Cause.AGREED_REFUND, moment, "agreed", Cause.REFUNDED, **facts)
+        for who in (task.employer, task.worker):
+            done = done.say(who, Told.DISPUTE_ENDED if disputed else Told.REFUNDING, reason="agreed", **facts)
+        return review.end_dispute(done)
+    done = move(Decision(split), Cause.AGREED_SPLIT, moment, verified_by="agreement", **facts)
+    done = done.on(done.task.with_milestone(review_until=0, resubmit_until=0, arriving=None))
+    done = done.say(task.employer, Told.DISPUTE_ENDED, share_msat=split.share_amount, **facts)
+    return payout.plan(review.end_dispute(done), moment)

@@ -1,0 +1,199 @@
+"""How a task ends: the hold is cancelled or settled at the node, and the node's word on it is the end. Also when the hold is lost."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from handlers.decision import CancelHold, Decision, Moment, SettleHold
+from handlers.task import CreditEntry, Funding, Payout, Task
+from handlers.transitions import Cause, move
+from kinds.codes import Told
+from kinds.lightning import HoldView
+from kinds.states import FundingState, PayoutState, Phase, Role, TaskState
+from kinds.units import Msat, Pubkey
+
+P = PayoutState
+
+
+def begin_refund(done: Decision, cause: Cause, moment: Moment, reason: str, end: Cause, **facts: Any) -> Decision:
+    """Cancel the hold; the node's word on it will be the end (`end`: REFUNDED or ENDED)."""
+    hold = done.task.hold
+    assert hold is not None, "only a held task is refunded"
+    moved = move(done, cause, moment, funding=hold.ref, reason=reason, **facts)
+    moved = moved.change(ending=end.name, reason=reason, funded_until=0)
+    moved = moved.on(moved.task.with_milestone(review_until=0, resubmit_until=0, arriving=None))
+    moved = moved.on(moved.task.with_funding(hold.ref, goal="cancel"))
+    return _drop_waiting(moved).do(CancelHold(hold.ref, hold.payment_hash))
+
+
+def refunded(done: Decision, funding: Funding, moment: Moment) -> Decision:
+    """The node has given the money back."""
+    done = done.on(done.task.with_funding(funding.ref, state=FundingState.CANCELLED))
+    if done.task.phase is not Phase.REFUNDING:
+        return done
+    return _ended(done, funding, moment, amount_msat=funding.amount)
+
+
+def begin_settle(done: Decision, cause: Cause, moment: Moment, reason: str) -> Decision:
+    """Settle the hold: the worker's share has arrived, or it is the last moment for approved work."""
+    hold = done.task.hold
+    assert hold is not None, "only a held task is settled"
+    moved = move(done, cause, moment, funding=hold.ref, reason=reason)
+    moved = moved.on(moved.task.with_funding(hold.ref, goal="settle"))
+    return moved.do(SettleHold(hold.ref, hold.payment_hash))
+
+
+def settled(done: Decision, funding: Funding, view: HoldView, moment: Moment) -> Decision:
+    """The node says that the hold is settled."""
+    if not funding.goal:
+        return done.incident("settled_unasked", funding=funding.ref)
+    taken = done.on(done.task.with_funding(funding.ref, state=FundingState.SETTLED, preimage=view.preimage))
+    if funding.goal == "settle":
+        return finish(taken, moment)
+    owed = moment.policy.affordable(funding.amount)  # settled behind our back: what can't be given back is owed
+    taken = _credit(taken, Role.EMPLOYER, owed, Msat(moment.policy.budget(owed)), "refund")
+    taken = taken.change(insurance=Msat(taken.task.insurance + funding.amount - owed - moment.policy.budget(owed)))
+    taken = taken.incident("settled_instead_of_refunded", funding=funding.ref, amount_msat=funding.amount)
+    if taken.task.phase is not Phase.REFUNDING:
+        return taken
+    return _ended(taken, funding, moment, amount_msat=0, credited=public_credits(taken.task))
+
+
+def finish(done: Decision, moment: Moment) -> Decision:
+    """The end of a settled task, as soon as the hold is settled and no payout can be on its way: what is unpaid is credited."""
+    task = done.task
+    funding = next((f for f in task.fundings if f.state is FundingState.SETTLED and f.goal == "settle"), None)
+    if funding is None or (task.share and (task.share.state is P.IN_FLIGHT or task.share.ordered)):
+        return done
+    done = _drop_waiting(done)
+    paid = task.paid_share
+    rest = funding.amount - (paid.amount + paid.fee if paid else 0)
+    if paid is None:
+        done = _credit(done, Role.WORKER, task.share_amount, task.budget, "unpaid at the end of the hold")
+        rest -= task.share_amount + task.budget
+    if task.split != 100:
+        change = moment.policy.affordable(Msat(rest))
+        done = _credit(done, Role.EMPLOYER, change, moment.policy.budget(change), "change")
+        rest -= change + moment.policy.budget(change) if change else 0
+    done = done.change(insurance=Msat(done.task.insurance + rest))
+    ended = move(done, Cause.SETTLED, moment, **_final_facts(done.task, funding))
+    return _tell_paid(ended, funding)
+
+
+def hold_lost(done: Decision, funding: Funding, moment: Moment) -> Decision:
+    """The node no longer holds the money and we did not ask for it: the employer has it back, or it was lost on chain."""
+    task = done.task.with_funding(funding.ref, state=FundingState.LOST)
+    done = done.on(task).incident("hold_lost", funding=funding.ref, amount_msat=funding.amount)
+    share = task.share
+    paying = task.paid_share or (share and (share.state is P.IN_FLIGHT or share.ordered))
+    if not paying and task.phase is Phase.NONE:
+        done = move(_drop_waiting(done), Cause.LOST, moment, funding=funding.ref, reason="hold_lost", mark=None)
+        return _tell_both(done, Told.HOLD_LOST)
+    done = move(done, Cause.LOST_PAYING, moment, funding=funding.ref).change(lost=True)
+    done = _tell_both(done, Told.HOLD_LOST)
+    if task.paid_share:
+        return lost_paid(done, moment)
+    return done if paying else lost_unpaid(_drop_waiting(done), moment)
+
+
+def lost_paid(done: Decision, moment: Moment) -> Decision:
+    """The worker was paid and the hold is gone: he keeps his money, the loss is the house's and on record."""
+    task, paid = done.task, done.task.paid_share
+    assert paid is not None, "only a paid share can be lost"
+    funding = next(f for f in task.fundings if f.state is FundingState.LOST)
+    loss = Msat(paid.amount + paid.fee)
+    done = done.incident("loss", amount_msat=loss)
+    facts = _final_facts(task, funding) | {"loss_msat": loss, "incident": "hold_lost_after_payout"}
+    return _tell_paid(move(done, Cause.LOST_PAID, moment, **facts), funding)
+
+
+def lost_unpaid(done: Decision, moment: Moment) -> Decision:
+    return _tell_both(
+        move(done, Cause.LOST_UNPAID, moment, reason="hold_lost", mark=None), Told.EXPIRED, reason="hold_lost"
+    )
+
+
+def _ended(done: Decision, funding: Funding, moment: Moment, **facts: Any) -> Decision:
+    task = done.task
+    mark = task.worker if task.marked else None
+    opening = {"payment_hash": funding.payment_hash, "hash_salt": funding.salt}
+    ended = move(
+        done, Cause[task.ending], moment, funding=funding.ref, reason=task.reason, mark=mark, **opening, **facts
+    )
+    code = Told.REFUNDED if ended.task.state is TaskState.REFUNDED else Told.EXPIRED
+    return _tell_both(ended, code, reason=task.reason, marked=bool(mark), **facts)
+
+
+def _final_facts(task: Task, funding: Funding) -> dict[str, Any]:
+    return {
+        "funding": funding.ref,
+        "hold_msat": funding.amount,
+        "payment_hash": funding.payment_hash,
+        "hash_salt": funding.salt,
+        "percent": task.split,
+        "payouts": [public(payout) for payout in task.payouts if payout.state is P.COMPLETE and not payout.from_credit],
+        "credited": public_credits(task),
+        "insurance_msat": task.insurance,
+    }
+
+
+def public(payout: Payout) -> dict[str, Any]:
+    """What the log shows of a payout that arrived. It is `proven` when the salt opens the claim's dest_hash to the payment hash,
+    which the preimage opens in turn; else it is `attested`."""
+    return {
+        "role": str(payout.role),
+        "amount_msat": payout.amount,
+        "fee_msat": payout.fee,
+        "payment_hash": payout.payment_hash,
+        "preimage": payout.preimage.reveal(),
+        "dest_salt": payout.salt,
+        "status": "proven" if payout.salt else "attested",
+    }
+
+
+def public_credits(task: Task) -> list[dict[str, Any]]:
+    owed = {entry.to: entry.role for entry in task.credits}
+    return [
+        {"role": str(role), "to": to, "amount_msat": task.credit(to)} for to, role in owed.items() if task.credit(to)
+    ]
+
+
+def _credit(done: Decision, role: Role, amount: Msat, budget: Msat, why: str) -> Decision:
+    to = done.task.worker if role is Role.WORKER else done.task.employer
+    if amount <= 0 or to is None:
+        return done
+    entry = CreditEntry(role=role, to=to, amount=amount, budget=budget, why=why)
+    return done.change(credits=(*done.task.credits, entry))
+
+
+def _drop_waiting(done: Decision) -> Decision:
+    """Payouts that are surely not on their way are given up."""
+    task = done.task
+    for payout in task.payouts:
+        if payout.state is P.PLANNED or (payout.state is P.CLAIMED and not payout.ordered):
+            task = task.with_payout(payout.ref, state=P.ABANDONED, ordered=False, next_try=0)
+    return done.on(task)
+
+
+def _tell_both(done: Decision, code: Told, **facts: Any) -> Decision:
+    for who in (done.task.employer, done.task.worker):
+        done = done.say(who, code, **facts)
+    return done
+
+
+def _tell_paid(done: Decision, funding: Funding) -> Decision:
+    task, paid = done.task, done.task.paid_share
+    if paid:
+        done = done.say(
+            task.worker,
+            Told.PAID_WORKER,
+            amount_msat=paid.amount,
+            payment_hash=paid.payment_hash,
+            preimage=paid.preimage,
+        )
+    proof = {"payment_hash": funding.payment_hash, "preimage": funding.preimage}
+    done = done.say(task.employer, Told.PAID_EMPLOYER, amount_msat=task.share_amount, hold_msat=funding.amount, **proof)
+    for entry in done.task.credits:
+        code = Told.CREDITED if entry.role is Role.WORKER else Told.CHANGE_OWED
+        done = done.say(Pubkey(entry.to), code, amount_msat=entry.amount, reason=entry.why)
+    return done

@@ -1,0 +1,131 @@
+"""What is asked before anything is done: who, when, on which basis. Each guard raises a Refusal that says what to do next."""
+
+from __future__ import annotations
+
+import hashlib
+
+from handlers.decision import Moment, refuse
+from handlers.policy import Policy
+from handlers.task import Task, Terms
+from kinds.codes import Refused
+from kinds.commands import Command
+from kinds.inputs import Now, Proven, Said
+from kinds.states import LogType, Phase, Role, TaskState, WorkState
+from kinds.units import SECONDS_PER_BLOCK, Pubkey
+
+S, W = TaskState, WorkState
+
+
+def fitting(task: Task, role: Role | None) -> list[str]:
+    """The actions that fit the task's state for this person: what answers offer as the next step."""
+    if task.phase is not Phase.NONE or task.state is None:
+        return ["status"]
+    if task.state.is_final:
+        return ["payout", "history"] if role and task.credit(_who(task, role)) else ["history"]
+    submitted, verified = task.current.state is W.SUBMITTED, task.state is S.VERIFIED
+    by_state: dict[TaskState, dict[Role | None, list[str]]] = {
+        S.DRAFT: {Role.EMPLOYER: ["fund", "cancel"]},
+        S.PENDING_FUNDING: {Role.EMPLOYER: ["fund", "cancel"]},
+        S.FUNDED: {Role.EMPLOYER: ["cancel"], None: ["claim"]},
+        S.CLAIMED: {
+            Role.EMPLOYER: [*(["approve", "reject"] if submitted else []), "cancel", "dispute"],
+            Role.WORKER: ["submit", "payout", "abandon", "cancel", "dispute"],
+        },
+        S.VERIFIED: {Role.WORKER: ["payout", "dispute"] if verified else []},
+        S.DISPUTED: {Role.EMPLOYER: ["approve", "cancel"], Role.WORKER: ["cancel"]},
+    }
+    return [*by_state[task.state].get(role, []), "status"]
+
+
+def _who(task: Task, role: Role) -> Pubkey:
+    return task.employer if role is Role.EMPLOYER else task.worker or task.employer
+
+
+def wrong_state(task: Task, by: Pubkey, command: Command) -> Exception:
+    return refuse(
+        Refused.WRONG_STATE,
+        task=task.id,
+        state=str(task.state),
+        work=str(task.current.state),
+        phase=str(task.phase),
+        action=command.action,
+        may=fitting(task, task.role_of(by)),
+    )
+
+
+def need_role(task: Task, said: Said, *roles: Role) -> None:
+    if task.role_of(said.by) not in roles:
+        raise refuse(Refused.NOT_YOUR_TASK, task=task.id, role=" or ".join(roles), action=said.command.action)
+
+
+def need_state(task: Task, said: Said, *states: TaskState, work: tuple[WorkState, ...] = ()) -> None:
+    """In one of these states, and not while the node is carrying out an end."""
+    if task.state not in states or task.phase is not Phase.NONE or (work and task.current.state not in work):
+        raise wrong_state(task, said.by, said.command)
+
+
+def need_thawed(task: Task) -> None:
+    if task.frozen:
+        raise refuse(Refused.FROZEN, task=task.id)
+
+
+def need_evidence(task: Task, said: Said, rests_on: LogType | None = None) -> None:
+    """Signed where the terms ask for it; a signed one rests on the newest entry of its kind and is the first on it."""
+    action = said.command.action
+    if said.evidence.proven is not Proven.SIGNED:
+        if task.terms.min_evidence == "signed":
+            raise refuse(Refused.SIGNED_ONLY, task=task.id, action=action)
+        return
+    basis = said.evidence.basis
+    if basis is None:
+        raise refuse(Refused.BASIS_MISSING, task=task.id, action=action, needs=str(rests_on or "any"))
+    if rests_on and (basis.type is not rests_on or basis.seq != task.seq_of(rests_on)):
+        raise refuse(
+            Refused.BASIS_STALE, task=task.id, action=action, needs=str(rests_on), latest=task.seq_of(rests_on)
+        )
+    if rests_on and decided_key(said) in task.decided:
+        raise refuse(Refused.ALREADY_DECIDED, task=task.id, action=action)
+
+
+def decided_key(said: Said) -> str:
+    """Marks a signed decision as consumed: the first per signer, basis and action wins."""
+    basis = said.evidence.basis
+    return f"{said.by} {said.command.action} {basis.seq}" if basis else ""
+
+
+def remember_decided(task: Task, said: Said) -> tuple[str, ...]:
+    key = decided_key(said)
+    return (*task.decided, key) if key else task.decided
+
+
+def salt(now: Now, field: str) -> str:
+    """A salt for one private field, from the entropy that came with the input."""
+    return hashlib.sha256(bytes.fromhex(now.entropy) + field.encode()).hexdigest()
+
+
+def latest_deadline(
+    now: Now, review_window: int, expiry_height: int, policy: Policy, terms: Terms | None = None
+) -> int:
+    """The latest deadline (hearing clock) that a hold ending at this height can carry when it ends in a refund:
+    deadline + review window + dispute reserve <= L."""
+    margin = terms.margin if terms else policy.margin
+    limit = terms.payout_limit if terms else policy.payout_limit
+    blocks = expiry_height - margin - limit - 6 - policy.reserve - now.height
+    return now.heard + blocks * SECONDS_PER_BLOCK - review_window
+
+
+def need_fit(task: Task, moment: Moment, expiry_height: int) -> None:
+    latest = latest_deadline(moment.now, task.terms.review_window, expiry_height, moment.policy, task.terms)
+    if task.terms.deadline > latest:
+        raise refuse(Refused.DOES_NOT_FIT, task=task.id, limit=latest + moment.now.deaf)
+
+
+def height_seconds(now: Now, height: int) -> int:
+    """The hearing-clock time at which a height is expected, one block being ten minutes."""
+    return now.heard + (height - now.height) * SECONDS_PER_BLOCK
+
+
+def next_ref(task: Task, letter: str) -> tuple[str, int]:
+    """A fresh reference below the task's id, and the counter that goes with it."""
+    counter = task.counter + 1
+    return f"{task.id}/{letter}{counter}", counter

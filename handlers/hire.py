@@ -1,0 +1,111 @@
+"""A worker takes a funded task, or gives it back."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+from handlers import ending
+from handlers.decision import Decision, Moment, refuse
+from handlers.destination import check_destination
+from handlers.guards import (
+    latest_deadline,
+    need_evidence,
+    need_fit,
+    need_role,
+    need_state,
+    need_thawed,
+    remember_decided,
+    salt,
+    wrong_state,
+)
+from handlers.policy import DAY
+from handlers.task import Milestone, Task
+from handlers.transitions import Cause, move
+from kinds.codes import Refused, Told
+from kinds.commands import Abandon, Claim
+from kinds.inputs import Proven, Said
+from kinds.states import LogType, Phase, Role, TaskState, WorkState
+from kinds.units import commitment
+
+
+def claim(task: Task, said: Said, command: Claim, moment: Moment) -> Decision:
+    """The first valid claim binds the worker. A destination, if given, is checked now and kept private."""
+    if said.by == task.employer:
+        raise refuse(Refused.OWN_TASK, task=task.id)
+    if task.worker is not None and task.worker != said.by:
+        raise refuse(Refused.TAKEN, task=task.id)
+    if task.state is not TaskState.FUNDED or task.phase is not Phase.NONE or task.hold is None:
+        raise wrong_state(task, said.by, command)
+    need_thawed(task)
+    need_evidence(task, said, LogType.TASK_CREATED)
+    if moment.now.heard >= min(task.terms.deadline, task.funded_until):
+        raise refuse(Refused.TOO_LATE, task=task.id, what="deadline", since=task.terms.deadline + moment.now.deaf)
+    need_fit(task, moment, task.hold.expiry_height)
+    destination = None
+    if command.destination is not None:
+        if said.evidence.proven is Proven.SIGNED:
+            raise refuse(
+                Refused.BAD_USAGE,
+                action="claim",
+                usage='{"v":1,"action":"claim","task":"...","dest_hash":"..."}',
+                problem="a signed claim is public and must not hold an invoice: name its dest_hash and send the invoice by DM",
+            )
+        live_until = task.terms.deadline + task.terms.review_window + DAY + moment.now.deaf
+        named = check_destination(command.destination, task.reward, live_until, moment)
+        destination = replace(named, salt=salt(moment.now, f"{task.id}/claim"))
+    bound = replace(
+        task,
+        worker=said.by,
+        claimed_at=moment.now.heard,
+        funded_until=0,
+        destination=destination,
+        dest_hash=command.dest_hash,
+        decided=remember_decided(task, said),
+    )
+    shown = command.dest_hash or (commitment(destination.salt, destination.payment_hash) if destination else None)
+    done = move(Decision(bound), Cause.CLAIMED, moment, worker=said.by, dest_hash=shown)
+    deadline = task.terms.deadline + moment.now.deaf
+    return done.say(
+        said.by,
+        Told.CLAIMED,
+        deadline=deadline,
+        reward_msat=task.reward,
+        needs_destination=destination is None,
+        description=task.description,
+        dest_salt=destination.salt if destination else None,
+    ).say(task.employer, Told.CLAIMED_BY, worker=said.by, deadline=deadline)
+
+
+def abandon(task: Task, said: Said, command: Abandon, moment: Moment) -> Decision:
+    """Back to Funded when the hold can still carry another worker, else the money goes back. Never a mark."""
+    need_role(task, said, Role.WORKER)
+    need_state(task, said, TaskState.CLAIMED)
+    need_evidence(task, said)
+    hold = task.hold
+    assert hold is not None, "a claimed task rests on a hold"
+    latest = latest_deadline(moment.now, task.terms.review_window, hold.expiry_height, moment.policy, task.terms)
+    if task.terms.deadline + DAY > latest or moment.now.heard >= task.terms.deadline:
+        done = ending.begin_refund(Decision(task), Cause.ABANDONED_LATE, moment, "abandoned", Cause.ENDED)
+        return done.say(said.by, Told.ABANDONED, refunding=True).say(task.employer, Told.ABANDONED, refunding=True)
+    done = move(Decision(task), Cause.ABANDONED, moment, worker=said.by)
+    until = min(moment.now.heard + task.terms.hold_timeout, task.terms.deadline)
+    fresh = Milestone(
+        number=task.current.number, title=task.current.title, reward=task.current.reward, state=WorkState.PENDING
+    )
+    freed = replace(
+        done.task,
+        worker=None,
+        claimed_at=0,
+        funded_until=until,
+        destination=None,
+        dest_hash=None,
+        offers=(),
+        warned=(),
+        reached=(),
+        milestones=(fresh,),
+    )
+    return (
+        done.on(freed)
+        .say(said.by, Told.ABANDONED, refunding=False)
+        .say(task.employer, Told.ABANDONED, refunding=False, until=until + moment.now.deaf)
+    )

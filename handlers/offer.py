@@ -1,0 +1,105 @@
+"""A task is offered: by a signed event or by `post`. Which of the protocol's terms are built stands here, by name."""
+
+from __future__ import annotations
+
+from handlers.decision import Decision, Moment, refuse
+from handlers.guards import latest_deadline
+from handlers.task import Milestone, Task, Terms
+from handlers.transitions import Cause, move
+from kinds.codes import Refused, Told
+from kinds.inputs import Offered
+from kinds.task import TermsWords
+from kinds.units import task_id
+
+BUILT: dict[str, frozenset[object]] = {
+    "order": frozenset({"fund_first"}),
+    "claim": frozenset({"first"}),
+    "payment_type": frozenset({"FIXED_PRICE"}),
+    "funding": frozenset({"upfront"}),
+    "deposit_percent": frozenset({0}),
+    "custody_mode": frozenset({"lightning_self"}),
+    "verification": frozenset({"manual"}),
+    "on_hold_end": frozenset({"refund"}),
+}
+"""The values that work today. Any other is refused by its name, so that nobody relies on what is not there."""
+
+
+def create(offered: Offered, moment: Moment) -> Decision:
+    """A new task, Draft. Raises Refusal."""
+    offer, policy, now = offered.offer, moment.policy, moment.now
+    for name, built in BUILT.items():
+        value = getattr(offer.terms, name)
+        if value not in built:
+            raise refuse(Refused.NOT_BUILT, what=f"{name} = {value}", built=sorted(str(v) for v in built))
+    if offer.reward < policy.min_reward:
+        raise refuse(Refused.BELOW_MINIMUM, minimum_msat=policy.min_reward)
+    if offer.reward > policy.max_reward:
+        raise refuse(Refused.ABOVE_MAXIMUM, maximum_msat=policy.max_reward)
+    review = offer.terms.review_window or policy.review_window
+    if offer.deadline <= now.time:
+        raise refuse(Refused.BAD_DEADLINE, problem="it has passed already")
+    latest = min(now.heard + policy.max_deadline, latest_deadline(now, review, now.height + policy.hold_cltv, policy))
+    if offer.deadline - now.deaf > latest:
+        raise refuse(Refused.DOES_NOT_FIT, limit=latest + now.deaf)
+    identity = task_id(offered.pinned)
+    task = Task(
+        id=identity,
+        address=offered.address or f"30078:{policy.bot}:holdfast-{identity}",
+        pinned=offered.pinned,
+        posted=not offered.address,
+        employer=offered.by,
+        title=offer.title,
+        description=offer.terms.description,
+        reward=offer.reward,
+        budget=policy.budget(offer.reward),
+        terms=_terms(offer.terms, offer.deadline - now.deaf, review, moment),
+        created=now.time,
+        milestones=(Milestone(number=1, title=offer.title, reward=offer.reward),),
+    )
+    done = move(
+        Decision(task),
+        Cause.CREATED,
+        moment,
+        employer=task.employer,
+        title=task.title,
+        reward_msat=task.reward,
+        budget_msat=task.budget,
+        hold_msat=task.hold_amount,
+        deadline=offer.deadline,
+        review_window=review,
+        hold_timeout=task.terms.hold_timeout,
+        on_reject=task.terms.on_reject,
+        max_rejects=task.terms.max_rejects,
+        on_silence=task.terms.on_silence,
+        on_hold_end=task.terms.on_hold_end,
+        min_evidence=task.terms.min_evidence,
+        margin=task.terms.margin,
+        payout_limit=task.terms.payout_limit,
+        custody_mode=offer.terms.custody_mode,
+        terms=task.terms.version,
+    )
+    return done.say(
+        task.employer,
+        Told.CREATED,
+        reward_msat=task.reward,
+        budget_msat=task.budget,
+        hold_msat=task.hold_amount,
+        deadline=offer.deadline,
+    )
+
+
+def _terms(words: TermsWords, deadline: int, review: int, moment: Moment) -> Terms:
+    policy = moment.policy
+    return Terms(
+        version=policy.terms_version,
+        deadline=deadline,
+        review_window=review,
+        hold_timeout=words.hold_timeout or policy.hold_timeout,
+        on_reject=words.on_reject,
+        max_rejects=words.max_rejects,
+        on_silence=words.on_silence,
+        on_hold_end=words.on_hold_end,
+        min_evidence=words.min_evidence,
+        margin=policy.margin,
+        payout_limit=policy.payout_limit,
+    )

@@ -1,0 +1,261 @@
+"""The worker is paid: a destination is checked, a payout planned, sent, retried, and at the very end credited instead.
+
+The order of money: approve, pay the worker, keep the preimage of his invoice, settle the hold. A payout's row is the intent;
+the worker that calls the node asks for leave (`wanted`) right before, and reports what the node says (`seen`).
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import Any
+
+from handlers import ending
+from handlers.decision import Decision, Moment, Pay, refuse
+from handlers.destination import check_destination
+from handlers.guards import need_role, need_thawed, next_ref, wrong_state
+from handlers.task import CreditEntry, Destination, Patience, Payout, Task
+from handlers.transitions import Cause, move
+from kinds import commands
+from kinds.codes import Refused, Told
+from kinds.inputs import PaymentSeen, PayWanted, Proven, Said
+from kinds.lightning import Fault, PaymentStatus
+from kinds.states import PayoutState, Phase, Role, TaskState
+from kinds.units import Msat, Pubkey, commitment
+
+P = PayoutState
+
+
+def plan(done: Decision, moment: Moment, feedback: str = "") -> Decision:
+    """The work is approved: plan the worker's share, to the destination that he named or one that he is asked for."""
+    task = done.task
+    amount = task.share_amount
+    named = task.destination
+    fits = named and named.amount == amount and named.expires_at > moment.now.time + 60
+    done = done.on(_with_new(task, Role.WORKER, amount, task.budget, named if fits else None))
+    done = done.change(patience=Patience(), destination=None)
+    facts: dict[str, Any] = {"amount_msat": amount, "percent": task.split, "feedback": feedback}
+    if fits:
+        return order(done.say(task.worker, Told.APPROVED, needs_destination=False, **facts))
+    return done.say(task.worker, Told.APPROVED, ref="patience", needs_destination=True, **facts)
+
+
+def payout(task: Task, said: Said, command: commands.Payout, moment: Moment) -> Decision:
+    """Names a destination, or replaces one that failed for good or is not on its way."""
+    if said.evidence.proven is Proven.SIGNED:
+        raise refuse(
+            Refused.BAD_USAGE,
+            action="payout",
+            usage=command.example,
+            problem="an invoice is private: send it by DM, not signed",
+        )
+    need_role(task, said, Role.WORKER, Role.EMPLOYER)
+    if task.credit(said.by) and task.state is not None and task.state.is_final:
+        return _pay_credit(task, said, command, moment)
+    if said.by != task.worker:
+        raise refuse(Refused.NOTHING_OWED, task=task.id)
+    if task.state is TaskState.CLAIMED and task.phase is Phase.NONE:
+        live_until = task.terms.deadline + task.terms.review_window + moment.now.deaf
+        destination = _promised(task, command, check_destination(command.destination, task.reward, live_until, moment))
+        return Decision(replace(task, destination=destination)).say(
+            said.by, Told.DESTINATION_NOTED, amount_msat=task.reward
+        )
+    share = task.share
+    if task.state is not TaskState.VERIFIED or share is None:
+        raise wrong_state(task, said.by, command)
+    need_thawed(task)
+    waiting = share.state is P.PLANNED or (share.state is P.CLAIMED and not share.ordered)
+    if not waiting or task.phase is not Phase.NONE:
+        raise refuse(Refused.PAYOUT_BUSY, task=task.id)
+    destination = _promised(
+        task, command, check_destination(command.destination, share.amount, moment.now.time + 60, moment)
+    )
+    over = P.FAILED if share.state is P.CLAIMED else P.ABANDONED
+    if share.invoice:
+        task = _with_new(task.with_payout(share.ref, state=over), Role.WORKER, share.amount, share.budget, destination)
+    else:
+        task = replace(task, payouts=tuple(_to(p, destination) if p.ref == share.ref else p for p in task.payouts))
+    return order(Decision(task)).say(said.by, Told.DESTINATION_NOTED, amount_msat=share.amount)
+
+
+def order(done: Decision) -> Decision:
+    """Orders an attempt of every payout that has a destination and none under way."""
+    for payout in done.task.payouts:
+        if payout.state in (P.PLANNED, P.CLAIMED) and payout.invoice and not (payout.ordered or payout.next_try):
+            done = done.on(done.task.with_payout(payout.ref, ordered=True, next_try=0)).do(
+                Pay(payout.ref, payout.payment_hash)
+            )
+    return done
+
+
+def wanted(task: Task, what: PayWanted, moment: Moment) -> Decision:
+    """Leave to send: planned -> claimed, committed before the node is called. Refused when it is no longer wanted."""
+    payout = task.payout(what.ref)
+    if payout is None or payout.state not in (P.PLANNED, P.CLAIMED) or task.frozen:
+        raise refuse(Refused.PAYOUT_BUSY, task=task.id)
+    if not payout.from_credit and (task.state is not TaskState.VERIFIED or task.phase is not Phase.NONE or task.lost):
+        raise refuse(Refused.PAYOUT_BUSY, task=task.id)
+    return Decision(task.with_payout(payout.ref, state=P.CLAIMED, attempts=payout.attempts + 1))
+
+
+def seen(task: Task, what: PaymentSeen, moment: Moment) -> Decision:
+    """The node's word on a payout. UNKNOWN changes nothing; ABSENT means never sent, since the worker waited its grace."""
+    payout, view = task.payout(what.ref), what.view
+    done = Decision(task)
+    if payout is None or payout.state.is_final or payout.payment_hash != view.payment_hash:
+        return done
+    match view.status:
+        case PaymentStatus.IN_FLIGHT:
+            return done.on(task.with_payout(payout.ref, state=P.IN_FLIGHT))
+        case PaymentStatus.COMPLETE:
+            return _complete(done, payout, what, moment)
+        case PaymentStatus.FAILED | PaymentStatus.ABSENT:
+            return _failed(done, payout, what, moment)
+    return done
+
+
+def _complete(done: Decision, payout: Payout, what: PaymentSeen, moment: Moment) -> Decision:
+    view = what.view
+    paid = replace(payout, state=P.COMPLETE, fee=view.fee, preimage=view.preimage, ordered=False, next_try=0)
+    done = done.on(
+        done.task.with_payout(
+            payout.ref, state=P.COMPLETE, fee=view.fee, preimage=view.preimage, ordered=False, next_try=0
+        )
+    )
+    if payout.from_credit:
+        done = done.change(insurance=Msat(done.task.insurance + payout.budget - view.fee))
+        done = move(done, Cause.CREDIT_PAID, moment, **ending.public(paid))
+        return done.say(
+            payout.to,
+            Told.CREDIT_PAID,
+            amount_msat=payout.amount,
+            payment_hash=payout.payment_hash,
+            preimage=view.preimage,
+        )
+    if done.task.lost:
+        return ending.lost_paid(done, moment)
+    if done.task.phase is Phase.SETTLING:
+        return ending.finish(done, moment)
+    return ending.begin_settle(done, Cause.SHARE_PAID, moment, "paid")
+
+
+def _failed(done: Decision, payout: Payout, what: PaymentSeen, moment: Moment) -> Decision:
+    """Every part failed for good, or nothing was ever sent: the same invoice again later, another one, or the end."""
+    task, view, now = done.task, what.view, moment.now
+    absent = view.status is PaymentStatus.ABSENT
+    ours = absent or view.fault is Fault.OURS
+    reason = "not_sent" if absent else view.reason
+    if payout.from_credit:
+        return _credit_failed(done, payout, reason, moment)
+    if task.lost:
+        return ending.lost_unpaid(done.on(task.with_payout(payout.ref, state=P.FAILED, reason=reason)), moment)
+    if task.phase is Phase.SETTLING:
+        return ending.finish(
+            done.on(task.with_payout(payout.ref, state=P.FAILED, reason=reason, ordered=False, next_try=0)), moment
+        )
+    first = not payout.reason
+    patience = task.patience
+    if ours:
+        patience = replace(patience, ours_at=now.heard)
+    elif not patience.since:
+        patience = replace(patience, since=now.heard)
+    done = done.change(patience=patience)
+    if payout.expires_at <= now.time + 60:
+        return _ask_again(done, payout, reason, moment)
+    wait = min(moment.policy.retry_first * 2 ** max(0, payout.attempts - 1), moment.policy.retry_most)
+    done = done.on(
+        done.task.with_payout(payout.ref, state=P.CLAIMED, reason=reason, ordered=False, next_try=now.time + wait)
+    )
+    if not first:
+        return done
+    return done.say(
+        payout.to,
+        Told.PAYOUT_FAILED,
+        amount_msat=payout.amount,
+        reason=reason,
+        fault=str(Fault.OURS if ours else Fault.THEIRS),
+    )
+
+
+def retry(task: Task, moment: Moment) -> Decision:
+    """The next attempt is due; an invoice that expired meanwhile is replaced by a question."""
+    done = Decision(task)
+    for payout in task.payouts:
+        if payout.state not in (P.PLANNED, P.CLAIMED) or not 0 < payout.next_try <= moment.now.time:
+            continue
+        if payout.expires_at <= moment.now.time + 60:
+            if payout.from_credit:
+                done = _credit_failed(done, payout, "invoice_expired", moment)
+            else:
+                done = _ask_again(done, payout, "invoice_expired", moment)
+        else:
+            done = done.on(done.task.with_payout(payout.ref, ordered=True, next_try=0)).do(
+                Pay(payout.ref, payout.payment_hash)
+            )
+    return done
+
+
+def _ask_again(done: Decision, payout: Payout, reason: str, moment: Moment) -> Decision:
+    task = done.task.with_payout(payout.ref, state=P.FAILED, reason=reason, ordered=False, next_try=0)
+    done = done.on(_with_new(task, payout.role, payout.amount, payout.budget, None))
+    return done.say(payout.to, Told.DESTINATION_NEEDED, ref="patience", amount_msat=payout.amount, reason=reason)
+
+
+def _pay_credit(task: Task, said: Said, command: commands.Payout, moment: Moment) -> Decision:
+    """What this task's small ledger owes is paid as a payout of its own, reserved in the same commit."""
+    amount = task.credit(said.by)
+    role = next(entry.role for entry in task.credits if entry.to == said.by)
+    budget = Msat(sum(entry.budget for entry in task.credits if entry.to == said.by))
+    destination = check_destination(command.destination, amount, moment.now.time + 60, moment)
+    task = _with_new(task, role, amount, budget, destination, from_credit=True, to=said.by)
+    entry = CreditEntry(role=role, to=said.by, amount=Msat(-amount), budget=Msat(-budget), why=task.payouts[-1].ref)
+    task = replace(task, credits=(*task.credits, entry))
+    return order(Decision(task)).say(said.by, Told.DESTINATION_NOTED, amount_msat=amount)
+
+
+def _credit_failed(done: Decision, payout: Payout, reason: str, moment: Moment) -> Decision:
+    task = done.task
+    back = f"{payout.ref} failed"
+    entry = CreditEntry(role=payout.role, to=payout.to, amount=payout.amount, budget=payout.budget, why=back)
+    task = replace(
+        task.with_payout(payout.ref, state=P.FAILED, reason=reason, ordered=False, next_try=0),
+        credits=(*task.credits, entry),
+    )
+    return done.on(task).say(payout.to, Told.CREDITED, amount_msat=payout.amount, reason=reason)
+
+
+def _promised(task: Task, command: commands.Payout, named: Destination) -> Destination:
+    """A destination that opens the signed claim's dest_hash must open it truly; without a salt it simply replaces it."""
+    if not command.salt:
+        return named
+    if commitment(command.salt, named.payment_hash) != task.dest_hash:
+        raise refuse(Refused.BAD_HASH, field="salt")
+    return replace(named, salt=command.salt)
+
+
+def _to(payout: Payout, named: Destination) -> Payout:
+    return replace(
+        payout,
+        invoice=named.invoice,
+        payment_hash=named.payment_hash,
+        expires_at=named.expires_at,
+        final_cltv=named.final_cltv,
+        salt=named.salt,
+    )
+
+
+def _with_new(
+    task: Task,
+    role: Role,
+    amount: Msat,
+    budget: Msat,
+    destination: Destination | None,
+    from_credit: bool = False,
+    to: Pubkey | None = None,
+) -> Task:
+    ref, counter = next_ref(task, "p")
+    to = to or task.worker
+    assert to is not None, "a payout has somebody to go to"
+    new = Payout(ref=ref, role=role, to=to, amount=amount, budget=budget, from_credit=from_credit)
+    if destination:
+        new = _to(new, destination)
+    return replace(task, payouts=(*task.payouts, new), counter=counter)

@@ -1,0 +1,57 @@
+"""What holds for the whole house, passed in with every decision. What a task agreed to is copied into the task instead."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from kinds.units import EventId, Msat, Pubkey, sats
+
+HOUR = 3600
+DAY = 24 * HOUR
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Policy:
+    """All amounts msat, times seconds, deltas blocks. `id` names this set of values in each input, for exact replay."""
+
+    bot: Pubkey
+    network: str
+    hrp: str  # BOLT11 prefix of the network
+    node: str  # our node's public key, 66 hex digits
+    terms_version: EventId  # the published terms that govern new tasks
+
+    min_reward: Msat = sats(100)
+    max_reward: Msat = sats(1_000_000)
+    budget_base: Msat = sats(10)  # payout fee budget = max(base, ppm of the share)
+    budget_ppm: int = 10_000
+    min_part: Msat = sats(5000)
+    max_parts: int = 8
+
+    hold_cltv: int = 864
+    margin: int = 58  # M: settle this long before E
+    payout_limit: int = 288  # D: the longest route that a payout may take
+    reserve: int = 144  # kept for a dispute
+    max_final_cltv: int = 144
+
+    invoice_expiry: int = HOUR
+    hold_timeout: int = DAY
+    review_window: int = DAY
+    max_deadline: int = 90 * DAY
+    quotes_a_day: int = 3
+    proofs_a_day: int = 3
+    make_hold_patience: int = 600
+    retry_first: int = 30  # a failed payout is tried again after this, doubling
+    retry_most: int = 1800
+    fetch: bool = False  # deliverables are downloaded and their sha256 compared
+
+    def budget(self, share: Msat) -> Msat:
+        """The most that routing a payout of this size may cost; rounded up to the sat."""
+        ppm = -(-share * self.budget_ppm // 1_000_000)
+        return Msat(max(self.budget_base, -(-ppm // 1000) * 1000))
+
+    def affordable(self, rest: Msat) -> Msat:
+        """The largest share, in whole sats, that can be paid out of `rest` with its own fee budget; 0 when there is none."""
+        share = max(0, min(rest - self.budget_base, rest * 1_000_000 // (1_000_000 + self.budget_ppm))) // 1000 * 1000
+        while share > 0 and share + self.budget(Msat(share)) > rest:
+            share -= 1000
+        return Msat(share)

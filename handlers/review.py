@@ -1,0 +1,132 @@
+"""The employer judges the work, or his silence does as agreed."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+from handlers import payout
+from handlers.decision import Decision, Moment
+from handlers.guards import (
+    height_seconds,
+    need_evidence,
+    need_role,
+    need_state,
+    need_thawed,
+    remember_decided,
+)
+from handlers.policy import DAY
+from handlers.task import Dispute, Task
+from handlers.transitions import Cause, move
+from kinds.codes import Told
+from kinds.commands import Approve, Reject
+from kinds.inputs import Proven, Said
+from kinds.states import DisputeState, LogType, Role, TaskState, WorkState
+from kinds.units import Pubkey
+
+W = WorkState
+
+
+def approve(task: Task, said: Said, command: Approve, moment: Moment) -> Decision:
+    """The work is accepted, also after a reject or in a dispute: the worker is paid."""
+    need_role(task, said, Role.EMPLOYER)
+    if task.state is TaskState.CLAIMED:
+        need_state(task, said, TaskState.CLAIMED, work=(W.SUBMITTED, W.REJECTED))
+    else:
+        need_state(task, said, TaskState.DISPUTED)
+    need_thawed(task)
+    proof = task.current.proof
+    need_evidence(task, said, LogType.PROOF_SUBMITTED if proof else None)
+    if proof and said.evidence.proven is Proven.ATTESTED and not _saw(task, said):
+        return show_again(task)
+    known = replace(task, decided=remember_decided(task, said))
+    disputed = task.state is TaskState.DISPUTED
+    cause = Cause.DISPUTE_APPROVED if disputed else Cause.APPROVED
+    facts = {"how": "approve", "percent": 100} if disputed else {}
+    done = move(Decision(known), cause, moment, verified_by=said.by, proof=proof.number if proof else None, **facts)
+    done = done.say(said.by, Told.APPROVAL_NOTED, amount_msat=task.reward)
+    return payout.plan(end_dispute(done), moment, feedback=command.feedback)
+
+
+def reject(task: Task, said: Said, command: Reject, moment: Moment) -> Decision:
+    """The work is refused: to dispute, or with another try where the terms allow one."""
+    need_role(task, said, Role.EMPLOYER)
+    need_state(task, said, TaskState.CLAIMED, work=(W.SUBMITTED,))
+    need_thawed(task)
+    need_evidence(task, said, LogType.PROOF_SUBMITTED)
+    if said.evidence.proven is Proven.ATTESTED and not _saw(task, said):
+        return show_again(task)
+    milestone, now, terms = task.current, moment.now, task.terms
+    known = replace(task, decided=remember_decided(task, said))
+    again = terms.on_reject == "revise" and milestone.rejects < terms.max_rejects
+    if not again:
+        done = move(Decision(known), Cause.REJECTED_DISPUTED, moment, by=said.by)
+        return disputed(done, said.by, moment, command.reason)
+    until = min(max(now.heard + DAY, terms.deadline), height_seconds(now, task.last_safe_height))
+    done = move(Decision(known), Cause.REJECTED, moment, until=until + now.deaf)
+    done = done.on(done.task.with_milestone(rejects=milestone.rejects + 1, resubmit_until=until, review_until=0))
+    return done.say(task.worker, Told.REJECTED, reason=command.reason, until=until + now.deaf).say(
+        said.by, Told.REJECTION_NOTED, until=until + now.deaf
+    )
+
+
+def silence(task: Task, moment: Moment) -> Decision:
+    """The review is over without a word. An employer who could not be reached gets more time, a few times."""
+    milestone, now = task.current, moment.now
+    more = now.heard + DAY
+    unreached = not any(ref.startswith(f"review/{milestone.proof_times[-1]}/") for ref in task.reached)
+    shown = milestone.proof is not None and milestone.proof.shown
+    before_l = height_seconds(now, task.last_safe_height) >= more
+    if unreached and not shown and milestone.prolonged < 3 and before_l:
+        done = move(Decision(task), Cause.PROLONGED, moment, until=more + now.deaf)
+        done = done.on(done.task.with_milestone(review_until=more, prolonged=milestone.prolonged + 1))
+        for who in (task.employer, task.worker):
+            done = done.say(who, Told.REVIEW_PROLONGED, until=more + now.deaf)
+        return done
+    if task.terms.on_silence == "dispute":
+        return disputed(move(Decision(task), Cause.SILENCE_DISPUTED, moment, by="silence"), None, moment, "")
+    proof = milestone.proof.number if milestone.proof else None
+    done = move(Decision(task), Cause.SILENCE, moment, verified_by="silence", proof=proof)
+    return payout.plan(done.say(task.employer, Told.APPROVAL_NOTED, amount_msat=task.reward, silence=True), moment)
+
+
+def disputed(done: Decision, by: Pubkey | None, moment: Moment, reason: str) -> Decision:
+    """The dispute's record, and both sides told. `by` None: it was opened by silence, as agreed."""
+    task = done.task
+    opened = Dispute(state=DisputeState.OPEN, by=by or task.employer, opened=moment.now.heard)
+    done = done.on(replace(task, dispute=opened).with_milestone(review_until=0, resubmit_until=0, arriving=None))
+    until = height_seconds(moment.now, task.last_safe_height) + moment.now.deaf
+    for who in (task.employer, task.worker):
+        done = done.say(
+            who, Told.DISPUTE_OPENED, by=by, reason=reason, until=until, last_safe_height=task.last_safe_height
+        )
+    return done
+
+
+def end_dispute(done: Decision) -> Decision:
+    dispute = done.task.dispute
+    return done.change(dispute=replace(dispute, state=DisputeState.RESOLVED)) if dispute else done
+
+
+def show_again(task: Task) -> Decision:
+    """The employer judges a proof that he has not been shown: show him the newest one and ask again."""
+    proof = task.current.proof
+    assert proof is not None, "only a proof can be shown"
+    return Decision(task).say(
+        task.employer,
+        Told.PROOF_CHANGED,
+        ref=f"shown/{proof.number}",
+        url=proof.url,
+        sha256=proof.sha256,
+        mime=proof.mime,
+        notes=proof.notes,
+        check=str(proof.check),
+        check_reason=proof.check_reason,
+    )
+
+
+def _saw(task: Task, said: Said) -> bool:
+    """Was the newest proof's card with him when he spoke? With a single proof, sending it is enough."""
+    proof = task.current.proof
+    if proof is None or proof.number == 1:
+        return True
+    return proof.shown and said.evidence.created_at >= proof.time

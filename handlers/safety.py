@@ -1,0 +1,72 @@
+"""The last question right before a node call, asked on a view read just then: may this still be done? Pure.
+
+Money rule 2: a payout that rests on a hold starts an attempt only if every part of it is on an open channel, the node is synced
+and the attempt's cltv_limit fits. A settle needs the worker's share complete, or the last moment; a cancel needs that no
+payout can be on its way.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from handlers.task import Funding, Payout, Task
+from kinds.lightning import HoldStatus, HoldView, NodeFacts, PaySpec
+from kinds.states import PayoutState, Phase
+
+
+@dataclass(frozen=True, slots=True)
+class NotNow:
+    """Why not, in a word for the operator. `ours`: it is our side that is not well."""
+
+    reason: str
+
+
+def may_pay(
+    task: Task, payout: Payout, hold: HoldView | None, facts: NodeFacts | None, timeout: int
+) -> PaySpec | NotNow:
+    """The attempt that may start now, or why none may. `hold` is None only for a payout from a credit."""
+    if facts is None or not facts.synced:
+        return NotNow("node_not_synced")
+    if facts.outbound < payout.amount + payout.budget:
+        return NotNow("no_outbound_liquidity")
+    limit = task.terms.payout_limit
+    if not payout.from_credit:
+        if hold is None or hold.status is not HoldStatus.HELD or not all(part.on_channel for part in hold.parts):
+            return NotNow("hold_not_on_channel")
+        if hold.received < payout.amount + payout.budget:
+            return NotNow("hold_too_small")
+        limit = min(limit, hold.expiry_height - task.terms.margin - facts.height - 6)
+    if limit < payout.final_cltv + 3:
+        return NotNow("too_close_to_the_hold's_end")
+    return PaySpec(
+        ref=payout.ref,
+        payment_hash=payout.payment_hash,
+        invoice=payout.invoice,
+        amount=payout.amount,
+        fee_limit=payout.budget,
+        cltv_limit=limit,
+        timeout=timeout,
+    )
+
+
+def may_settle(task: Task, funding: Funding, hold: HoldView, facts: NodeFacts | None) -> NotNow | None:
+    """None when the settle may go out."""
+    if funding.goal != "settle" or task.phase is not Phase.SETTLING:
+        return NotNow("not_wanted")
+    if hold.status is not HoldStatus.HELD:
+        return NotNow("not_held")
+    paid = task.paid_share is not None
+    if not paid and (facts is None or facts.height < funding.expiry_height - task.terms.margin):
+        return NotNow("not_paid_yet")
+    return None
+
+
+def may_cancel(task: Task, funding: Funding) -> NotNow | None:
+    """None when the cancel may go out."""
+    if funding.goal not in ("cancel", "stray"):
+        return NotNow("not_wanted")
+    if funding.goal == "cancel" and any(
+        p.state in (PayoutState.IN_FLIGHT, PayoutState.COMPLETE) or p.ordered for p in task.payouts if not p.from_credit
+    ):
+        return NotNow("payout_on_its_way")
+    return None

@@ -1,0 +1,264 @@
+"""The agreement: everything that is remembered about one task, as frozen values.
+
+Deadlines are stored on the hearing clock (`Now.heard`), so that none has to be moved when the daemon was deaf; heights are
+absolute blocks. `replace` from dataclasses makes the next version; only `transitions.move` writes states and the log.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+from kinds.inputs import Check
+from kinds.states import DisputeState, FundingState, LogType, PayoutState, Phase, Role, TaskState, WorkState
+from kinds.units import EventId, Msat, PaymentHash, Pubkey, Secret, TaskId
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Terms:
+    """What both sides agreed to, copied in when the task was made; published with task.created."""
+
+    version: EventId
+    deadline: int  # hearing clock
+    review_window: int  # seconds
+    hold_timeout: int
+    on_reject: str
+    max_rejects: int
+    on_silence: str
+    on_hold_end: str
+    min_evidence: str
+    margin: int  # M, blocks
+    payout_limit: int  # D, blocks
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Proof:
+    number: int  # 1, 2, ... over the task's life
+    seq: int  # of its log entry; 0 while the deliverable is being fetched
+    heard: int  # hearing clock
+    time: int  # unix seconds
+    url: str
+    sha256: str
+    mime: str | None
+    notes: str
+    check: Check = Check.UNCHECKED
+    check_reason: str = ""
+    event: dict[str, Any] | None = None  # the signed 30079
+    shown: bool = False  # its card has reached a relay that the employer reads
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Milestone:
+    """A part of the work with its own reward; a task of this version has exactly one."""
+
+    number: int
+    title: str
+    reward: Msat
+    state: WorkState = WorkState.PENDING
+    proof: Proof | None = None
+    arriving: Proof | None = None  # heard, its deliverable is being checked
+    proof_times: tuple[int, ...] = ()
+    review_until: int = 0  # hearing clock; 0 when nothing is under review
+    prolonged: int = 0
+    rejects: int = 0
+    resubmit_until: int = 0  # hearing clock, after a reject that allows another try
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Funding:
+    """One hold invoice. `goal` is what we want of an accepted hold once its fate is decided: '', 'settle' or 'cancel'."""
+
+    ref: str
+    milestone: int
+    amount: Msat
+    asked: int  # unix seconds
+    salt: str
+    state: FundingState = FundingState.MAKING
+    payment_hash: PaymentHash = PaymentHash("")
+    invoice: Secret = Secret("")
+    expires_at: int = 0
+    accepted_at: int = 0  # hearing clock
+    expiry_height: int = 0  # E
+    goal: str = ""
+    refused: Msat = Msat(0)  # the last wrong amount that was turned away
+    preimage: Secret = Secret("")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Payout:
+    """One destination for one share. Without an invoice it waits for the person to name one."""
+
+    ref: str
+    role: Role
+    to: Pubkey
+    amount: Msat
+    budget: Msat
+    from_credit: bool = False
+    state: PayoutState = PayoutState.PLANNED
+    salt: str = ""  # opens the claim's dest_hash; "" when none was published
+    invoice: Secret = Secret("")
+    payment_hash: PaymentHash = PaymentHash("")
+    expires_at: int = 0  # of the invoice, unix seconds
+    final_cltv: int = 0
+    attempts: int = 0
+    ordered: bool = False  # an attempt is ordered or under way
+    next_try: int = 0  # unix seconds, while waiting for the next attempt
+    fee: Msat = Msat(0)
+    preimage: Secret = Secret("")
+    reason: str = ""  # of the last failure
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Destination:
+    """Where a worker wants to be paid, as checked when he named it."""
+
+    invoice: Secret
+    payment_hash: PaymentHash
+    amount: Msat
+    expires_at: int
+    final_cltv: int
+    salt: str = ""  # opens the published dest_hash
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Dispute:
+    state: DisputeState
+    by: Pubkey
+    opened: int  # hearing clock
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CreditEntry:
+    """One line of the small ledger, append-only: plus when owed, minus when a payout of it is planned, plus when that failed."""
+
+    role: Role
+    to: Pubkey
+    amount: Msat
+    budget: Msat  # kept beside it for the routing fee of its payout
+    why: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Patience:
+    """How long a worker's side has kept his payout from arriving (design: lifecycle, Paying)."""
+
+    since: int = 0  # hearing clock; when his first notice was acknowledged; 0 before
+    ours_at: int = 0  # hearing clock of the last failure that was ours
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Task:
+    id: TaskId
+    address: str  # "30078:<employer>:<d>"; of a posted task, of our own state event
+    pinned: EventId
+    posted: bool
+    employer: Pubkey
+    title: str
+    description: str
+    reward: Msat
+    budget: Msat  # payout fee budget contained in the hold
+    terms: Terms
+    created: int  # unix seconds
+    milestones: tuple[Milestone, ...]
+    state: TaskState | None = None  # None only before its first move
+    phase: Phase = Phase.NONE
+    ending: str = ""  # while refunding: the name of the cause that the end will have
+    reason: str = ""  # why it ends, in a word
+    marked: bool = False  # the worker gets a mark at the end
+    worker: Pubkey | None = None
+    claimed_at: int = 0  # hearing clock
+    funded_until: int = 0  # hearing clock: the hold timeout, only while Funded
+    destination: Destination | None = None
+    dest_hash: str | None = None  # the commitment of a signed claim
+    fundings: tuple[Funding, ...] = ()
+    payouts: tuple[Payout, ...] = ()
+    credits: tuple[CreditEntry, ...] = ()
+    insurance: Msat = Msat(0)  # what is left of the budget, booked to the house's insurance
+    dispute: Dispute | None = None
+    offers: tuple[tuple[Pubkey, int], ...] = ()  # who offered which percentage to the worker to end it
+    split: int = 100  # percent of the reward that the worker gets
+    patience: Patience = field(default_factory=Patience)
+    frozen: bool = False
+    lost: bool = False  # the hold vanished while a payout was pending
+    warned: tuple[str, ...] = ()
+    reached: tuple[str, ...] = ()  # warnings that a relay acknowledged
+    decided: tuple[str, ...] = ()  # "<pubkey> <action> <seq of basis>": the first decision wins
+    seq: int = 0
+    latest: tuple[tuple[LogType, int], ...] = ()  # the newest entry of each type
+    counter: int = 0  # for refs of fundings, payouts and effects
+
+    @property
+    def current(self) -> Milestone:
+        """The milestone that the task's state speaks of."""
+        return self.milestones[-1]
+
+    @property
+    def hold_amount(self) -> Msat:
+        return Msat(self.reward + self.budget)
+
+    @property
+    def hold(self) -> Funding | None:
+        """The accepted hold that the agreement rests on, also while it is being settled or cancelled."""
+        return next((f for f in self.fundings if f.state is FundingState.ACCEPTED and f.goal != "stray"), None)
+
+    @property
+    def quote(self) -> Funding | None:
+        """The open invoice, or the one being made."""
+        return next(
+            (f for f in self.fundings if f.state in (FundingState.MAKING, FundingState.CREATED) and not f.goal), None
+        )
+
+    @property
+    def share(self) -> Payout | None:
+        """The worker's active payout out of the hold."""
+        return next(
+            (p for p in self.payouts if not p.from_credit and p.role is Role.WORKER and not p.state.is_final), None
+        )
+
+    @property
+    def paid_share(self) -> Payout | None:
+        return next((p for p in self.payouts if not p.from_credit and p.state is PayoutState.COMPLETE), None)
+
+    @property
+    def share_amount(self) -> Msat:
+        """What the worker gets, in whole sats when it is a part."""
+        return self.reward if self.split == 100 else Msat(self.reward * self.split // 100 // 1000 * 1000)
+
+    @property
+    def last_safe_height(self) -> int:
+        """L: the last height at which an approval can surely still be paid; 0 without a hold."""
+        hold = self.hold
+        return hold.expiry_height - self.terms.margin - self.terms.payout_limit - 6 if hold else 0
+
+    @property
+    def settle_height(self) -> int:
+        """E - M: from here on the hold is settled or cancelled at the latest; 0 without a hold."""
+        hold = self.hold
+        return hold.expiry_height - self.terms.margin if hold else 0
+
+    def funding(self, ref: str) -> Funding | None:
+        return next((f for f in self.fundings if f.ref == ref), None)
+
+    def payout(self, ref: str) -> Payout | None:
+        return next((p for p in self.payouts if p.ref == ref), None)
+
+    def credit(self, who: Pubkey) -> Msat:
+        """What is owed to him from this task's small ledger and not yet on its way."""
+        return Msat(sum(entry.amount for entry in self.credits if entry.to == who))
+
+    def seq_of(self, kind: LogType) -> int:
+        return dict(self.latest).get(kind, 0)
+
+    def role_of(self, who: Pubkey) -> Role | None:
+        if who == self.employer:
+            return Role.EMPLOYER
+        return Role.WORKER if who == self.worker else None
+
+    def with_milestone(self, **changes: Any) -> Task:
+        return replace(self, milestones=(*self.milestones[:-1], replace(self.current, **changes)))
+
+    def with_funding(self, ref: str, **changes: Any) -> Task:
+        return replace(self, fundings=tuple(replace(f, **changes) if f.ref == ref else f for f in self.fundings))
+
+    def with_payout(self, ref: str, **changes: Any) -> Task:
+        return replace(self, payouts=tuple(replace(p, **changes) if p.ref == ref else p for p in self.payouts))

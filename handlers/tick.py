@@ -1,0 +1,219 @@
+"""What time and height do. The hard heights first (design: lifecycle, Two heights), then deadlines, retries, warnings.
+
+`moves` finds the first rule that is over and follows it; `due` says when to look again, so that nobody arms a timer.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+
+from handlers import ending, payout, review
+from handlers.decision import Decision, Moment
+from handlers.funding import drop_invoice
+from handlers.policy import DAY, HOUR
+from handlers.task import Task
+from handlers.transitions import Cause, move
+from kinds.codes import Told
+from kinds.states import PayoutState, Phase, TaskState, WorkState
+from kinds.units import Pubkey
+
+S, W, P = TaskState, WorkState, PayoutState
+_WARN_BLOCKS = 72
+
+
+@dataclass(frozen=True, slots=True)
+class Warning:
+    """A word ahead of a deadline. `at` on the hearing clock, or a height when `by_height`."""
+
+    key: str
+    at: int
+    to: Pubkey
+    what: str
+    until: int  # hearing clock
+    by_height: bool = False
+
+
+def tick(task: Task, moment: Moment) -> Decision:
+    """The first thing that is over, or the warnings that are due, or nothing."""
+    return _ended(task, moment) or _retried(task, moment) or _warned(task, moment)
+
+
+@dataclass(frozen=True, slots=True)
+class Due:
+    """When a task next needs a tick; None for never."""
+
+    heard: int | None = None  # hearing clock
+    time: int | None = None  # unix seconds: payouts are retried though we are deaf
+    height: int | None = None
+
+
+def due(task: Task) -> Due:
+    heard: list[int] = []
+    heights: list[int] = []
+    if task.state is not None and not task.state.is_final and task.phase is Phase.NONE:
+        heard += [at for at, _ in _deadlines(task)]
+        heights += [at for at, _ in _heights(task)]
+        for warning in _warnings(task):
+            (heights if warning.by_height else heard).append(warning.at)
+    retries = [p.next_try for p in task.payouts if p.next_try]
+    return Due(min(heard, default=None), min(retries, default=None), min(heights, default=None))
+
+
+def next_deadline(task: Task) -> tuple[int, str] | None:
+    """The next thing that runs out by time: (hearing clock, what)."""
+    if task.state is None or task.state.is_final or task.phase is not Phase.NONE:
+        return None
+    return min(_deadlines(task), default=None)
+
+
+def _heights(task: Task) -> Iterator[tuple[int, str]]:
+    if task.hold is None:
+        return
+    if task.state is S.VERIFIED:
+        yield task.settle_height, "margin"
+    elif task.state in (S.FUNDED, S.CLAIMED, S.DISPUTED) and task.current.arriving is None:
+        yield task.last_safe_height, "hold_end"
+
+
+def _deadlines(task: Task) -> Iterator[tuple[int, str]]:
+    milestone = task.current
+    match task.state:
+        case S.DRAFT | S.PENDING_FUNDING:
+            yield task.terms.deadline, "unfunded"
+        case S.FUNDED:
+            yield task.funded_until, "unclaimed"
+        case S.CLAIMED if milestone.arriving is not None:
+            return
+        case S.CLAIMED if milestone.state is W.IN_PROGRESS:
+            yield task.terms.deadline, "no_proof"
+        case S.CLAIMED if milestone.state is W.REJECTED:
+            yield milestone.resubmit_until, "no_resubmission"
+        case S.CLAIMED:
+            yield milestone.review_until, "silence"
+        case S.VERIFIED if task.share and task.patience.since and not _on_its_way(task):
+            latest = max(task.patience.since, task.patience.ours_at)
+            yield latest + DAY, "unreachable"
+
+
+def _on_its_way(task: Task) -> bool:
+    share = task.share
+    return share is not None and (share.ordered or share.state is P.IN_FLIGHT)
+
+
+def _ended(task: Task, moment: Moment) -> Decision | None:
+    now = moment.now
+    if task.state is None or task.state.is_final or task.phase is not Phase.NONE:
+        return None
+    over = [what for at, what in _heights(task) if now.height >= at]
+    over += [what for at, what in _deadlines(task) if now.heard >= at]
+    return _follow(task, over[0], moment) if over else None
+
+
+def _follow(task: Task, what: str, moment: Moment) -> Decision | None:
+    done, work = Decision(task), task.current.state
+    match what:
+        case "margin":
+            return _at_margin(task, moment)
+        case "hold_end" if task.state is S.FUNDED:
+            return ending.begin_refund(done, Cause.HOLD_TIMEOUT, moment, "hold_end", Cause.ENDED)
+        case "hold_end" if task.state is S.CLAIMED and work is W.SUBMITTED:
+            return review.silence(task, moment)
+        case "hold_end" if task.state is S.DISPUTED:
+            facts = {"how": "hold_end", "percent": 0}
+            return review.end_dispute(
+                ending.begin_refund(done, Cause.HOLD_END, moment, "hold_end", Cause.REFUNDED, **facts)
+            )
+        case "hold_end":
+            return ending.begin_refund(done, Cause.HOLD_END, moment, "hold_end", Cause.REFUNDED)
+        case "unfunded":
+            done = move(drop_invoice(done, task.quote), Cause.UNFUNDED_END, moment, reason="unfunded", mark=None)
+            return done.say(task.employer, Told.EXPIRED, reason="unfunded", marked=False)
+        case "unclaimed":
+            late = moment.now.heard >= task.terms.deadline
+            cause, reason = (Cause.UNCLAIMED_END, "unclaimed") if late else (Cause.HOLD_TIMEOUT, "hold_timeout")
+            return ending.begin_refund(done, cause, moment, reason, Cause.ENDED)
+        case "no_proof":
+            return ending.begin_refund(done.change(marked=True), Cause.NO_PROOF, moment, "no_proof", Cause.ENDED)
+        case "no_resubmission":
+            return ending.begin_refund(done, Cause.NO_RESUBMISSION, moment, "no_resubmission", Cause.REFUNDED)
+        case "silence":
+            return review.silence(task, moment)
+        case "unreachable":
+            done = done.change(marked=True)
+            return ending.begin_refund(done, Cause.UNREACHABLE, moment, "worker_unreachable", Cause.ENDED)
+    return None
+
+
+def _at_margin(task: Task, moment: Moment) -> Decision:
+    """E - M: the hold must be settled or cancelled now. Failures of the worker's side alone end in a refund; else he is owed."""
+    patience = task.patience
+    theirs_alone = patience.since and not patience.ours_at and not _on_its_way(task)
+    if theirs_alone:
+        done = Decision(task).change(marked=True)
+        return ending.begin_refund(done, Cause.UNREACHABLE, moment, "worker_unreachable", Cause.ENDED)
+    return ending.begin_settle(Decision(task), Cause.MARGIN, moment, "margin")
+
+
+def _retried(task: Task, moment: Moment) -> Decision | None:
+    if not any(0 < p.next_try <= moment.now.time for p in task.payouts):
+        return None
+    return payout.retry(task, moment)
+
+
+def _warned(task: Task, moment: Moment) -> Decision:
+    now, done = moment.now, Decision(task)
+    for warning in _warnings(task):
+        if (now.height if warning.by_height else now.heard) < warning.at:
+            continue
+        facts = {"what": warning.what, "until": warning.until + now.deaf, "height": task.last_safe_height}
+        done = done.change(warned=(*done.task.warned, warning.key)).say(
+            warning.to, Told.WARNING, ref=warning.key, **facts
+        )
+    return done
+
+
+def _warnings(task: Task) -> list[Warning]:
+    """The warnings that have not been given yet."""
+    return [warning for warning in _all_warnings(task) if warning.key not in task.warned]
+
+
+def _all_warnings(task: Task) -> Iterator[Warning]:
+    milestone, terms = task.current, task.terms
+    if task.phase is not Phase.NONE or task.state is None:
+        return
+    if task.state is S.FUNDED:
+        until = task.funded_until
+        yield Warning(f"unclaimed/{until}", until - HOUR, task.employer, "unclaimed", until)
+    if task.state is S.CLAIMED and milestone.state is W.IN_PROGRESS and task.worker:
+        span = terms.deadline - task.claimed_at
+        for name, at in (("early", terms.deadline - span // 4), ("last", terms.deadline - min(HOUR, span // 8))):
+            for who in (task.worker, task.employer):
+                yield Warning(f"deadline/{task.claimed_at}/{name}/{who[:8]}", at, who, "deadline", terms.deadline)
+    if task.state is S.CLAIMED and milestone.state is W.REJECTED and task.worker:
+        until = milestone.resubmit_until
+        yield Warning(f"resubmit/{until}", until - HOUR, task.worker, "resubmit", until)
+    if task.state is S.CLAIMED and milestone.state is W.SUBMITTED and milestone.review_until:
+        until, window = milestone.review_until, terms.review_window
+        for name, at in (("half", until - window // 2), ("last", until - window // 8)):
+            key = f"review/{milestone.proof_times[-1]}/{milestone.prolonged}/{name}"
+            yield Warning(key, at, task.employer, "review", until)
+    if task.hold and task.state in (S.CLAIMED, S.DISPUTED):
+        for who in filter(None, (task.employer, task.worker)):
+            at = task.last_safe_height - _WARN_BLOCKS
+            yield Warning(f"height/{task.hold.ref}/{task.state}/{who[:8]}", at, who, "hold_end", terms.deadline, True)
+
+
+def reached(task: Task, ref: str, moment: Moment) -> Decision:
+    """A relay that the person reads has a message which the task waits for."""
+    if ref == "patience":
+        waiting = task.state is S.VERIFIED and task.share is not None and not task.patience.since
+        if waiting and task.share and not task.share.invoice:
+            return Decision(replace(task, patience=replace(task.patience, since=moment.now.heard)))
+        return Decision(task)
+    proof = task.current.proof
+    if proof and ref == f"shown/{proof.number}":
+        return Decision(task.with_milestone(proof=replace(proof, shown=True)))
+    if ref in task.warned and ref not in task.reached:
+        return Decision(replace(task, reached=(*task.reached, ref)))
+    return Decision(task)

@@ -1,0 +1,218 @@
+"""The one table that says which state may follow which, and `move`, the only way to a new state.
+
+A row: in this state and phase, for this cause, the task goes to that state and phase, and the log gains these entries, one of
+each, in this order. The database's trigger and the docs' diagram are made from the same rows; the public verifier has a
+table of its own, which a test compares with this one.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from enum import StrEnum
+from typing import Any
+
+from handlers.decision import Decision, LogLine, Moment
+from kinds.inputs import Proven
+from kinds.states import LogType, Phase, TaskState, WorkState
+from kinds.units import Pubkey
+
+S, L, P, W = TaskState, LogType, Phase, WorkState
+
+
+class Cause(StrEnum):
+    """Why a task moves."""
+
+    CREATED = "a valid offer"
+    INVOICE_MADE = "the node made the hold invoice"
+    INVOICE_VOID = "the invoice expired unpaid"
+    FUNDING_REFUSED = "what was paid does not fit the invoice"
+    HELD = "every part is held"
+    STRAY_HELD = "a hold that nobody wants any more was paid"
+    CANCEL = "the employer takes it back"
+    CANCEL_UNFUNDED = "the employer takes it back before any money is held"
+    UNFUNDED_END = "the deadline passed without money"
+    HOLD_TIMEOUT = "nobody claimed it in time"
+    UNCLAIMED_END = "the deadline passed without a claim"
+    CLAIMED = "a worker claims it"
+    ABANDONED = "the worker gives it back"
+    ABANDONED_LATE = "the worker gives it back, too late for another"
+    PROOF = "the worker delivers"
+    APPROVED = "the work is accepted"
+    SILENCE = "the review ended in silence, which approves"
+    SILENCE_DISPUTED = "the review ended in silence, which disputes"
+    PROLONGED = "the employer could not be reached"
+    REJECTED = "the work is refused, another try is allowed"
+    REJECTED_DISPUTED = "the work is refused"
+    DISPUTED = "one side disputes"
+    WORKER_DISPUTED = "the worker disputes after the approval"
+    OFFERED_END = "one side offers to end it"
+    AGREED_REFUND = "both agree that the money goes back"
+    AGREED_SPLIT = "both agree on a share"
+    DISPUTE_APPROVED = "the employer approves in a dispute"
+    NO_PROOF = "the deadline passed without a proof"
+    NO_RESUBMISSION = "no other try came in time"
+    HOLD_END = "the hold comes to its end"
+    SHARE_PAID = "the worker's share arrived"
+    MARGIN = "not paid yet, and the hold must be settled now"
+    UNREACHABLE = "the worker's side could not be paid"
+    SETTLED = "the hold is settled and every share paid or credited"
+    REFUNDED = "the node has given the money back"
+    ENDED = "the node has given the money back, time is over"
+    LOST = "the hold vanished before any payout"
+    LOST_PAYING = "the hold vanished under a payout"
+    LOST_UNPAID = "the hold vanished and the payout failed"
+    LOST_PAID = "the hold vanished and the payout arrived"
+    CREDIT_PAID = "a credit was paid out"
+
+
+@dataclass(frozen=True, slots=True)
+class Row:
+    """`by`: who may be the reason: roles of people, or the node, or the clock. `state` and `work` before and after."""
+
+    source: TaskState | None
+    cause: Cause
+    target: TaskState
+    log: tuple[LogType, ...]
+    by: str  # "employer", "worker", "party", "node", "clock", "system", or several with "|"
+    work: tuple[WorkState, ...]  # of the current milestone before the move
+    work_after: WorkState | None = None  # None: the same
+    phase: Phase = Phase.NONE  # before
+    phase_after: Phase = Phase.NONE
+
+
+_ALL_WORK = (W.IN_PROGRESS, W.SUBMITTED, W.REJECTED)
+_REF = (L.REFUND_STARTED,)
+_SET, _BACK = P.SETTLING, P.REFUNDING
+
+ROWS: tuple[Row, ...] = (
+    Row(None, Cause.CREATED, S.DRAFT, (L.TASK_CREATED,), "employer", (W.PENDING,)),
+    # money
+    Row(S.DRAFT, Cause.INVOICE_MADE, S.PENDING_FUNDING, (L.INVOICE_CREATED,), "node", (W.PENDING,)),
+    Row(S.PENDING_FUNDING, Cause.INVOICE_VOID, S.DRAFT, (L.INVOICE_EXPIRED,), "node", (W.PENDING,)),
+    Row(S.PENDING_FUNDING, Cause.FUNDING_REFUSED, S.DRAFT, (L.FUNDING_FAILED,), "node", (W.PENDING,)),
+    Row(S.PENDING_FUNDING, Cause.HELD, S.FUNDED, (L.INVOICE_ACCEPTED,), "node", (W.PENDING,)),
+    # before the claim
+    Row(S.DRAFT, Cause.CANCEL_UNFUNDED, S.REFUNDED, (L.REFUND_COMPLETED,), "employer", (W.PENDING,)),
+    Row(S.PENDING_FUNDING, Cause.CANCEL_UNFUNDED, S.REFUNDED, (L.REFUND_COMPLETED,), "employer", (W.PENDING,)),
+    Row(S.DRAFT, Cause.UNFUNDED_END, S.EXPIRED, (L.TASK_EXPIRED,), "clock", (W.PENDING,)),
+    Row(S.PENDING_FUNDING, Cause.UNFUNDED_END, S.EXPIRED, (L.TASK_EXPIRED,), "clock", (W.PENDING,)),
+    Row(S.FUNDED, Cause.CANCEL, S.FUNDED, _REF, "employer", (W.PENDING,), phase_after=_BACK),
+    Row(S.FUNDED, Cause.HOLD_TIMEOUT, S.FUNDED, _REF, "clock", (W.PENDING,), phase_after=_BACK),
+    Row(S.FUNDED, Cause.UNCLAIMED_END, S.FUNDED, _REF, "clock", (W.PENDING,), phase_after=_BACK),
+    # the work
+    Row(S.FUNDED, Cause.CLAIMED, S.CLAIMED, (L.TASK_CLAIMED,), "worker", (W.PENDING,), W.IN_PROGRESS),
+    Row(S.CLAIMED, Cause.ABANDONED, S.FUNDED, (L.TASK_ABANDONED,), "worker", _ALL_WORK, W.PENDING),
+    Row(S.CLAIMED, Cause.ABANDONED_LATE, S.CLAIMED, (L.TASK_ABANDONED, *_REF), "worker", _ALL_WORK, phase_after=_BACK),
+    Row(S.CLAIMED, Cause.PROOF, S.CLAIMED, (L.PROOF_SUBMITTED,), "worker", _ALL_WORK, W.SUBMITTED),
+    # the judgement
+    Row(S.CLAIMED, Cause.APPROVED, S.VERIFIED, (L.PROOF_VERIFIED,), "employer", (W.SUBMITTED, W.REJECTED), W.APPROVED),
+    Row(S.CLAIMED, Cause.SILENCE, S.VERIFIED, (L.PROOF_VERIFIED,), "clock", (W.SUBMITTED,), W.APPROVED),
+    Row(S.CLAIMED, Cause.SILENCE_DISPUTED, S.DISPUTED, (L.DISPUTE_OPENED,), "clock", (W.SUBMITTED,)),
+    Row(S.CLAIMED, Cause.PROLONGED, S.CLAIMED, (L.REVIEW_PROLONGED,), "clock", (W.SUBMITTED,)),
+    Row(S.CLAIMED, Cause.REJECTED, S.CLAIMED, (L.PROOF_REJECTED,), "employer", (W.SUBMITTED,), W.REJECTED),
+    Row(
+        S.CLAIMED,
+        Cause.REJECTED_DISPUTED,
+        S.DISPUTED,
+        (L.PROOF_REJECTED, L.DISPUTE_OPENED),
+        "employer",
+        (W.SUBMITTED,),
+        W.REJECTED,
+    ),
+    Row(S.CLAIMED, Cause.DISPUTED, S.DISPUTED, (L.DISPUTE_OPENED,), "party", _ALL_WORK),
+    Row(S.VERIFIED, Cause.WORKER_DISPUTED, S.DISPUTED, (L.DISPUTE_OPENED,), "worker", (W.APPROVED,), W.SUBMITTED),
+    # ends that both want, and ends by time
+    Row(S.CLAIMED, Cause.OFFERED_END, S.CLAIMED, (L.CANCEL_OFFERED,), "party", _ALL_WORK),
+    Row(S.DISPUTED, Cause.OFFERED_END, S.DISPUTED, (L.CANCEL_OFFERED,), "party", _ALL_WORK),
+    Row(S.CLAIMED, Cause.AGREED_REFUND, S.CLAIMED, _REF, "party", _ALL_WORK, phase_after=_BACK),
+    Row(
+        S.DISPUTED, Cause.AGREED_REFUND, S.DISPUTED, (L.DISPUTE_RESOLVED, *_REF), "party", _ALL_WORK, phase_after=_BACK
+    ),
+    Row(S.CLAIMED, Cause.AGREED_SPLIT, S.VERIFIED, (L.PROOF_VERIFIED,), "party", _ALL_WORK, W.APPROVED),
+    Row(S.DISPUTED, Cause.AGREED_SPLIT, S.VERIFIED, (L.DISPUTE_RESOLVED,), "party", _ALL_WORK, W.APPROVED),
+    Row(S.DISPUTED, Cause.DISPUTE_APPROVED, S.VERIFIED, (L.DISPUTE_RESOLVED,), "employer", _ALL_WORK, W.APPROVED),
+    Row(S.CLAIMED, Cause.NO_PROOF, S.CLAIMED, _REF, "clock", (W.IN_PROGRESS,), phase_after=_BACK),
+    Row(S.CLAIMED, Cause.NO_RESUBMISSION, S.CLAIMED, _REF, "clock", (W.REJECTED,), phase_after=_BACK),
+    Row(S.CLAIMED, Cause.HOLD_END, S.CLAIMED, _REF, "clock", (W.IN_PROGRESS, W.REJECTED), phase_after=_BACK),
+    Row(S.DISPUTED, Cause.HOLD_END, S.DISPUTED, (L.DISPUTE_RESOLVED, *_REF), "clock", _ALL_WORK, phase_after=_BACK),
+    # paying
+    Row(S.VERIFIED, Cause.SHARE_PAID, S.VERIFIED, (L.SETTLEMENT_STARTED,), "node", (W.APPROVED,), phase_after=_SET),
+    Row(S.VERIFIED, Cause.MARGIN, S.VERIFIED, (L.SETTLEMENT_STARTED,), "clock", (W.APPROVED,), phase_after=_SET),
+    Row(S.VERIFIED, Cause.UNREACHABLE, S.VERIFIED, (L.PAYOUT_FAILED, *_REF), "clock", (W.APPROVED,), phase_after=_BACK),
+    Row(S.VERIFIED, Cause.SETTLED, S.PAID, (L.SETTLEMENT_COMPLETED,), "node", (W.APPROVED,), W.RELEASED, phase=_SET),
+    # the node's word on a refund
+    Row(S.FUNDED, Cause.REFUNDED, S.REFUNDED, (L.REFUND_COMPLETED,), "node", (W.PENDING,), phase=_BACK),
+    Row(S.FUNDED, Cause.ENDED, S.EXPIRED, (L.TASK_EXPIRED,), "node", (W.PENDING,), phase=_BACK),
+    Row(S.CLAIMED, Cause.REFUNDED, S.REFUNDED, (L.REFUND_COMPLETED,), "node", _ALL_WORK, phase=_BACK),
+    Row(S.CLAIMED, Cause.ENDED, S.EXPIRED, (L.TASK_EXPIRED,), "node", _ALL_WORK, phase=_BACK),
+    Row(S.DISPUTED, Cause.REFUNDED, S.REFUNDED, (L.REFUND_COMPLETED,), "node", _ALL_WORK, phase=_BACK),
+    Row(S.VERIFIED, Cause.ENDED, S.EXPIRED, (L.TASK_EXPIRED,), "node", (W.APPROVED,), phase=_BACK),
+    # the hold vanished, not by us
+    Row(S.FUNDED, Cause.LOST, S.EXPIRED, (L.HOLD_LOST, L.TASK_EXPIRED), "node", (W.PENDING,)),
+    Row(S.CLAIMED, Cause.LOST, S.EXPIRED, (L.HOLD_LOST, L.TASK_EXPIRED), "node", _ALL_WORK),
+    Row(S.DISPUTED, Cause.LOST, S.EXPIRED, (L.HOLD_LOST, L.TASK_EXPIRED), "node", _ALL_WORK),
+    Row(S.VERIFIED, Cause.LOST, S.EXPIRED, (L.HOLD_LOST, L.TASK_EXPIRED), "node", (W.APPROVED,)),
+    Row(S.VERIFIED, Cause.LOST_PAYING, S.VERIFIED, (L.HOLD_LOST,), "node", (W.APPROVED,)),
+    Row(S.VERIFIED, Cause.LOST_PAYING, S.VERIFIED, (L.HOLD_LOST,), "node", (W.APPROVED,), phase=_SET, phase_after=_SET),
+    Row(S.VERIFIED, Cause.LOST_UNPAID, S.EXPIRED, (L.TASK_EXPIRED,), "node", (W.APPROVED,)),
+    Row(S.VERIFIED, Cause.LOST_UNPAID, S.EXPIRED, (L.TASK_EXPIRED,), "node", (W.APPROVED,), phase=_SET),
+    Row(S.VERIFIED, Cause.LOST_PAID, S.PAID, (L.SETTLEMENT_COMPLETED, L.INCIDENT), "node", (W.APPROVED,), W.RELEASED),
+    Row(
+        S.VERIFIED,
+        Cause.LOST_PAID,
+        S.PAID,
+        (L.SETTLEMENT_COMPLETED, L.INCIDENT),
+        "node",
+        (W.APPROVED,),
+        W.RELEASED,
+        phase=_SET,
+    ),
+    # a stray payment changes nothing but is on record, in any state; so is a credit that was paid out later
+    *(Row(s, Cause.STRAY_HELD, s, (L.FUNDING_STRAY,), "node", tuple(W), phase=p, phase_after=p) for s in S for p in P),
+    *(Row(s, Cause.CREDIT_PAID, s, (L.RECEIPT,), "node", tuple(W)) for s in S if s.is_final),
+)
+
+TABLE: dict[tuple[TaskState | None, Phase, Cause], Row] = {(row.source, row.phase, row.cause): row for row in ROWS}
+
+
+class IllegalMove(AssertionError):
+    """A handler asked for a move that the table does not allow: a bug of ours, never a person's fault."""
+
+
+def move(done: Decision, cause: Cause, moment: Moment, **facts: Any) -> Decision:
+    """The task after this cause, with its log lines. Facts are public; they stand in the last line, shared ones in all."""
+    task = done.task
+    row = TABLE.get((task.state, task.phase, cause))
+    if row is None or task.current.state not in row.work:
+        raise IllegalMove(f"{task.state}/{task.phase}/{task.current.state}: {cause}")
+    _check_author(row, done, moment)
+    work = row.work_after or task.current.state
+    proven, event = _provenance(moment)
+    lines, seq, latest = [], task.seq, dict(task.latest)
+    for kind in row.log:
+        seq += 1
+        latest[kind] = seq
+        lines.append(LogLine(kind, seq, row.target, work, moment.by, proven, facts, event))
+    moved = replace(
+        task.with_milestone(state=work), state=row.target, phase=row.phase_after, seq=seq, latest=tuple(latest.items())
+    )
+    return replace(done, task=moved, log=done.log + tuple(lines))
+
+
+def _check_author(row: Row, done: Decision, moment: Moment) -> None:
+    role = done.task.role_of(Pubkey(moment.by))
+    words = {moment.by} if role is None else {role.value, "party"}
+    if not words & set(row.by.split("|")):
+        raise IllegalMove(f"{row.cause} by {moment.by[:8]}, but it takes {row.by}")
+
+
+def _provenance(moment: Moment) -> tuple[str, Any]:
+    if moment.evidence is None:
+        return (moment.by if moment.by in ("node", "clock") else "system"), None
+    event = moment.evidence.event if moment.evidence.proven is Proven.SIGNED else None
+    return moment.evidence.proven.value, event
+
+
+def pairs() -> set[tuple[str, str]]:
+    """(state, next state) over all rows, for the database's trigger; '' is 'none yet'."""
+    return {(str(row.source or ""), str(row.target)) for row in ROWS}

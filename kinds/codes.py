@@ -1,0 +1,121 @@
+"""Every refusal and notice as a code. The sentence for each, in words for people, stands in `wording/`.
+
+Codes are stable: programs depend on them. What follows a code are the facts that it carries.
+"""
+
+from __future__ import annotations
+
+from enum import StrEnum
+from typing import Any
+
+
+class BadWord(ValueError):
+    """What was said cannot be understood or accepted as it stands: a code and the facts for its sentence."""
+
+    def __init__(self, code: Refused, **facts: Any) -> None:
+        super().__init__(code)
+        self.code = code
+        self.facts = facts
+
+
+class Refused(StrEnum):
+    """Why something was not done. Nothing has changed when one of these is the answer."""
+
+    # form
+    UNKNOWN_COMMAND = "unknown_command"  # word, near: list of commands
+    BAD_USAGE = "bad_usage"  # action, usage, problem
+    BAD_JSON = "bad_json"  # problem
+    BAD_FIELD = "bad_field"  # field, problem
+    TOO_LONG = "too_long"  # limit
+    UNKNOWN_TERM = "unknown_term"  # term, near: list of terms
+    NOT_BUILT = "not_built"  # what: a term's value, a command or a kind of destination that is planned, not built
+    BAD_AMOUNT = "bad_amount"  # problem
+    BAD_DEADLINE = "bad_deadline"  # problem
+    BAD_HASH = "bad_hash"  # field
+    BAD_URL = "bad_url"  # field
+    BAD_TAG = "bad_tag"  # tag, problem
+    BAD_CREATED_AT = "bad_created_at"  # problem: "future" or "ancient"
+    # who and which
+    UNKNOWN_TASK = "unknown_task"  # id
+    AMBIGUOUS_TASK = "ambiguous_task"  # id, tasks
+    NOT_YOUR_TASK = "not_your_task"  # task, role: who may do this
+    OWN_TASK = "own_task"  # task
+    ADDRESS_TAKEN = "address_taken"  # task
+    # when
+    WRONG_STATE = "wrong_state"  # task, state, action, work, may: list of actions that fit now
+    TOO_LATE = "too_late"  # task, what, since
+    TAKEN = "taken"  # task: somebody else has claimed it
+    FROZEN = "frozen"  # task
+    FUNDING_BUSY = "funding_busy"  # task: the invoice is being made
+    PAYOUT_BUSY = "payout_busy"  # task: a payout may be under way, it can't be replaced now
+    BASIS_MISSING = "basis_missing"  # task, action, needs: log entry type
+    BASIS_STALE = "basis_stale"  # task, action, needs, latest: event id
+    SIGNED_ONLY = "signed_only"  # task, action: the terms ask for a signed decision
+    ALREADY_DECIDED = "already_decided"  # task, action
+    # money
+    BELOW_MINIMUM = "below_minimum"  # minimum_msat
+    ABOVE_MAXIMUM = "above_maximum"  # maximum_msat
+    BAD_INVOICE = "bad_invoice"  # problem
+    AMOUNT_MISMATCH = "amount_mismatch"  # wanted_msat, got_msat
+    HASH_USED = "hash_used"
+    OWN_NODE = "own_node"
+    DOES_NOT_FIT = "does_not_fit"  # limit: the latest deadline that the hold can carry
+    NOTHING_OWED = "nothing_owed"  # task
+    # how much
+    RATE_LIMITED = "rate_limited"  # what, wait: seconds
+    NEEDS_WORK = "needs_work"  # bits: NIP-13
+    TOO_MANY_PROOFS = "too_many_proofs"  # limit, wait
+    TOO_MANY_QUOTES = "too_many_quotes"  # limit, wait
+    PAUSED = "paused"
+    NODE_AWAY = "node_away"
+    BROKEN = "broken"  # task: an error of ours; nothing was changed and the operator was told
+
+
+class Told(StrEnum):
+    """What somebody is told: answers to what he did, and notices of what others, the node or the clock did."""
+
+    # answers to questions
+    HELP = "help"  # topic: None or a command
+    TERMS = "terms"  # facts of the published terms
+    TASKS = "tasks"  # tasks: list of {task, title, state, role, reward_msat}
+    STATUS = "status"  # the card of a task
+    HISTORY = "history"  # task, entries: list of {seq, type, time, state}
+    # a task's life; all carry task and title
+    CREATED = "created"  # card of the new task, to its employer
+    MAKING_INVOICE = "making_invoice"
+    INVOICE = "invoice"  # invoice, amount_msat, reward_msat, budget_msat, expires_at
+    INVOICE_EXPIRED = "invoice_expired"
+    INVOICE_FAILED = "invoice_failed"  # reason
+    WRONG_PAYMENT = "wrong_payment"  # wanted_msat, got_msat
+    FUNDED = "funded"  # until: end of the hold timeout, deadline
+    CLAIMED = "claimed"  # to the worker: deadline, needs_destination, amount_msat
+    CLAIMED_BY = "claimed_by"  # to the employer: worker
+    ABANDONED = "abandoned"
+    PROOF_CHECKING = "proof_checking"
+    PROOF_MISMATCHED = "proof_mismatched"  # url, wanted, got: refused
+    PROOF_CHANGED = "proof_changed"  # the newest proof's card: judge this one
+    PROOF_RECEIVED = "proof_received"  # to the worker: sha256, checked, review_until
+    PROOF_ARRIVED = "proof_arrived"  # to the employer: url, sha256, mime, checked, notes, review_until
+    APPROVED = "approved"  # to the worker: needs_destination, amount_msat
+    APPROVAL_NOTED = "approval_noted"  # to the employer
+    REJECTED = "rejected"  # to the worker: reason, until (0: it went to dispute)
+    REJECTION_NOTED = "rejection_noted"  # to the employer: until
+    REVIEW_PROLONGED = "review_prolonged"  # until
+    DISPUTE_OPENED = "dispute_opened"  # by, reason, until
+    DISPUTE_ENDED = "dispute_ended"  # percent, how
+    CANCEL_OFFERED = "cancel_offered"  # by, percent
+    DESTINATION_NEEDED = "destination_needed"  # amount_msat, until, reason
+    DESTINATION_NOTED = "destination_noted"  # amount_msat
+    PAYOUT_FAILED = "payout_failed"  # amount_msat, reason, fault, until
+    PAID_WORKER = "paid_worker"  # amount_msat, payment_hash, preimage: of his own invoice
+    PAID_EMPLOYER = "paid_employer"  # amount_msat, preimage: of the hold invoice, his proof of payment
+    CHANGE_OWED = "change_owed"  # amount_msat
+    CREDITED = "credited"  # amount_msat
+    CREDIT_PAID = "credit_paid"  # amount_msat, payment_hash, preimage
+    REFUNDING = "refunding"
+    REFUNDED = "refunded"  # amount_msat, reason
+    EXPIRED = "expired"  # reason, marked
+    HOLD_LOST = "hold_lost"
+    STRAY = "stray"  # amount_msat
+    WARNING = "warning"  # what, until, height
+    INCIDENT = "incident"  # what, to the operator

@@ -1,0 +1,28 @@
+"""Everything a person can tell the daemon: one model per command, in three chapters.
+
+A model's docstring is its help text; the order of its fields is its text grammar (`kinds/grammar.py`); its JSON form is
+the same model with `v` and `action` added.
+"""
+
+from __future__ import annotations
+
+from kinds.commands.asks import Help, History, Status, Tasks, TermsAsked
+from kinds.commands.base import Command
+from kinds.commands.offer import Cancel, Fund, Post
+from kinds.commands.work import Abandon, Approve, Claim, Dispute, Payout, Reject, Submit
+
+COMMANDS: tuple[type[Command], ...] = (
+    Help, TermsAsked, Tasks, Status, History,
+    Post, Fund, Cancel,
+    Claim, Submit, Abandon, Approve, Reject, Dispute, Payout,
+)  # fmt: skip
+
+PLANNED = frozenset(
+    ["hire", "options", "agree", "milestones", "deposit", "evidence", "vote", "rate", "say", "hours", "appeal", "reputation", "receipt", "balance", "withdraw", "pause", "resume", "freeze", "unfreeze", "ban", "unban", "holds", "incidents"]
+)
+"""Words of the protocol that are not built yet: refused by name, so that nobody takes silence for consent."""
+
+__all__ = [
+    "COMMANDS", "PLANNED", "Abandon", "Approve", "Cancel", "Claim", "Command", "Dispute", "Fund", "Help", "History", "Payout",
+    "Post", "Reject", "Status", "Submit", "Tasks", "TermsAsked",
+]  # fmt: skip

@@ -1,0 +1,64 @@
+"""What all commands share, and the small words that their fields are made of."""
+
+from __future__ import annotations
+
+from typing import Annotated, ClassVar
+
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field
+
+from kinds.units import is_hex64, read_task_id
+
+
+class Rest:
+    """Marks the last field of a command that takes the rest of the line as it stands."""
+
+
+class Option:
+    """Marks a field that is written key=value in text."""
+
+
+class Command(BaseModel):
+    """Something said to the daemon."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", strict=True, str_strip_whitespace=True)
+
+    action: ClassVar[str]
+    example: ClassVar[str] = ""
+
+
+class TaskCommand(Command):
+    """A command about one task, named by its id or, among the sender's own tasks, by a unique prefix of it."""
+
+    task: TaskRef
+
+
+def _task(text: str) -> str:
+    letters = read_task_id(text)
+    if letters is None:
+        raise ValueError("a task's id has 13 letters and digits; check for a typing error")
+    return letters
+
+
+def _hash(text: str) -> str:
+    if not is_hex64(text.lower()):
+        raise ValueError("a sha256 is 64 hex digits")
+    return text.lower()
+
+
+def _url(text: str) -> str:
+    scheme, sep, rest = text.partition("://")
+    if scheme.lower() not in ("http", "https", "ipfs", "magnet", "nostr") or not sep or not rest or any(c.isspace() for c in text):
+        raise ValueError("a link starts with https:// (or http, ipfs, magnet, nostr) and has no spaces")
+    return text
+
+
+TaskRef = Annotated[str, Field(max_length=40), AfterValidator(_task)]
+Sha256 = Annotated[str, Field(max_length=64), AfterValidator(_hash)]
+Url = Annotated[str, Field(max_length=2000), AfterValidator(_url)]
+Mime = Annotated[str, Field(max_length=100, pattern=r"^[A-Za-z0-9][\w.+-]*/[\w.+*-]+$")]
+Title = Annotated[str, Field(min_length=1, max_length=200)]
+Text = Annotated[str, Field(max_length=4000)]
+Destination = Annotated[str, Field(min_length=1, max_length=4096)]
+Percent = Annotated[int, Field(ge=0, le=100)]
+
+TaskCommand.model_rebuild()

@@ -1,0 +1,38 @@
+"""What an employer does before there is a worker: offer a task, fund it, take it back."""
+
+from __future__ import annotations
+
+from typing import Annotated, ClassVar
+
+from pydantic import Field
+
+from kinds.commands.base import Command, Option, Percent, Rest, TaskCommand, Text, Title
+
+
+class Post(Command):
+    """Offers a task by message: the amount in sats, a title in quotes, and terms as key=value (deadline=3d is the usual one)."""
+
+    action: ClassVar[str] = "post"
+    example: ClassVar[str] = 'post 50000 sats "Build a landing page" deadline=3d'
+    amount: Annotated[int, Field(strict=True)]  # sats
+    currency: str = "sats"
+    title: Title
+    terms: Annotated[dict[str, str | int], Option] = Field(default_factory=dict)
+
+
+class Fund(TaskCommand):
+    """Asks for the invoice that locks the money of your task. Asking again gives the same invoice while it is valid."""
+
+    action: ClassVar[str] = "fund"
+    example: ClassVar[str] = "fund 7qk2m0x9t4h1z"
+    mode: str = ""
+
+
+class Cancel(TaskCommand):
+    """Takes your task back before a claim; after it, offers the other side to end it, with a percentage for the worker (0 if none).
+    It ends when the other side cancels with the same percentage."""
+
+    action: ClassVar[str] = "cancel"
+    example: ClassVar[str] = "cancel 7qk2m0x9t4h1z 30 we agreed on a part"
+    percent: Percent | None = None
+    reason: Annotated[Text, Rest] = ""

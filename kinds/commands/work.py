@@ -1,0 +1,67 @@
+"""What worker and employer do once there is money: claim, deliver, judge, be paid."""
+
+from __future__ import annotations
+
+from typing import Annotated, ClassVar
+
+from kinds.commands.base import Destination, Mime, Option, Rest, Sha256, TaskCommand, Text, Url
+
+
+class Claim(TaskCommand):
+    """Takes a funded task. The destination is a Lightning invoice for exactly the reward; you may also give it later with payout."""
+
+    action: ClassVar[str] = "claim"
+    example: ClassVar[str] = "claim 7qk2m0x9t4h1z lnbc500u1p..."
+    destination: Destination | None = None
+    dest_hash: Annotated[Sha256 | None, Option] = None  # in a signed claim: commits to a destination that goes by DM
+
+
+class Submit(TaskCommand):
+    """Delivers your work: a link, the sha256 of the file behind it, and notes if you like. A new one replaces the last."""
+
+    action: ClassVar[str] = "submit"
+    example: ClassVar[str] = "submit 7qk2m0x9t4h1z https://example.org/page.zip e3b0c44298fc1c14..."
+    url: Url
+    sha256: Sha256
+    mime: Annotated[Mime | None, Option] = None
+    notes: Annotated[Text, Rest] = ""
+
+
+class Abandon(TaskCommand):
+    """Gives a task back that you claimed, without a mark on you."""
+
+    action: ClassVar[str] = "abandon"
+    example: ClassVar[str] = "abandon 7qk2m0x9t4h1z"
+
+
+class Approve(TaskCommand):
+    """Accepts the work: the worker is paid at once."""
+
+    action: ClassVar[str] = "approve"
+    example: ClassVar[str] = "approve 7qk2m0x9t4h1z well done"
+    feedback: Annotated[Text, Rest] = ""
+
+
+class Reject(TaskCommand):
+    """Refuses the work, with a reason. By the task's terms it goes to dispute, or the worker may deliver again."""
+
+    action: ClassVar[str] = "reject"
+    example: ClassVar[str] = "reject 7qk2m0x9t4h1z the contact form is missing"
+    reason: Annotated[Text, Rest]
+
+
+class Dispute(TaskCommand):
+    """Opens a dispute: the money stays frozen until both agree, the employer approves, or the hold comes to its end."""
+
+    action: ClassVar[str] = "dispute"
+    example: ClassVar[str] = "dispute 7qk2m0x9t4h1z delivered as agreed, no answer"
+    reason: Annotated[Text, Rest]
+
+
+class Payout(TaskCommand):
+    """Names where your money goes: a Lightning invoice for exactly the amount owed. Replaces an earlier one that is not on its way."""
+
+    action: ClassVar[str] = "payout"
+    example: ClassVar[str] = "payout 7qk2m0x9t4h1z lnbc500u1p..."
+    destination: Destination
+    salt: Annotated[Sha256 | None, Option] = None  # opens the dest_hash of a signed claim

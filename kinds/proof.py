@@ -1,0 +1,44 @@
+"""Proof of work: the worker's kind 30079 event, meaning the same as the `submit` command."""
+
+from __future__ import annotations
+
+from pydantic import ValidationError
+
+from kinds import events
+from kinds.codes import BadWord, Refused
+from kinds.commands.work import Submit
+from kinds.events import Event
+from kinds.units import TaskId, is_hex64
+
+PROOF_TAG = "holdfast-proof"
+
+
+def concerns(event: Event, bot: str) -> bool:
+    """True for a 30079 that is a proof for this bot: it names the bot, a task's address and the pinned task event."""
+    return (
+        event.kind == events.PROOF
+        and bot in event.tag_values("p")
+        and is_hex64(event.tag("e"))
+        and (event.tag("a") or "").startswith(f"{events.TASK}:")
+    )
+
+
+def parse(event: Event, task: TaskId) -> Submit:
+    """A proof event for this task to the command that it is. Raises BadWord."""
+    for tag, code in (("url", Refused.BAD_URL), ("x", Refused.BAD_HASH)):
+        if not event.tag(tag):
+            raise BadWord(code, field=tag)
+    words = {
+        "task": task,
+        "url": event.tag("url"),
+        "sha256": event.tag("x"),
+        "mime": event.tag("m"),
+        "notes": event.content,
+    }
+    try:
+        return Submit.model_validate(words)
+    except ValidationError as error:
+        first = error.errors()[0]
+        name = str(first["loc"][0])
+        code = {"url": Refused.BAD_URL, "sha256": Refused.BAD_HASH}.get(name, Refused.BAD_FIELD)
+        raise BadWord(code, field=name, problem=first["msg"]) from None

@@ -1,0 +1,111 @@
+"""A task offer: the employer's kind 30078 event, and the terms that shape the agreement (design: lifecycle, Terms).
+
+Every value that the protocol knows is understood here; which of them are built is the handlers' business, so that a
+planned one is refused by its name and never accepted and ignored.
+"""
+
+from __future__ import annotations
+
+from typing import Annotated, Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+
+from kinds import events
+from kinds.codes import BadWord, Refused
+from kinds.commands.base import Text, Title
+from kinds.events import BadEvent, Event, read_json
+from kinds.units import Msat, sats
+
+OFFER_TAG = "holdfast-task"
+MAX_SAT = 21_000_000 * 100_000_000
+
+Seconds = Annotated[int, Field(ge=60, le=366 * 86400)]
+
+
+class TermsWords(BaseModel):
+    """The terms as an employer writes them; what he leaves out is the default of the operator's published terms."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", strict=True)
+
+    description: Text = ""
+    order: Literal["fund_first", "hire_first"] = "fund_first"
+    claim: Literal["first", "pick"] = "first"
+    payment_type: Literal["FIXED_PRICE", "HOURLY_RATE", "MILESTONE"] = "FIXED_PRICE"
+    funding: Literal["upfront", "on_approval"] = "upfront"
+    deposit_percent: Annotated[int, Field(ge=0, le=100)] = 0
+    custody_mode: Literal["lightning_self", "onchain_submarine", "ledger", "direct"] = "lightning_self"
+    verification: Literal["manual", "auto"] = "manual"
+    on_reject: Literal["dispute", "revise"] = "dispute"
+    max_rejects: Annotated[int, Field(ge=1, le=20)] = 3
+    review_window: Seconds | None = None
+    on_silence: Literal["approve", "dispute"] = "approve"
+    on_hold_end: Literal["refund", "rollover then ledger", "rollover then refund", "ledger"] = "refund"
+    min_evidence: Literal["attested", "signed"] = "attested"
+    hold_timeout: Seconds | None = None
+
+
+class Offer(BaseModel):
+    """A task as offered, whether by event or by `post`."""
+
+    model_config = ConfigDict(frozen=True)
+
+    title: Title
+    reward: Msat
+    deadline: int  # unix seconds
+    terms: TermsWords
+
+
+def concerns(event: Event, bot: str) -> bool:
+    """True for a 30078 that is a Holdfast task for this bot; others use the kind for other things."""
+    return event.kind == events.TASK and OFFER_TAG in event.tag_values("t") and bot in event.tag_values("p")
+
+
+def address(event: Event) -> str:
+    """The event's NIP-01 address, `kind:pubkey:d`. Raises BadWord when `d` cannot be used in one."""
+    name = event.tag("d")
+    if not name or ":" in name or len(name) > 200:
+        raise BadWord(Refused.BAD_TAG, tag="d", problem="it is needed, without ':' and at most 200 characters long")
+    return f"{event.kind}:{event.pubkey}:{name}"
+
+
+def parse(event: Event) -> Offer:
+    """A task event to an Offer. Raises BadWord."""
+    address(event)
+    if event.tag("currency") is not None:
+        raise BadWord(Refused.NOT_BUILT, what="amounts in a currency other than sats")
+    terms: Any = {}
+    if event.content.strip():
+        try:
+            terms = read_json(event.content)
+        except BadEvent as error:
+            raise BadWord(Refused.BAD_JSON, problem=str(error)) from None
+    return offer(event.tag("title") or "", event.tag("amount") or "", event.tag("deadline") or "", terms)
+
+
+def offer(title: str, amount: str | int, deadline: str | int, terms: Any) -> Offer:
+    """The same offer from loose words. Raises BadWord naming the first thing that is wrong."""
+    sat = _whole(amount)
+    if sat is None or not 0 < sat <= MAX_SAT:
+        raise BadWord(Refused.BAD_AMOUNT, problem="the amount is a whole number of sats above zero")
+    until = _whole(deadline)
+    if until is None or not 0 < until < 2**40:
+        raise BadWord(Refused.BAD_DEADLINE, problem="the deadline is a time in unix seconds")
+    if not isinstance(terms, dict):
+        raise BadWord(Refused.BAD_JSON, problem="the terms are a JSON object")
+    try:
+        words = TermsWords.model_validate(terms)
+        return Offer(title=title.strip(), reward=sats(sat), deadline=until, terms=words)
+    except ValidationError as error:
+        first = error.errors()[0]
+        name = str(first["loc"][0]) if first["loc"] else ""
+        if first["type"] == "extra_forbidden":
+            raise BadWord(Refused.UNKNOWN_TERM, term=name[:40], near=sorted(TermsWords.model_fields)) from None
+        raise BadWord(Refused.BAD_FIELD, field=name, problem=first["msg"]) from None
+
+
+def _whole(value: str | int) -> int | None:
+    if type(value) is int:
+        return value
+    if isinstance(value, str) and value.isascii() and value.isdigit() and len(value) <= 16:
+        return int(value)
+    return None
