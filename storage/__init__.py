@@ -1,0 +1,1 @@
+"""MEMORY: tables, and one transaction per decision. Synchronous functions over a SQLAlchemy Core connection."""

@@ -1,0 +1,76 @@
+"""Aggregates and inputs as text, by pydantic's adapters over our own dataclasses: one definition, no second shape."""
+
+from __future__ import annotations
+
+import dataclasses
+import hashlib
+from typing import Any
+
+from pydantic import TypeAdapter
+
+from handlers.decision import CancelHold, Effect, Fetch, MakeHold, Pay, SettleHold
+from handlers.policy import Policy
+from handlers.task import Task
+from kinds.events import canonical_json
+from kinds.inputs import Fetched, HoldMade, HoldSeen, PaymentSeen, PayWanted, Reached, Tick
+
+_task = TypeAdapter(Task)
+_policy = TypeAdapter(Policy)
+
+EFFECTS: dict[str, type[Effect]] = {
+    "make_hold": MakeHold,
+    "settle": SettleHold,
+    "cancel": CancelHold,
+    "pay": Pay,
+    "fetch": Fetch,
+}
+Fact = HoldMade | HoldSeen | PayWanted | PaymentSeen | Fetched | Reached | Tick
+FACTS: dict[str, type[Fact]] = {
+    "hold_made": HoldMade,
+    "hold_seen": HoldSeen,
+    "pay_wanted": PayWanted,
+    "payment_seen": PaymentSeen,
+    "fetched": Fetched,
+    "reached": Reached,
+    "tick": Tick,
+}
+_adapters: dict[type, TypeAdapter[Any]] = {kind: TypeAdapter(kind) for kind in (*EFFECTS.values(), *FACTS.values())}
+_names: dict[type, str] = {kind: name for name, kind in (*EFFECTS.items(), *FACTS.items())}
+
+
+def task_text(task: Task) -> str:
+    return _task.dump_json(task).decode()
+
+
+def read_task(document: str) -> Task:
+    return _task.validate_json(document)
+
+
+def sort_of(value: Effect | Fact) -> str:
+    return _names[type(value)]
+
+
+def body_of(value: Effect | Fact) -> str:
+    return _adapters[type(value)].dump_json(value).decode()
+
+
+def read_effect(sort: str, body: str) -> Effect:
+    effect: Effect = _adapters[EFFECTS[sort]].validate_json(body)
+    return effect
+
+
+def read_fact(sort: str, body: str) -> Fact:
+    fact: Fact = _adapters[FACTS[sort]].validate_json(body)
+    return fact
+
+
+def policy_text(policy: Policy) -> str:
+    return canonical_json(dataclasses.asdict(policy))
+
+
+def policy_id(policy: Policy) -> str:
+    return hashlib.sha256(policy_text(policy).encode()).hexdigest()
+
+
+def read_policy(body: str) -> Policy:
+    return _policy.validate_json(body)

@@ -1,0 +1,230 @@
+"""One decision, one transaction: the task, its log, its money facts, what is to be published, said and done."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Mapping
+from typing import Any
+
+from sqlalchemy import Connection, insert, select, update
+from sqlalchemy.dialects.sqlite import insert as upsert
+
+from handlers.check import check
+from handlers.decision import Decision, Refusal, refuse
+from handlers.policy import Policy
+from handlers.task import Task
+from handlers.tick import due
+from kinds import log as words
+from kinds.codes import Refused
+from kinds.inputs import Now
+from kinds.state import state as state_event
+from kinds.states import FundingState
+from kinds.units import EventId, Pubkey
+from storage import house, outbox
+from storage.codec import read_task, task_text
+from storage.schema import credits, fundings, log, payment_hashes, payouts, tasks
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class Held:
+    """A task as it is remembered, with what the commit needs beside it."""
+
+    task: Task
+    version: int
+    root: EventId
+    head: EventId
+    state_at: int
+
+
+class Stale(RuntimeError):
+    """The task's row changed under us: there are two writers, which must not be."""
+
+
+def load(tx: Connection, task: str) -> Held | None:
+    row = tx.execute(select(tasks).where(tasks.c.id == task)).first()
+    if row is None:
+        return None
+    return Held(read_task(row.document), row.version, EventId(row.root), EventId(row.head), row.state_at)
+
+
+def store(tx: Connection, before: Held | None, done: Decision, now: Now, policy: Policy) -> Refusal | None:
+    """Writes the whole decision. A Refusal, and nothing written, when a payment hash was used before."""
+    task = done.task
+    check(task)
+    fresh = _new_hashes(before.task if before else None, task)
+    if fresh and tx.execute(select(payment_hashes.c.hash).where(payment_hashes.c.hash.in_(list(fresh)))).first():
+        return refuse(Refused.HASH_USED)
+    head, root = _write_log(tx, before, done, now, policy)
+    changed = bool(done.log)
+    state_at = max(now.time, before.state_at + 1 if before else 0) if changed else (before.state_at if before else 0)
+    _write_task(tx, before, task, root, head, state_at)
+    _write_money(tx, before.task if before else None, task, fresh)
+    if changed:
+        outbox.publish(tx, _state(done, policy, root, head, state_at, now), address=f"state:{task.id}")
+    for effect in done.effects:
+        outbox.order(tx, task.id, effect)
+    for found in done.incidents:
+        house.incident(tx, now, found.code, task.id, found.facts)
+    return None
+
+
+def _new_hashes(before: Task | None, after: Task) -> dict[str, str]:
+    """payment_hash -> ref, of those that this decision names for the first time."""
+
+    def named(task: Task) -> dict[str, str]:
+        found: dict[str, str] = {f.payment_hash: f.ref for f in task.fundings if f.payment_hash}
+        found |= {p.payment_hash: p.ref for p in task.payouts if p.payment_hash}
+        if task.destination:
+            found.setdefault(task.destination.payment_hash, f"{task.id}/claim")
+        return found
+
+    old = named(before) if before else {}
+    return {payment_hash: ref for payment_hash, ref in named(after).items() if payment_hash not in old}
+
+
+def _write_log(
+    tx: Connection, before: Held | None, done: Decision, now: Now, policy: Policy
+) -> tuple[EventId, EventId]:
+    task = done.task
+    prev = before.head if before else None
+    root = before.root if before else (None if task.posted else task.pinned)
+    time = now.time
+    if before and done.log:
+        last = tx.execute(select(log.c.time).where(log.c.task == task.id, log.c.seq == before.task.seq)).scalar()
+        time = max(time, int(last or 0))
+    for line in done.log:
+        event = words.entry(
+            bot=policy.bot,
+            task=task.id,
+            address=task.address,
+            root=root,
+            parties=_parties(task),
+            seq=line.seq,
+            prev=prev,
+            type=str(line.type),
+            state=str(line.state),
+            work=line.work,
+            by=line.by,
+            proven=line.proven,
+            time=time,
+            deaf=now.deaf,
+            height=now.height,
+            block_hash=now.block_hash,
+            facts=line.facts,
+            event=line.event,
+        )
+        tx.execute(
+            insert(log).values(
+                task=task.id, seq=line.seq, id=event.id, type=str(line.type), state=str(line.state), time=time
+            )
+        )
+        outbox.publish(tx, event)
+        prev = event.id
+        root = root or event.id
+    assert prev and root, "a task begins with a log entry"
+    return prev, root
+
+
+def _parties(task: Task) -> tuple[Pubkey, ...]:
+    return (task.employer, task.worker) if task.worker else (task.employer,)
+
+
+def _state(done: Decision, policy: Policy, root: EventId, head: EventId, at: int, now: Now) -> Any:
+    task = done.task
+    facts: Mapping[str, Any] = {
+        "title": task.title,
+        "state": str(task.state),
+        "work": str(task.current.state),
+        "seq": task.seq,
+        "head": head,
+        "employer": task.employer,
+        "worker": task.worker,
+        "reward_msat": task.reward,
+        "hold_msat": task.hold_amount,
+        "custody_mode": "lightning_self",
+        "deadline": task.terms.deadline + now.deaf,
+        "expiry_height": task.hold.expiry_height if task.hold else None,
+        "last_safe_height": task.last_safe_height or None,
+    }
+    return state_event(
+        bot=policy.bot, task=task.id, address=task.address, root=root, parties=_parties(task), head=head, seq=task.seq,
+        created_at=at, facts=facts,
+    )  # fmt: skip
+
+
+def _write_task(tx: Connection, before: Held | None, task: Task, root: EventId, head: EventId, state_at: int) -> None:
+    when = due(task)
+    row = {
+        "worker": task.worker,
+        "state": str(task.state),
+        "phase": str(task.phase),
+        "seq": task.seq,
+        "head": head,
+        "state_at": state_at,
+        "due_heard": when.heard,
+        "due_time": when.time,
+        "due_height": when.height,
+        "document": task_text(task),
+    }
+    if before is None:
+        fixed = {"id": task.id, "address": task.address, "pinned": task.pinned, "root": root, "employer": task.employer}
+        tx.execute(insert(tasks).values(**fixed, **row, version=1))
+        return
+    where = (tasks.c.id == task.id) & (tasks.c.version == before.version)
+    if tx.execute(update(tasks).where(where).values(**row, version=before.version + 1)).rowcount != 1:
+        raise Stale(task.id)
+
+
+def _write_money(tx: Connection, before: Task | None, task: Task, fresh: dict[str, str]) -> None:
+    if fresh:
+        tx.execute(insert(payment_hashes), [{"hash": h, "ref": ref, "task": task.id} for h, ref in fresh.items()])
+    if before is None or before.fundings != task.fundings:
+        old = set(before.fundings) if before else set()
+        _upsert(tx, fundings, [_funding_row(task, f) for f in task.fundings if f not in old])
+    if before is None or before.payouts != task.payouts:
+        known = set(before.payouts) if before else set()
+        _upsert(tx, payouts, [_payout_row(task, p) for p in task.payouts if p not in known])
+    start = len(before.credits) if before else 0
+    for n, entry in enumerate(task.credits[start:], start + 1):
+        tx.execute(
+            insert(credits).values(
+                task=task.id, n=n, pubkey=entry.to, role=str(entry.role), amount=entry.amount, why=entry.why
+            )
+        )
+
+
+def _upsert(tx: Connection, table: Any, rows: list[dict[str, Any]]) -> None:
+    for row in sorted(
+        rows, key=lambda row: row["state"] not in ("failed", "abandoned")
+    ):  # make room for the active one
+        statement = upsert(table).values(row)
+        tx.execute(statement.on_conflict_do_update(index_elements=["ref"], set_=row))
+
+
+def _funding_row(task: Task, funding: Any) -> dict[str, Any]:
+    return {
+        "ref": funding.ref,
+        "task": task.id,
+        "state": str(funding.state),
+        "goal": funding.goal,
+        "amount": funding.amount,
+        "payment_hash": funding.payment_hash,
+        "expiry_height": funding.expiry_height,
+    }
+
+
+def _payout_row(task: Task, payout: Any) -> dict[str, Any]:
+    return {
+        "ref": payout.ref,
+        "task": task.id,
+        "role": str(payout.role),
+        "from_credit": int(payout.from_credit),
+        "state": str(payout.state),
+        "amount": payout.amount,
+        "budget": payout.budget,
+        "fee": payout.fee,
+        "payment_hash": payout.payment_hash,
+    }
+
+
+WATCHED = (FundingState.CREATED, FundingState.PENDING, FundingState.ACCEPTED)

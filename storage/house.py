@@ -1,0 +1,85 @@
+"""A few facts about ourselves that outlive a restart: hearing, cursors of relays, the daemon's own chain, incidents."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from typing import Any
+
+from sqlalchemy import Connection, func, insert, select
+from sqlalchemy.dialects.sqlite import insert as upsert
+
+from handlers.policy import Policy
+from kinds import log as words
+from kinds.events import Unsigned, canonical_json
+from kinds.inputs import Now
+from kinds.units import EventId, Pubkey
+from storage.codec import policy_id, policy_text, read_policy
+from storage.outbox import publish
+from storage.schema import chain, house, incidents, policies
+
+
+def get(tx: Connection, key: str) -> str | None:
+    return tx.execute(select(house.c.value).where(house.c.key == key)).scalar()
+
+
+def put(tx: Connection, key: str, value: str) -> None:
+    statement = upsert(house).values(key=key, value=value)
+    tx.execute(statement.on_conflict_do_update(index_elements=["key"], set_={"value": statement.excluded.value}))
+
+
+def get_json(tx: Connection, key: str, default: Any) -> Any:
+    value = get(tx, key)
+    return default if value is None else json.loads(value)
+
+
+def put_json(tx: Connection, key: str, value: Any) -> None:
+    put(tx, key, json.dumps(value))
+
+
+def add_checkpoint(tx: Connection, bot: Pubkey, type: str, now: Now, facts: Mapping[str, Any]) -> EventId:
+    """One more entry in the daemon's own chain, to be published."""
+    last = tx.execute(select(chain.c.seq, chain.c.id, chain.c.time).order_by(chain.c.seq.desc()).limit(1)).first()
+    seq, prev, after = (last.seq + 1, EventId(last.id), last.time) if last else (1, None, 0)
+    time = max(now.time, after)
+    event = words.checkpoint(
+        bot=bot, seq=seq, prev=prev, type=type, time=time, height=now.height, block_hash=now.block_hash, facts=facts
+    )
+    tx.execute(insert(chain).values(seq=seq, id=event.id, type=type, time=time, facts=canonical_json(dict(facts))))
+    publish(tx, event)
+    return event.id
+
+
+def publish_addressable(tx: Connection, event: Unsigned) -> Unsigned:
+    """Publishes a replaceable event, its created_at above that of the one before (relays keep the newest only)."""
+    key = f"stamp:{event.kind}:{ {t[0]: t[1] for t in event.tags if len(t) > 1}.get('d', '') }"
+    at = max(event.created_at, int(get(tx, key) or 0) + 1)
+    stamped = Unsigned(event.pubkey, at, event.kind, event.tags, event.content)
+    put(tx, key, str(at))
+    publish(tx, stamped)
+    return stamped
+
+
+def remember_policy(tx: Connection, policy: Policy, time: int) -> str:
+    """Keeps this set of values, so that an input that names it can be replayed exactly. Returns its id."""
+    name = policy_id(policy)
+    statement = upsert(policies).values(id=name, at=time, body=policy_text(policy)).on_conflict_do_nothing()
+    tx.execute(statement)
+    return name
+
+
+def policy_by_id(tx: Connection, name: str) -> Policy:
+    return read_policy(tx.execute(select(policies.c.body).where(policies.c.id == name)).scalar_one())
+
+
+def incident(tx: Connection, now: Now, code: str, task: str | None, facts: Mapping[str, Any]) -> bool:
+    """Records something that the operator must see; False when the very same is on record already."""
+    row = {"at": now.time, "code": code, "task": task, "facts": canonical_json(dict(facts))}
+    known = select(func.count()).where(
+        incidents.c.code == code, incidents.c.task.is_(task) if task is None else incidents.c.task == task,
+        incidents.c.facts == row["facts"],
+    )  # fmt: skip
+    if tx.execute(known).scalar():
+        return False
+    tx.execute(insert(incidents).values(**row))
+    return True

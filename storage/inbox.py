@@ -1,0 +1,126 @@
+"""What came in: verified events as they came, and inputs in the order in which they are processed. Each once, for ever."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+
+from sqlalchemy import Connection, func, select, update
+from sqlalchemy.dialects.sqlite import insert as upsert
+
+from kinds.events import Event
+from kinds.inputs import Now
+from storage.schema import heard, inputs
+
+
+@dataclass(frozen=True, slots=True)
+class NewInput:
+    """An input before it is stored. `key` is unique for ever."""
+
+    key: str
+    sort: str  # event, dm, or one of codec.FACTS
+    body: str
+    task: str | None = None
+    by: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Row:
+    """A stored input."""
+
+    n: int
+    key: str
+    sort: str
+    task: str | None
+    body: str
+    now: Now
+    policy: str
+
+
+def hear(tx: Connection, events: Iterable[tuple[Event, str, bool]], at: int) -> list[Event]:
+    """Keeps verified events (event, relay, sealed); returns those that are new. `sealed` ones wait to be opened."""
+    fresh = []
+    for event, relay, sealed in events:
+        row = {
+            "id": event.id,
+            "kind": event.kind,
+            "pubkey": event.pubkey,
+            "created_at": event.created_at,
+            "relay": relay,
+            "at": at,
+            "raw": event.as_json(),
+            "opened": 0 if sealed else 1,
+        }
+        if tx.execute(upsert(heard).values(row).on_conflict_do_nothing()).rowcount:
+            fresh.append(event)
+    return fresh
+
+
+def sealed_waiting(tx: Connection, limit: int) -> Sequence[tuple[str, str, str]]:
+    """(id, raw, relay) of letters that nobody has opened yet, oldest first."""
+    rows = tx.execute(
+        select(heard.c.id, heard.c.raw, heard.c.relay).where(heard.c.opened == 0).order_by(heard.c.at).limit(limit)
+    )
+    return [(row.id, row.raw, row.relay) for row in rows]
+
+
+def mark_opened(tx: Connection, ids: Iterable[str], readable: bool) -> None:
+    tx.execute(update(heard).where(heard.c.id.in_(list(ids))).values(opened=1 if readable else 2))
+
+
+def known_events(tx: Connection, kinds: Sequence[int], since: int) -> list[tuple[int, str]]:
+    """(created_at, id) of what was heard, for set reconciliation (NIP-77)."""
+    found = select(heard.c.created_at, heard.c.id).where(heard.c.kind.in_(list(kinds)), heard.c.created_at >= since)
+    return [(row.created_at, row.id) for row in tx.execute(found)]
+
+
+def add(tx: Connection, new: NewInput, now: Now, policy: str) -> bool:
+    """Stores an input; False when its key is known already."""
+    row = {
+        "key": new.key,
+        "sort": new.sort,
+        "task": new.task,
+        "by": new.by,
+        "body": new.body,
+        "time": now.time,
+        "height": now.height,
+        "block": now.block_hash,
+        "deaf": now.deaf,
+        "entropy": now.entropy,
+        "policy": policy,
+    }
+    return bool(tx.execute(upsert(inputs).values(row).on_conflict_do_nothing(index_elements=["key"])).rowcount)
+
+
+def waiting(tx: Connection, limit: int) -> list[Row]:
+    """The oldest inputs that have not been processed."""
+    rows = tx.execute(select(inputs).where(inputs.c.state == "new").order_by(inputs.c.n).limit(limit))
+    return [
+        Row(
+            row.n, row.key, row.sort, row.task, row.body,
+            Now(row.time, row.height, row.block, row.deaf, row.entropy), row.policy,
+        )
+        for row in rows
+    ]  # fmt: skip
+
+
+def finish(tx: Connection, n: int, state: str, result: str = "", task: str | None = None) -> None:
+    values = {"state": state, "result": result} | ({"task": task} if task else {})
+    tx.execute(update(inputs).where(inputs.c.n == n).values(values))
+
+
+def result_of(tx: Connection, key: str) -> tuple[str, str] | None:
+    """(state, result) of an input, or None when it never came."""
+    row = tx.execute(select(inputs.c.state, inputs.c.result).where(inputs.c.key == key)).first()
+    return (row.state, row.result) if row else None
+
+
+def revive_stuck(tx: Connection) -> list[str]:
+    """At start: inputs that an earlier version stumbled over get another try, in their order. Returns their tasks."""
+    tasks = [row.task for row in tx.execute(select(inputs.c.task).where(inputs.c.state == "stuck")) if row.task]
+    tx.execute(update(inputs).where(inputs.c.state == "stuck").values(state="new", result=""))
+    return tasks
+
+
+def count_new(tx: Connection) -> int:
+    return int(tx.execute(select(func.count()).where(inputs.c.state == "new")).scalar_one())

@@ -1,0 +1,249 @@
+"""The tables. Money is integer msat, times unix seconds unless named heard (hearing clock), heights blocks.
+
+Append-only by trigger (`triggers`): heard, inputs, log, chain, credits, payment_hashes, policies.
+"""
+
+from __future__ import annotations
+
+from sqlalchemy import BigInteger, Column, Index, Integer, MetaData, String, Table, Text, UniqueConstraint, text
+
+metadata = MetaData()
+
+Money = BigInteger
+
+heard = Table(  # every verified event, as it came, before it is opened
+    "heard",
+    metadata,
+    Column("id", String(64), primary_key=True),
+    Column("kind", Integer, nullable=False),
+    Column("pubkey", String(64), nullable=False),
+    Column("created_at", BigInteger, nullable=False),
+    Column("relay", Text, nullable=False),
+    Column("at", BigInteger, nullable=False),
+    Column("raw", Text, nullable=False),
+    Column("opened", Integer, nullable=False, server_default="0"),  # 0 waits for the signer, 1 opened, 2 unreadable
+    Index("heard_unopened", "opened", sqlite_where=text("opened = 0")),
+    Index("heard_kind", "kind", "created_at"),
+)
+
+inputs = Table(  # everything that happens, in the order in which it is processed
+    "inputs",
+    metadata,
+    Column("n", Integer, primary_key=True, autoincrement=True),
+    Column("key", Text, nullable=False, unique=True),
+    Column("sort", String(16), nullable=False),
+    Column("task", String(13)),
+    Column("by", String(64)),
+    Column("body", Text, nullable=False),
+    Column("time", BigInteger, nullable=False),
+    Column("height", Integer, nullable=False),
+    Column("block", String(64), nullable=False),
+    Column("deaf", BigInteger, nullable=False),
+    Column("entropy", String(64), nullable=False),
+    Column("policy", String(64), nullable=False),
+    Column("state", String(8), nullable=False, server_default="new"),  # new, done, refused, stuck
+    Column("result", Text, nullable=False, server_default=""),
+    Index("inputs_new", "n", sqlite_where=text("state = 'new'")),
+    Index("inputs_stuck", "n", sqlite_where=text("state = 'stuck'")),
+    sqlite_autoincrement=True,
+)
+
+policies = Table(
+    "policies",
+    metadata,
+    Column("id", String(64), primary_key=True),
+    Column("at", BigInteger, nullable=False),
+    Column("body", Text, nullable=False),
+)
+
+tasks = Table(
+    "tasks",
+    metadata,
+    Column("id", String(13), primary_key=True),
+    Column("address", Text, nullable=False, unique=True),
+    Column("pinned", String(64), nullable=False, unique=True),
+    Column("root", String(64), nullable=False),  # what `e` of its log entries names
+    Column("employer", String(64), nullable=False, index=True),
+    Column("worker", String(64), index=True),
+    Column("state", String(16), nullable=False),
+    Column("phase", String(10), nullable=False),
+    Column("version", Integer, nullable=False),
+    Column("seq", Integer, nullable=False),
+    Column("head", String(64), nullable=False),
+    Column("state_at", BigInteger, nullable=False),  # created_at of its newest state event
+    Column("due_heard", BigInteger, index=True),
+    Column("due_time", BigInteger, index=True),
+    Column("due_height", Integer, index=True),
+    Column("document", Text, nullable=False),
+    Index("tasks_open", "state", sqlite_where=text("state = 'Funded'")),
+)
+
+allowed = Table(  # which state may follow which; filled again from the literal table at each start
+    "allowed",
+    metadata,
+    Column("source", String(16), primary_key=True),
+    Column("target", String(16), primary_key=True),
+)
+
+log = Table(
+    "log",
+    metadata,
+    Column("task", String(13), primary_key=True),
+    Column("seq", Integer, primary_key=True),
+    Column("id", String(64), nullable=False, unique=True),
+    Column("type", String(24), nullable=False),
+    Column("state", String(16), nullable=False),
+    Column("time", BigInteger, nullable=False),
+)
+
+chain = Table(  # the daemon's own chain, and the versions of its terms
+    "chain",
+    metadata,
+    Column("seq", Integer, primary_key=True),
+    Column("id", String(64), nullable=False, unique=True),
+    Column("type", String(24), nullable=False),
+    Column("time", BigInteger, nullable=False),
+    Column("facts", Text, nullable=False),
+)
+
+fundings = Table(
+    "fundings",
+    metadata,
+    Column("ref", String(24), primary_key=True),
+    Column("task", String(13), nullable=False, index=True),
+    Column("state", String(10), nullable=False),
+    Column("goal", String(8), nullable=False),
+    Column("amount", Money, nullable=False),
+    Column("payment_hash", String(64), nullable=False),
+    Column("expiry_height", Integer, nullable=False),
+    Column("seen", String(64), nullable=False, server_default=""),  # digest of the node's last word
+    Index("fundings_watched", "state", sqlite_where=text("state in ('created', 'pending', 'accepted')")),
+)
+
+payouts = Table(
+    "payouts",
+    metadata,
+    Column("ref", String(24), primary_key=True),
+    Column("task", String(13), nullable=False, index=True),
+    Column("role", String(10), nullable=False),
+    Column("from_credit", Integer, nullable=False),
+    Column("state", String(10), nullable=False),
+    Column("amount", Money, nullable=False),
+    Column("budget", Money, nullable=False),
+    Column("fee", Money, nullable=False),
+    Column("payment_hash", String(64), nullable=False),
+    Index(  # one active payout per task and role: rests on a hold, and is neither failed nor given up
+        "payouts_active",
+        "task",
+        "role",
+        unique=True,
+        sqlite_where=text("from_credit = 0 and state in ('planned', 'claimed', 'in_flight', 'complete')"),
+        postgresql_where=text("from_credit = 0 and state in ('planned', 'claimed', 'in_flight', 'complete')"),
+    ),
+)
+
+payment_hashes = Table(  # a hash is used once, across holds and payouts
+    "payment_hashes",
+    metadata,
+    Column("hash", String(64), primary_key=True),
+    Column("ref", String(24), nullable=False),
+    Column("task", String(13), nullable=False),
+)
+
+credits = Table(
+    "credits",
+    metadata,
+    Column("task", String(13), primary_key=True),
+    Column("n", Integer, primary_key=True),
+    Column("pubkey", String(64), nullable=False, index=True),
+    Column("role", String(10), nullable=False),
+    Column("amount", Money, nullable=False),
+    Column("why", Text, nullable=False),
+)
+
+events = Table(  # what we publish: unsigned with its id, then signed once, sent until every listed relay has it
+    "events",
+    metadata,
+    Column("n", Integer, primary_key=True, autoincrement=True),
+    Column("id", String(64), nullable=False, unique=True),
+    Column("kind", Integer, nullable=False),
+    Column("address", Text, nullable=False),  # of an addressable one: only its newest version is still sent
+    Column("created_at", BigInteger, nullable=False),
+    Column("body", Text, nullable=False),  # unsigned JSON, then signed JSON
+    Column("signed", Integer, nullable=False, server_default="0"),
+    Column("acked", Text, nullable=False, server_default=""),  # relays that have it, each followed by a newline
+    Column("state", String(10), nullable=False, server_default="pending"),  # pending, done, superseded
+    Column("tries", Integer, nullable=False, server_default="0"),
+    Column("next_at", BigInteger, nullable=False, server_default="0"),
+    Index("events_pending", "n", sqlite_where=text("state = 'pending'")),
+    Index("events_address", "address", sqlite_where=text("address != '' and state != 'superseded'")),
+    sqlite_autoincrement=True,
+)
+
+letters = Table(  # messages to people; the rumor is fixed, so that a re-send is the same message
+    "letters",
+    metadata,
+    Column("n", Integer, primary_key=True, autoincrement=True),
+    Column("source", Text, nullable=False, index=True),  # key of the input that caused it
+    Column("task", String(13)),
+    Column("to", String(64), nullable=False),
+    Column("channel", String(6), nullable=False),  # nip17, nip04
+    Column("relay", Text, nullable=False),  # where we last heard that person; "" when never
+    Column("created_at", BigInteger, nullable=False),
+    Column("reply_to", String(64), nullable=False, server_default=""),
+    Column("text", Text, nullable=False),
+    Column("ref", Text, nullable=False, server_default=""),
+    Column("state", String(8), nullable=False, server_default="pending"),  # pending, done
+    Column("tries", Integer, nullable=False, server_default="0"),
+    Column("next_at", BigInteger, nullable=False, server_default="0"),
+    Index("letters_pending", "n", sqlite_where=text("state = 'pending'")),
+    sqlite_autoincrement=True,
+)
+
+effects = Table(  # what the node and the web are asked to do; a row is the write-ahead intent
+    "effects",
+    metadata,
+    Column("n", Integer, primary_key=True, autoincrement=True),
+    Column("task", String(13), nullable=False),
+    Column("sort", String(12), nullable=False),  # make_hold, settle, cancel, pay, fetch
+    Column("ref", String(32), nullable=False),
+    Column("body", Text, nullable=False),
+    Column("state", String(8), nullable=False, server_default="new"),  # new, started, done
+    Column("started_at", BigInteger, nullable=False, server_default="0"),
+    Column("tries", Integer, nullable=False, server_default="0"),
+    Column("next_at", BigInteger, nullable=False, server_default="0"),
+    Index("effects_open", "n", sqlite_where=text("state != 'done'")),
+    sqlite_autoincrement=True,
+)
+
+people = Table(  # how somebody last spoke to us, and so how he is answered
+    "people",
+    metadata,
+    Column("pubkey", String(64), primary_key=True),
+    Column("channel", String(6), nullable=False),
+    Column("form", String(4), nullable=False),
+    Column("relay", Text, nullable=False),
+    Column("relays", Text, nullable=False, server_default=""),  # his 10050 or 10002 read relays, a line each
+    Column("at", BigInteger, nullable=False),
+)
+
+incidents = Table(
+    "incidents",
+    metadata,
+    Column("n", Integer, primary_key=True, autoincrement=True),
+    Column("at", BigInteger, nullable=False),
+    Column("code", Text, nullable=False),
+    Column("task", String(13)),
+    Column("facts", Text, nullable=False),
+    UniqueConstraint("code", "task", "facts"),
+)
+
+house = Table(  # a few facts about ourselves: hearing, cursors, heads
+    "house",
+    metadata,
+    Column("key", Text, primary_key=True),
+    Column("value", Text, nullable=False),
+)
+
+APPEND_ONLY = ("log", "chain", "credits", "payment_hashes", "policies")
+NEVER_DELETED = ("heard", "inputs", "tasks", "fundings", "payouts", "effects", "incidents")
