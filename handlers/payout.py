@@ -162,8 +162,9 @@ def _failed(done: Decision, payout: Payout, what: PaymentSeen, moment: Moment) -
     if payout.expires_at <= now.time + 60:
         return _ask_again(done, payout, reason, moment)
     wait = min(moment.policy.retry_first * 2 ** max(0, payout.attempts - 1), moment.policy.retry_most)
+    state = P.PLANNED if payout.state is P.PLANNED else P.CLAIMED  # a planned one was never sent
     done = done.on(
-        done.task.with_payout(payout.ref, state=P.CLAIMED, reason=reason, ordered=False, next_try=now.time + wait)
+        done.task.with_payout(payout.ref, state=state, reason=reason, ordered=False, next_try=now.time + wait)
     )
     if not first:
         return done

@@ -121,7 +121,8 @@ def _write_log(
         outbox.publish(tx, event)
         prev = event.id
         root = root or event.id
-    assert prev and root, "a task begins with a log entry"
+    if not (prev and root):
+        raise Stale(f"{task.id} begins without a log entry")
     return prev, root
 
 

@@ -37,6 +37,17 @@ def put_json(tx: Connection, key: str, value: Any) -> None:
     put(tx, key, json.dumps(value))
 
 
+def cursors(tx: Connection) -> dict[tuple[str, str], int]:
+    """(relay, want) -> up to when everything that it had for us is stored."""
+    rows = tx.execute(select(house.c.key, house.c.value).where(house.c.key.startswith("cursor:")))
+    split = [(row.key.split(":", 2), row.value) for row in rows]
+    return {(relay, want): int(value) for (_, want, relay), value in split}
+
+
+def move_cursor(tx: Connection, relay: str, want: str, at: int) -> None:
+    put(tx, f"cursor:{want}:{relay}", str(at))
+
+
 def add_checkpoint(tx: Connection, bot: Pubkey, type: str, now: Now, facts: Mapping[str, Any]) -> EventId:
     """One more entry in the daemon's own chain, to be published."""
     last = tx.execute(select(chain.c.seq, chain.c.id, chain.c.time).order_by(chain.c.seq.desc()).limit(1)).first()
@@ -56,7 +67,7 @@ def publish_addressable(tx: Connection, event: Unsigned) -> Unsigned:
     at = max(event.created_at, int(get(tx, key) or 0) + 1)
     stamped = Unsigned(event.pubkey, at, event.kind, event.tags, event.content)
     put(tx, key, str(at))
-    publish(tx, stamped)
+    publish(tx, stamped, address=key)
     return stamped
 
 

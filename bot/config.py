@@ -1,0 +1,202 @@
+"""The operator's settings: config.toml, environment variables (HOLDFAST__SECTION__KEY) and the command line; each key documented.
+
+`policy_from` is the only bridge from configuration to the pure code.
+"""
+
+from __future__ import annotations
+
+import tomllib
+from pathlib import Path
+from typing import Annotated, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
+from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
+
+from bot.relays.values import BadRelayUrl, normal_url
+from bot.world import Limits
+from handlers.policy import Policy
+from kinds.lightning import NodeFacts
+from kinds.units import EventId, Pubkey, sats
+
+
+class BadConfig(Exception):
+    """A setting is wrong; the text names it and says what is allowed."""
+
+
+class _Section(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+Sats = Annotated[int, Field(ge=1, le=21_000_000 * 100_000_000)]
+
+
+class Daemon(_Section):
+    data: Path = Field(Path("data"), description="Directory of the database, keys and the simulated node.")
+    name: str = Field("Holdfast", max_length=50, description="The daemon's public name (kind 0).")
+    about: str = Field(
+        "Escrow for paid tasks over Nostr and Lightning. Send me: help",
+        max_length=500,
+        description="Its public description.",
+    )
+    sweep_seconds: Annotated[float, Field(ge=1, le=300)] = Field(60, description="Timers look at least this often.")
+
+
+class RelaySettings(_Section):
+    urls: tuple[str, ...] = Field(
+        (), max_length=16, description="Relays to live on; none: the embedded one is started."
+    )
+    embedded_host: str = Field("127.0.0.1", description="Where the embedded relay listens.")
+    embedded_port: Annotated[int, Field(ge=0, le=65535)] = Field(7777, description="Its port; 0 for any free one.")
+    allow_private: bool = Field(False, description="Letters may go to relays in private networks that people name.")
+
+    @field_validator("urls")
+    @classmethod
+    def _normal(cls, urls: tuple[str, ...]) -> tuple[str, ...]:
+        try:
+            return tuple(dict.fromkeys(normal_url(url) for url in urls))
+        except BadRelayUrl as error:
+            raise ValueError(str(error)) from error
+
+
+class NodeSettings(_Section):
+    kind: Literal["simnet"] = Field("simnet", description="The Lightning node: simnet is a simulation with play money.")
+    block_seconds: Annotated[int, Field(ge=1, le=3600)] = Field(600, description="simnet: a block comes this often.")
+
+
+class TermsSettings(_Section):
+    """What is published as the operator's terms. Changes hold for new tasks only."""
+
+    min_reward_sat: Sats = Field(100, description="Smallest reward.")
+    max_reward_sat: Sats = Field(1_000_000, description="Largest reward.")
+    budget_base_sat: Sats = Field(10, description="A payout's fee budget is at least this, paid by the employer.")
+    budget_ppm: Annotated[int, Field(ge=0, le=100_000)] = Field(10_000, description="... or this part of the payout.")
+    min_part_sat: Sats = Field(5_000, description="Smallest part of a payment in parts.")
+    max_parts: Annotated[int, Field(ge=1, le=30)] = Field(8, description="Most parts of a payment.")
+    hold_cltv: Annotated[int, Field(ge=400, le=2006)] = Field(2000, description="Blocks that a hold lasts.")
+    margin: Annotated[int, Field(ge=20, le=144)] = Field(
+        58, description="Settled at least this many blocks before its end."
+    )
+    payout_limit: Annotated[int, Field(ge=144, le=1008)] = Field(
+        288, description="Blocks that a payout's route may take."
+    )
+    dispute_reserve: Annotated[int, Field(ge=0, le=1008)] = Field(144, description="Blocks kept for a dispute.")
+    invoice_expiry: Annotated[int, Field(ge=60, le=86400)] = Field(3600, description="Seconds that an invoice lives.")
+    hold_timeout: Annotated[int, Field(ge=60, le=30 * 86400)] = Field(
+        86400, description="Seconds that a funded task waits."
+    )
+    review_window: Annotated[int, Field(ge=60, le=30 * 86400)] = Field(86400, description="Seconds to judge a proof.")
+    quotes_a_day: Annotated[int, Field(ge=1, le=100)] = Field(3, description="Invoices per task and day.")
+    proofs_a_day: Annotated[int, Field(ge=1, le=100)] = Field(3, description="Proofs per task and day.")
+
+
+class LimitSettings(_Section):
+    messages_a_minute: Annotated[int, Field(ge=1, le=100_000)] = Field(60, description="Per person.")
+    stranger_bits: Annotated[int, Field(ge=0, le=40)] = Field(
+        0, description="NIP-13 work asked of people without a task."
+    )
+
+
+class DmSettings(_Section):
+    nip04: bool = Field(True, description="Also understand the old NIP-04 messages, and answer in kind.")
+
+
+class FetchSettings(_Section):
+    enabled: bool = Field(False, description="Download deliverables (http, https) and compare their sha256.")
+    allow_private: bool = Field(False, description="Also from private networks: only for tests.")
+    max_bytes: Annotated[int, Field(ge=1024, le=10**10)] = Field(50 * 2**20, description="Largest file.")
+    timeout: Annotated[float, Field(ge=1, le=600)] = Field(60, description="Seconds for one download.")
+
+
+class LogSettings(_Section):
+    level: Literal["debug", "info", "warning", "error"] = Field("info", description="How much is logged to stderr.")
+    json_lines: bool = Field(False, description="One JSON object a line instead of text.")
+
+
+class Settings(BaseSettings):
+    model_config = SettingsConfigDict(
+        env_prefix="HOLDFAST__", env_nested_delimiter="__", extra="forbid", frozen=True, env_ignore_empty=True
+    )
+
+    daemon: Daemon = Daemon()
+    relays: RelaySettings = RelaySettings()
+    node: NodeSettings = NodeSettings()
+    terms: TermsSettings = TermsSettings()
+    limits: LimitSettings = LimitSettings()
+    dm: DmSettings = DmSettings()
+    fetch: FetchSettings = FetchSettings()
+    log: LogSettings = LogSettings()
+
+    @classmethod
+    def settings_customise_sources(
+        cls,
+        settings_cls: type[BaseSettings],
+        init_settings: PydanticBaseSettingsSource,
+        env_settings: PydanticBaseSettingsSource,
+        dotenv_settings: PydanticBaseSettingsSource,
+        file_secret_settings: PydanticBaseSettingsSource,
+    ) -> tuple[PydanticBaseSettingsSource, ...]:
+        return env_settings, init_settings  # the environment over the file
+
+
+def load(file: Path | None, data: Path | None = None) -> Settings:
+    """Settings from a file (none: defaults), with the data directory of the command line over it. Raises BadConfig."""
+    raw: dict[str, object] = {}
+    if file is not None:
+        try:
+            raw = tomllib.loads(file.read_text())
+        except OSError as error:
+            raise BadConfig(f"{file} cannot be read: {error.strerror}") from error
+        except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+            raise BadConfig(f"{file} is not TOML: {error}") from error
+    try:
+        settings = Settings.model_validate(raw)
+    except ValidationError as error:
+        raise BadConfig("; ".join(_sentence(detail) for detail in error.errors()[:5])) from error
+    if data is not None:
+        settings = settings.model_copy(update={"daemon": settings.daemon.model_copy(update={"data": data})})
+    return settings
+
+
+def _sentence(detail: object) -> str:
+    assert isinstance(detail, dict), "pydantic describes an error by a dict"
+    where = ".".join(str(step) for step in detail["loc"])
+    if detail["type"] == "extra_forbidden":
+        section = Settings.model_fields.get(str(detail["loc"][0]))
+        known = (
+            Settings.model_fields
+            if len(detail["loc"]) == 1
+            else getattr(section and section.annotation, "model_fields", {})
+        )
+        return f"{where}: there is no such setting; known here: {', '.join(known)}"
+    return f"{where}: {detail['msg'].removeprefix('Value error, ')} (given: {detail['input']!r})"
+
+
+def policy_from(settings: Settings, bot: Pubkey, facts: NodeFacts, terms_version: EventId) -> Policy:
+    terms = settings.terms
+    return Policy(
+        bot=bot,
+        network=facts.network,
+        hrp=facts.hrp,
+        node=facts.pubkey,
+        terms_version=terms_version,
+        min_reward=sats(terms.min_reward_sat),
+        max_reward=sats(terms.max_reward_sat),
+        budget_base=sats(terms.budget_base_sat),
+        budget_ppm=terms.budget_ppm,
+        min_part=sats(terms.min_part_sat),
+        max_parts=terms.max_parts,
+        hold_cltv=terms.hold_cltv,
+        margin=terms.margin,
+        payout_limit=terms.payout_limit,
+        reserve=terms.dispute_reserve,
+        invoice_expiry=terms.invoice_expiry,
+        hold_timeout=terms.hold_timeout,
+        review_window=terms.review_window,
+        quotes_a_day=terms.quotes_a_day,
+        proofs_a_day=terms.proofs_a_day,
+        fetch=settings.fetch.enabled,
+    )
+
+
+def limits_from(settings: Settings) -> Limits:
+    return Limits(settings.limits.messages_a_minute, settings.limits.stranger_bits)

@@ -1,0 +1,220 @@
+"""Inputs are processed: load, parse, decide, commit, answer. All of it runs in the writer's thread, inside its transaction.
+
+One writer takes them in the order in which they came, so the order per task needs no lock. A bug in the pure code marks that
+input stuck and freezes its task; everything else goes on.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Mapping
+from typing import Any
+
+import structlog
+from sqlalchemy import Connection
+
+from bot.floods import Floods
+from bot.reading import Asker, Meant, Question, interpret
+from bot.world import World
+from handlers import answers
+from handlers.decide import decide
+from handlers.decision import Decision, Refusal, Say
+from handlers.policy import Policy
+from kinds.codes import BadWord, Form, Refused, Told
+from kinds.inputs import What
+from kinds.message import render
+from kinds.units import Pubkey
+from storage import commit, house, inbox, outbox, people, reads
+from storage.inbox import NewInput, Row
+
+_BATCH = 32
+log = structlog.get_logger()
+
+
+class Dispatch:
+    def __init__(self, world: World) -> None:
+        self._world = world
+        self._policies: dict[str, Policy] = {world.policy_id: world.policy}
+        self._floods = Floods(world.limits.messages_a_minute)
+        self._held_back: set[str] = set()  # tasks with an input that is stuck
+        self._current: str | None = None  # the task of the input being decided
+
+    async def run(self) -> None:
+        """Takes inputs as long as there are any, then waits for the bell."""
+        world = self._world
+        while True:
+            try:
+                taken = await world.writer.do(lambda tx: self.advance(tx, _BATCH))
+            except Exception:  # the batch was rolled back: find the one that fails
+                taken = await self._one_by_one()
+            if taken:
+                world.wakes.ring_outbox()
+            else:
+                await world.wakes.inputs.wait(5.0)
+
+    async def ask(self, new: NewInput, and_then: Callable[[Connection], None]) -> str:
+        """Stores an input, processes everything up to it and, when it was done, `and_then`, all in one commit. Returns '' for
+        done, else the refusal's code."""
+
+        def job(tx: Connection) -> str:
+            inbox.add(tx, new, self._world.moments.now(), self._world.policy_id)
+            while (found := inbox.result_of(tx, new.key)) and found[0] == "new":
+                self.advance(tx, 1)
+            refused = "" if found and found[0] == "done" else found[1] if found else "unknown"
+            if not refused:
+                and_then(tx)
+            return refused
+
+        result = await self._world.writer.do(job)
+        self._world.wakes.ring_outbox()
+        return result
+
+    def advance(self, tx: Connection, limit: int) -> int:
+        """Processes the oldest inputs; how many."""
+        rows = inbox.waiting(tx, limit)
+        for row in rows:
+            self._process(tx, row)
+        return len(rows)
+
+    async def _one_by_one(self) -> int:
+        for _ in range(_BATCH):
+            rows = await self._world.writer.do(lambda tx: inbox.waiting(tx, 1))
+            if not rows:
+                return 0
+            row = rows[0]
+            try:
+                await self._world.writer.do(lambda tx, row=row: self._process(tx, row))  # type: ignore[misc]
+            except Exception as error:
+                log.exception("input stuck", input=row.key, sort=row.sort)
+                await self._world.writer.do(lambda tx, row=row, error=error: self._stuck(tx, row, error))  # type: ignore[misc]
+        return _BATCH
+
+    def _stuck(self, tx: Connection, row: Row, error: Exception) -> None:
+        """A bug of ours: the input waits for a better version, its task takes no more steps until then, the operator is told."""
+        inbox.finish(tx, row.n, "stuck", type(error).__name__, self._current)
+        if self._current:
+            self._held_back.add(self._current)
+        facts = {"input": row.key, "error": type(error).__name__}
+        house.incident(tx, row.now, "input_stuck", self._current, facts)
+        asker = _asker_of(row)
+        if asker:
+            self._answer(tx, row, asker, Refused.BROKEN, {})
+
+    def _process(self, tx: Connection, row: Row) -> None:
+        self._current = None
+        policy = self._policy(tx, row.policy)
+        try:
+            meant = interpret(tx, row, policy, self._world.limits, self._floods)
+        except BadWord as bad:
+            asker = _asker_of(row)
+            inbox.finish(tx, row.n, "refused", str(bad.code))
+            if asker:
+                people.remember(tx, asker.by, asker.channel, asker.form, asker.relay, row.now.time)
+                self._answer(tx, row, asker, bad.code, bad.facts)
+            return
+        if meant is None:
+            inbox.finish(tx, row.n, "refused", "ignored")
+            return
+        if meant.asker:
+            people.remember(tx, meant.asker.by, meant.asker.channel, meant.asker.form, meant.asker.relay, row.now.time)
+        if isinstance(meant.what, Question):
+            assert meant.asker, "a question has somebody who asks it"
+            self._reply_to_question(tx, row, meant, meant.asker, meant.what, policy)
+        else:
+            self._decide(tx, row, meant, meant.what, policy)
+
+    def _decide(self, tx: Connection, row: Row, meant: Meant, what: What, policy: Policy) -> None:
+        self._current = meant.task
+        if meant.task in self._held_back:
+            inbox.finish(tx, row.n, "stuck", "held_back", meant.task)
+            if meant.asker:
+                self._answer(tx, row, meant.asker, Refused.FROZEN, {"task": meant.task})
+            return
+        held = commit.load(tx, meant.task) if meant.task else None
+        outcome = decide(held.task if held else None, what, row.now, policy)
+        if isinstance(outcome, Decision) and _changes(held, outcome):
+            outcome = commit.store(tx, held, outcome, row.now, policy) or outcome
+        if isinstance(outcome, Refusal):
+            inbox.finish(tx, row.n, "refused", str(outcome.code), meant.task)
+            if meant.asker:
+                facts = {"task": meant.task} | outcome.facts if meant.task else outcome.facts
+                self._answer(tx, row, meant.asker, outcome.code, facts)
+            return
+        inbox.finish(tx, row.n, "done", "", outcome.task.id)
+        for say in outcome.says:
+            self._tell(tx, row, meant, say, outcome)
+
+    def _reply_to_question(
+        self, tx: Connection, row: Row, meant: Meant, asker: Asker, question: Question, policy: Policy
+    ) -> None:
+        held = commit.load(tx, meant.task) if meant.task else None
+        facts: Mapping[str, Any]
+        match question.code:
+            case Told.STATUS if held:
+                facts = answers.status(held.task, asker.by, row.now) | {"head": held.head}
+            case Told.HISTORY if held:
+                facts = {"task": held.task.id, "entries": reads.history(tx, held.task.id)}
+            case Told.TASKS:
+                facts = answers.tasks(reads.mine(tx, asker.by), reads.claimable(tx), asker.by)
+            case Told.TERMS:
+                facts = {**answers.terms(policy), "version": policy.terms_version}
+            case _:
+                facts = {"topic": question.topic or None}
+        inbox.finish(tx, row.n, "done", "", meant.task)
+        self._answer(tx, row, asker, question.code, facts)
+
+    def _tell(self, tx: Connection, row: Row, meant: Meant, say: Say, done: Decision) -> None:
+        facts = dict(say.facts)
+        if "basis_seq" in facts:
+            facts |= {"basis": reads.entry_id(tx, done.task.id, facts.pop("basis_seq")), "bot": self._world.bot}
+        asker = meant.asker
+        if asker and say.to == asker.by:
+            self._answer(tx, row, asker, say.code, facts, say.ref)
+            return
+        self._answer(tx, row, _as_last(reads.person(tx, say.to), say.to), say.code, facts, say.ref)
+
+    def _answer(
+        self, tx: Connection, row: Row, to: Asker, code: Refused | Told, facts: Mapping[str, Any], ref: str = ""
+    ) -> None:
+        task = facts.get("task")
+        outbox.write_letter(
+            tx,
+            source=row.key,
+            task=task if isinstance(task, str) and len(task) == 13 else None,
+            to=Pubkey(to.by),
+            channel=to.channel,
+            relay=to.relay,
+            created_at=row.now.time,
+            reply_to=to.reply_to,
+            text=render(code, facts, to.form, row.now.time),
+            ref=ref,
+        )
+
+    def _policy(self, tx: Connection, name: str) -> Policy:
+        if name not in self._policies:
+            self._policies[name] = house.policy_by_id(tx, name)
+        return self._policies[name]
+
+
+def _changes(held: commit.Held | None, done: Decision) -> bool:
+    return held is None or done.task != held.task or bool(done.log or done.effects or done.incidents)
+
+
+def _as_last(known: Any, who: Pubkey) -> Asker:
+    """Somebody who did not ask is told over the channel on which he last spoke."""
+    form: Form = "json" if known and known.form == "json" else "text"
+    return Asker(who, known.channel if known else "nip17", form, known.relay if known else "", "", 0)
+
+
+def _asker_of(row: Row) -> Asker | None:
+    """Whom to answer, as far as the input tells before it is understood."""
+    if row.sort == "dm":
+        said = json.loads(row.body)
+        form: Form = "json" if said["text"].lstrip().startswith("{") else "text"
+        return Asker(said["by"], said["channel"], form, said["relay"], said["id"], said["created_at"])
+    if row.sort == "event":
+        said = json.loads(row.body)
+        event = said["event"]
+        form = "json" if event["kind"] == 78 else "text"
+        return Asker(event["pubkey"], "nip17", form, said["relay"], event["id"], event["created_at"])
+    return None

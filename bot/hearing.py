@@ -1,0 +1,226 @@
+"""Ears: what the relays deliver is kept, then opened, then handed to dispatch; and the heartbeat that shows that we hear.
+
+Stored before it is processed, remembered only after it was verified. If the process dies between two steps, the next start
+finds it where it was: a wrap that nobody opened, an input that nobody processed.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from collections.abc import Sequence
+from typing import Any
+
+import structlog
+from sqlalchemy import Connection
+
+from bot.relays.client import CaughtUp, Heard, Want
+from bot.relays.genuine import is_genuine
+from bot.relays.signer import Rumor, Unreadable
+from bot.world import World
+from kinds import decision, proof, task
+from kinds.events import DM_NIP04, DM_RUMOR, DM_WRAP, PROOF, RECORD, TASK, BadEvent, Event, read_json
+from kinds.events import canonical_json as canonical
+from kinds.inputs import Now
+from kinds.profile import HEARTBEAT, heartbeat
+from storage import house, inbox, outbox
+from storage.inbox import NewInput
+
+OVERLAP = 48 * 3600 + 3600  # gift wraps are dated up to 48 h back
+_SEALED = (DM_WRAP, DM_NIP04, DM_RUMOR)
+_BEAT_EVERY = 30.0
+log = structlog.get_logger()
+
+
+def wants(bot: str) -> tuple[Want, ...]:
+    """What we ask of every relay; each DM kind in a subscription of its own."""
+
+    def about_us(kinds: list[int], **more: Any) -> Any:
+        return lambda since: [{"kinds": kinds, "#p": [bot], "since": since, **more}]
+
+    return (
+        Want("work", about_us([TASK, PROOF])),
+        Want("decisions", about_us([RECORD], **{"#t": [decision.DECISION_TAG]})),
+        Want("wraps", about_us([DM_WRAP])),
+        Want("nip04", about_us([DM_NIP04])),
+        Want("direct", about_us([DM_RUMOR])),
+        Want("beat", lambda since: [{"kinds": [HEARTBEAT], "authors": [bot]}]),
+    )
+
+
+class Ears:
+    def __init__(self, world: World, accept_nip04: bool) -> None:
+        self._world = world
+        self._accept_nip04 = accept_nip04
+
+    async def listen(self) -> None:
+        """From the relays into `heard` and `inputs`; a relay's cursor moves in the commit that keeps what came before it."""
+        world = self._world
+        while True:
+            batch = await world.relays.batch(500)
+            kept = []
+            for item in batch:
+                if isinstance(item, Heard) and item.event.kind == HEARTBEAT:
+                    await self._beaten(item)
+                elif isinstance(item, CaughtUp) or self._concerns(item.event):
+                    kept.append(item)
+            if kept:
+                await world.writer.do(lambda tx, kept=kept: self._keep(tx, kept))  # type: ignore[misc]
+                world.cursors.update({(c.relay, c.want): c.at for c in kept if isinstance(c, CaughtUp)})
+                world.wakes.inputs.ring()
+                world.wakes.sealed.ring()
+
+    def _concerns(self, event: Event) -> bool:
+        """Ours to keep: addressed to us, not by us, not expired (NIP-40), and meant as what we take it for."""
+        bot = self._world.bot
+        if event.pubkey == bot or _is_expired(event, self._world.moments.time):
+            return False
+        match event.kind:
+            case kind if kind == TASK:
+                return task.concerns(event, bot)
+            case kind if kind == PROOF:
+                return proof.concerns(event, bot)
+            case kind if kind == RECORD:
+                return decision.concerns(event, bot)
+            case kind if kind == DM_NIP04:
+                return self._accept_nip04 and bot in event.tag_values("p")
+            case kind:
+                return kind in _SEALED and bot in event.tag_values("p")
+
+    def _keep(self, tx: Connection, batch: Sequence[Heard | CaughtUp]) -> None:
+        now = self._world.moments.now()
+        found = [(item.event, item.relay, item.event.kind in _SEALED) for item in batch if isinstance(item, Heard)]
+        relay_of = {event.id: relay for event, relay, _ in found}
+        for event in inbox.hear(tx, found, now.time):
+            if event.kind not in _SEALED:
+                self._input(tx, event.as_dict(), relay_of[event.id], "nip17", now)
+        for item in batch:
+            if isinstance(item, CaughtUp) and item.want != "beat":
+                house.move_cursor(tx, item.relay, item.want, item.at)
+
+    def _input(self, tx: Connection, event: dict[str, Any], relay: str, channel: str, now: Now) -> None:
+        body = canonical({"event": event, "relay": relay, "channel": channel})
+        fresh = NewInput(f"event:{event['id']}", "event", body, by=event["pubkey"])
+        inbox.add(tx, fresh, now, self._world.policy_id)
+
+    async def open(self) -> None:
+        """Opens letters, many at a time; an absent signer loses none."""
+        world = self._world
+        while True:
+            waiting = await world.writer.do(lambda tx: inbox.sealed_waiting(tx, 200))
+            if not waiting:
+                await world.wakes.sealed.wait(30.0)
+                continue
+            opened = await self._unseal([(Event.parse(json.loads(raw)), relay) for _, raw, relay in waiting])
+            await world.writer.do(lambda tx, opened=opened: self._letters(tx, opened))  # type: ignore[misc]
+            world.wakes.inputs.ring()
+            world.wakes.letters.ring()
+
+    async def _unseal(self, sealed: Sequence[tuple[Event, str]]) -> list[tuple[Event, str, Rumor | None]]:
+        signer = self._world.signer
+        wraps = [event for event, _ in sealed if event.kind == DM_WRAP]
+        rumors = dict(zip((w.id for w in wraps), await signer.unwrap_many(wraps), strict=True))
+        found: list[tuple[Event, str, Rumor | None]] = []
+        for event, relay in sealed:
+            rumor: Rumor | Unreadable | None = rumors.get(event.id)
+            try:
+                if event.kind == DM_RUMOR:
+                    rumor = await signer.unseal_direct(event)
+                elif event.kind == DM_NIP04:
+                    text = await signer.nip04_decrypt(event.pubkey, event.content)
+                    rumor = Rumor(event.id, event.pubkey, event.created_at, event.kind, event.tags, text)
+            except Unreadable:
+                rumor = None
+            found.append(
+                (event, relay, rumor if isinstance(rumor, Rumor) and rumor.pubkey != self._world.bot else None)
+            )
+        return found
+
+    def _letters(self, tx: Connection, opened: Sequence[tuple[Event, str, Rumor | None]]) -> None:
+        world, now = self._world, self._world.moments.now()
+        inbox.mark_opened(tx, [outer.id for outer, _, rumor in opened if rumor], True)
+        inbox.mark_opened(tx, [outer.id for outer, _, rumor in opened if not rumor], False)
+        for outer, relay, rumor in opened:
+            if rumor is None or rumor.kind not in (DM_RUMOR, DM_NIP04):
+                continue
+            channel = "nip04" if outer.kind == DM_NIP04 else "nip17"
+            embedded = _embedded(rumor.content)
+            if embedded is not None and decision.concerns(embedded, world.bot):
+                self._input(tx, embedded.as_dict(), relay, channel, now)
+                continue
+            body = {
+                "id": rumor.id,
+                "outer": outer.id,
+                "by": rumor.pubkey,
+                "created_at": rumor.created_at,
+                "text": rumor.content,
+                "channel": channel,
+                "relay": relay,
+            }
+            fresh = NewInput(f"message:{rumor.id}", "dm", canonical(body), by=rumor.pubkey)
+            moment = world.moments.now()
+            if not inbox.add(tx, fresh, moment, world.policy_id):
+                outbox.answer_again(tx, fresh.key, rumor.pubkey)
+
+    async def beat(self) -> None:
+        """A heartbeat to each relay; a relay that does not give it back gets a new connection."""
+        world = self._world
+        while True:
+            signed = await world.signer.sign(heartbeat(world.bot, world.moments.time, world.entropy(8).hex()))
+            body = signed.as_json()
+            sends = [world.relays.publish(url, body, signed.id, 10.0) for url in world.relays.urls]
+            await asyncio.gather(*sends)
+            for url in world.moments.late():
+                status = world.relays.status().get(url)
+                if status and status.connected and status.since and world.moments.time - status.since > 300:
+                    world.relays.kick(url)
+            await asyncio.sleep(_BEAT_EVERY if not world.moments.is_deaf else 5.0)
+
+    async def _beaten(self, heard: Heard) -> None:
+        if heard.event.pubkey == self._world.bot:
+            self._world.moments.beat(heard.relay, heard.event.created_at)
+
+    async def remember_hearing(self) -> None:
+        """Writes down how long we have heard, and each outage in the daemon's own chain."""
+        world, told_deaf = self._world, False
+        while True:
+            deaf = world.moments.is_deaf
+            if deaf and not told_deaf:
+                facts = {"since": world.moments.confirmed}
+                await world.writer.do(lambda tx, facts=facts: self._checkpoint(tx, "clock.paused", facts))  # type: ignore[misc]
+                log.warning("deaf: deadlines stand still", since=world.moments.confirmed)
+                told_deaf = True
+            elif told_deaf and not deaf:
+                await self._resumed()
+                told_deaf = False
+            await world.writer.do(self._store_hearing)
+            await asyncio.sleep(5.0)
+
+    async def _resumed(self) -> None:
+        world = self._world
+        facts = {"deaf": world.moments.settled_deaf}
+        await world.writer.do(lambda tx: self._checkpoint(tx, "clock.resumed", facts))
+        world.wakes.events.ring()
+
+    def _checkpoint(self, tx: Connection, what: str, facts: dict[str, int]) -> None:
+        house.add_checkpoint(tx, self._world.bot, what, self._world.moments.now(), facts)
+
+    def _store_hearing(self, tx: Connection) -> None:
+        moments = self._world.moments
+        house.put_json(tx, "hearing", {"confirmed": moments.confirmed, "deaf": moments.settled_deaf})
+
+
+def _embedded(text: str) -> Event | None:
+    """A signed event sent inside a DM, verified; None when it is not one."""
+    if not text.lstrip().startswith("{") or '"sig"' not in text:
+        return None
+    try:
+        event = Event.parse(read_json(text))
+    except BadEvent:
+        return None
+    return event if is_genuine(event) else None
+
+
+def _is_expired(event: Event, time: int) -> bool:
+    until = event.tag("expiration")
+    return until is not None and until.isascii() and until.isdigit() and int(until) <= time and event.kind != RECORD

@@ -1,0 +1,235 @@
+"""The node is asked to do what was decided. The same code for normal work, for a retry and after a crash: look first.
+
+look -> goal reached? report -> for good? report -> unknown or on its way? look again later -> safety check on that fresh view
+-> commit `started` -> call -> look again. The outbox row is the write-ahead intent; a report finishes the row and inserts the
+input in one write. If the process dies anywhere in between, the next start looks first and nothing happens twice:
+the node pays a hash once, settles and cancels a hold once, and ABSENT means "never sent" only after the grace period.
+"""
+
+from __future__ import annotations
+
+import asyncio
+
+import structlog
+from sqlalchemy import Connection
+
+from bot.dispatch import Dispatch
+from bot.watch import digest, report_hold
+from bot.world import World
+from handlers import safety
+from handlers.decision import CancelHold, MakeHold, Pay, SettleHold
+from handlers.task import Task
+from kinds.inputs import HoldMade, PaymentSeen, PayWanted
+from kinds.lightning import Fault, HoldRef, HoldSpec, HoldStatus, HoldView, PaymentStatus, PaymentView
+from storage import commit, inbox, outbox
+from storage.codec import body_of
+from storage.inbox import NewInput
+from storage.outbox import Order
+
+GRACE = 600  # seconds after `started` in which ABSENT proves nothing
+_SORTS = ("make_hold", "settle", "cancel", "pay")
+_AT_ONCE = 64
+_PAY_TIMEOUT = 60
+log = structlog.get_logger()
+
+
+class Cashier:
+    def __init__(self, world: World, dispatch: Dispatch) -> None:
+        self._world = world
+        self._dispatch = dispatch
+        self._busy: set[str] = set()  # tasks whose lane is at work
+        self._room = asyncio.Semaphore(_AT_ONCE)
+        self._called: set[int] = set()  # orders whose call returned in this life of the process
+
+    async def run(self) -> None:
+        """One lane per task: its orders one after the other, the oldest first."""
+        world = self._world
+        async with asyncio.TaskGroup() as tasks:
+            while True:
+                found = await world.writer.do(lambda tx: outbox.open_orders(tx, _SORTS, world.moments.time))
+                lanes: dict[str, list[Order]] = {}
+                for order in found:
+                    if order.task not in self._busy:
+                        lanes.setdefault(order.task, []).append(order)
+                self._busy.update(lanes)
+                for lane in lanes.values():
+                    await self._room.acquire()
+                    tasks.create_task(self._lane(lane))
+                await world.wakes.money.wait(1.0)
+
+    async def _lane(self, lane: list[Order]) -> None:
+        try:
+            for order in lane:
+                await self._carry_out(order)
+        finally:
+            self._busy.discard(lane[0].task)
+            self._room.release()
+
+    async def _carry_out(self, order: Order) -> None:
+        match order.effect:
+            case MakeHold() as wish:
+                await self._make(order, wish)
+            case SettleHold() as wish:
+                await self._end_hold(order, HoldRef(wish.ref, wish.payment_hash), settle=True)
+            case CancelHold() as wish:
+                await self._end_hold(order, HoldRef(wish.ref, wish.payment_hash), settle=False)
+            case Pay() as wish:
+                await self._pay(order, wish)
+
+    async def _make(self, order: Order, wish: MakeHold) -> None:
+        view = await self._world.node.make_hold(HoldSpec(wish.ref, wish.amount, wish.expiry, wish.cltv, wish.memo))
+        made = view.status in (HoldStatus.OPEN, HoldStatus.HELD, HoldStatus.CANCELLED)
+        if not made and self._world.moments.time < wish.give_up_at:
+            await self._later(order, most=15.0)
+            return
+        fact = NewInput(f"effect:{order.n}:{view.status}", "hold_made", body_of(HoldMade(wish.ref, view)), order.task)
+        await self._report(order, fact)
+
+    async def _end_hold(self, order: Order, hold: HoldRef, settle: bool) -> None:
+        node = self._world.node
+        view = await node.hold(hold)
+        if view.status is HoldStatus.UNKNOWN:
+            await self._later(order, most=15.0)
+            return
+        goes = view.status is HoldStatus.HELD or (view.status is HoldStatus.OPEN and not settle)
+        if goes:
+            refused = await self._refused(order, hold, view, settle)
+            if refused:
+                log.warning("a call to the node is held back", order=order.n, task=order.task, reason=refused.reason)
+                await self._later(order, most=60.0)
+                return
+            await self._world.writer.do(lambda tx: outbox.order_started(tx, order.n, self._world.moments.time))
+            view = await (node.settle(hold) if settle else node.cancel(hold))
+        if view.status in (HoldStatus.HELD, HoldStatus.OPEN, HoldStatus.UNKNOWN):
+            await self._later(order, most=15.0)
+            return
+        await self._report_hold(order, hold, view)
+
+    async def _refused(self, order: Order, hold: HoldRef, view: HoldView, settle: bool) -> safety.NotNow | None:
+        task = await self._task(order)
+        funding = task.funding(hold.ref)
+        if funding is None:
+            return safety.NotNow("no_such_funding")
+        if not settle:
+            return safety.may_cancel(task, funding)
+        return safety.may_settle(task, funding, view, await self._world.node.facts())
+
+    async def _pay(self, order: Order, wish: Pay) -> None:
+        world = self._world
+        view = await world.node.payment(wish.payment_hash)
+        started = order.started_at > 0
+        match view.status:
+            case PaymentStatus.UNKNOWN:
+                await self._later(order, most=15.0)
+                return
+            case PaymentStatus.IN_FLIGHT:
+                await self._in_flight(order, wish, view)
+                return
+            case PaymentStatus.COMPLETE:
+                await self._report_payment(order, wish, view)
+                return
+            case PaymentStatus.FAILED if started:
+                await self._report_payment(order, wish, view)
+                return
+            case PaymentStatus.ABSENT if started and not self._proves(order):
+                await self._later(order, most=60.0)
+                return
+            case PaymentStatus.ABSENT if started:
+                await self._report_payment(order, wish, view)
+                return
+        await self._attempt(order, wish)
+
+    def _proves(self, order: Order) -> bool:
+        """Does ABSENT mean that nothing was sent? Yes when the call returned to us, or the grace period is over."""
+        return order.n in self._called or self._world.moments.time - order.started_at > GRACE
+
+    async def _attempt(self, order: Order, wish: Pay) -> None:
+        world = self._world
+        task = await self._task(order)
+        payout = task.payout(wish.ref)
+        hold = task.hold
+        if payout is None:
+            await world.writer.do(lambda tx: outbox.order_done(tx, order.n))
+            return
+        facts = await world.node.facts()
+        view = None
+        if not payout.from_credit and hold is not None:
+            view = await world.node.hold(HoldRef(hold.ref, hold.payment_hash))
+        spec = safety.may_pay(task, payout, view, facts, _PAY_TIMEOUT)
+        if isinstance(spec, safety.NotNow):
+            failed = PaymentView(wish.payment_hash, PaymentStatus.FAILED, fault=Fault.OURS, reason=spec.reason)
+            await self._report_payment(order, wish, failed)
+            return
+        if not await self._leave(order, wish):
+            await self._report_payment(order, wish, PaymentView(wish.payment_hash, PaymentStatus.ABSENT))
+            return
+        answer = await world.node.pay(spec)
+        self._called.add(order.n)
+        match answer.status:
+            case PaymentStatus.COMPLETE | PaymentStatus.FAILED:
+                await self._report_payment(order, wish, answer)
+            case PaymentStatus.IN_FLIGHT:
+                await self._in_flight(order, wish, answer)
+            case PaymentStatus.UNKNOWN | PaymentStatus.ABSENT:
+                self._called.discard(order.n)  # it may still arrive: only the grace period tells
+                await self._later(order, most=15.0)
+
+    async def _leave(self, order: Order, wish: Pay) -> bool:
+        """The write-ahead intent: the payout is claimed and the order started in one commit, or it may not go."""
+        key = f"effect:{order.n}:wanted:{order.tries}"
+        started = self._world.moments.time
+        refused = await self._dispatch.ask(
+            NewInput(key, "pay_wanted", body_of(PayWanted(wish.ref)), order.task),
+            and_then=lambda tx: outbox.order_started(tx, order.n, started),
+        )
+        return not refused
+
+    async def _in_flight(self, order: Order, wish: Pay, view: PaymentView) -> None:
+        """Told once; then looked at until it is over."""
+        world = self._world
+        key = f"effect:{order.n}:in_flight"
+        body = body_of(PaymentSeen(wish.ref, view))
+
+        def record(tx: Connection) -> None:
+            if order.started_at == 0:
+                outbox.order_started(tx, order.n, world.moments.time)
+            inbox.add(tx, NewInput(key, "payment_seen", body, order.task), world.moments.now(), world.policy_id)
+            outbox.order_later(tx, order.n, order.tries + 1, world.backoff(order.tries, most=30.0))
+
+        await world.writer.do(record)
+        world.wakes.inputs.ring()
+
+    async def _report_payment(self, order: Order, wish: Pay, view: PaymentView) -> None:
+        body = body_of(PaymentSeen(wish.ref, view))
+        await self._report(order, NewInput(f"effect:{order.n}:{view.status}", "payment_seen", body, order.task))
+
+    async def _report_hold(self, order: Order, hold: HoldRef, view: HoldView) -> None:
+        world = self._world
+
+        def record(tx: Connection) -> None:
+            outbox.order_done(tx, order.n)
+            report_hold(tx, world, hold.ref, order.task, view, f"hold:{hold.payment_hash}:{digest(view)}")
+
+        await world.writer.do(record)
+        world.wakes.inputs.ring()
+
+    async def _report(self, order: Order, fact: NewInput) -> None:
+        """One write: the order is done and what it found out is an input."""
+        world = self._world
+
+        def record(tx: Connection) -> None:
+            outbox.order_done(tx, order.n)
+            inbox.add(tx, fact, world.moments.now(), world.policy_id)
+
+        await world.writer.do(record)
+        self._called.discard(order.n)
+        world.wakes.inputs.ring()
+
+    async def _later(self, order: Order, most: float) -> None:
+        again = self._world.backoff(order.tries, most=most)
+        await self._world.writer.do(lambda tx: outbox.order_later(tx, order.n, order.tries + 1, again))
+
+    async def _task(self, order: Order) -> Task:
+        held = await self._world.writer.do(lambda tx: commit.load(tx, order.task))
+        assert held is not None, "an order belongs to a task"
+        return held.task

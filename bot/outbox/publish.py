@@ -1,0 +1,104 @@
+"""Events to the relays: signed once, the bytes kept, the same id sent again until every listed relay has it.
+
+If the process dies after the signature and before the store, the event is signed once more: the id is the same. If it dies after
+the send and before the acknowledgement is stored, the same bytes go out again: relays know the id.
+"""
+
+from __future__ import annotations
+
+import asyncio
+
+import structlog
+
+from bot.relays.client import NoAnswer
+from bot.relays.values import RelayTrouble
+from bot.world import World
+from storage import outbox
+from storage.outbox import Parcel
+
+_BATCH = 200
+_ENOUGH = 30  # tries after which a relay that refuses for good is left alone, as long as another one has it
+_AUDIT = 600.0
+log = structlog.get_logger()
+
+
+class Publisher:
+    def __init__(self, world: World) -> None:
+        self._world = world
+        self._busy: set[int] = set()
+        self._room = asyncio.Semaphore(2000)
+
+    async def run(self) -> None:
+        world = self._world
+        async with asyncio.TaskGroup() as sends:
+            while True:
+                found = await world.writer.do(
+                    lambda tx: outbox.parcels(tx, world.moments.time, _BATCH + len(self._busy), self._busy)
+                )
+                if not found:
+                    await world.wakes.events.wait(2.0)
+                    continue
+                self._busy.update(parcel.n for parcel in found)
+                for parcel, body in await self._signed(found):
+                    await self._room.acquire()
+                    sends.create_task(self._send(parcel, body))
+
+    async def _signed(self, parcels: list[Parcel]) -> list[tuple[Parcel, str]]:
+        fresh = [parcel for parcel in parcels if not parcel.signed]
+        signed = await self._world.signer.sign_many([parcel.unsigned() for parcel in fresh])
+        bodies = {parcel.n: event.as_json() for parcel, event in zip(fresh, signed, strict=True)}
+        if bodies:
+            await self._world.writer.do(lambda tx: outbox.store_signed(tx, list(bodies.items())))
+        return [(parcel, bodies.get(parcel.n, parcel.body)) for parcel in parcels]
+
+    async def _send(self, parcel: Parcel, body: str) -> None:
+        world = self._world
+        try:
+            missing = [url for url in world.relays.urls if url not in parcel.acked]
+            answers = await asyncio.gather(*(world.relays.publish(url, body, parcel.id) for url in missing))
+            accepted = {
+                url
+                for url, ack in zip(missing, answers, strict=True)
+                if ack.accepted or (ack.accepted is False and ack.message.startswith("replaced"))
+            }
+            acked = parcel.acked | accepted
+            done = acked >= set(world.relays.urls) or bool(acked and parcel.tries >= _ENOUGH)
+            later = 0 if done else world.backoff(parcel.tries)
+            await world.writer.do(
+                lambda tx: outbox.record_acks(tx, parcel.n, acked, done, parcel.tries + (0 if done else 1), later)
+            )
+        finally:
+            self._busy.discard(parcel.n)
+            self._room.release()
+
+    async def audit(self) -> None:
+        """Now and then, and whenever a relay is back: does each relay still have what it acknowledged? If not, again."""
+        world = self._world
+        checked: dict[str, int | None] = dict.fromkeys(world.relays.urls)
+        last: dict[str, float] = dict.fromkeys(world.relays.urls, 0.0)
+        while True:
+            await asyncio.sleep(5.0)
+            for url, status in world.relays.status().items():
+                due = world.clock() - last[url] > _AUDIT
+                if not status.connected or (status.since == checked[url] and not due):
+                    continue
+                if await self._audit_relay(url):
+                    checked[url], last[url] = status.since, world.clock()
+
+    async def _audit_relay(self, url: str) -> bool:
+        world, after = self._world, 0
+        while True:
+            page = await world.writer.do(lambda tx, after=after: outbox.ours_on(tx, url, after, 500))  # type: ignore[misc]
+            if not page:
+                return True
+            after = page[-1][0]
+            ids = [event_id for _, event_id in page if event_id]
+            try:
+                there = {event.id for event in await world.relays.fetch(url, [{"ids": ids}])} if ids else set()
+            except (NoAnswer, RelayTrouble):
+                return False
+            lost = [event_id for event_id in ids if event_id not in there]
+            if lost:
+                count = await world.writer.do(lambda tx, lost=lost: outbox.lost_by(tx, url, lost))  # type: ignore[misc]
+                log.warning("a relay lost events of ours; they are sent again", relay=url, events=count)
+                world.wakes.events.ring()

@@ -1,0 +1,179 @@
+"""What an input means: which task, who says it, how well it is proven. Parsing is `kinds`' business; finding is storage's."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from typing import Any
+
+from sqlalchemy import Connection
+
+from bot.floods import Floods, Verdict
+from bot.world import Limits
+from handlers.policy import Policy
+from kinds import decision, proof, task
+from kinds.codes import BadWord, Form, Refused, Told
+from kinds.commands import Command, Help, History, Post, Status, Tasks, TermsAsked
+from kinds.commands.base import TaskCommand
+from kinds.events import PROOF, RECORD, TASK, Event
+from kinds.grammar import read_message
+from kinds.inputs import Evidence, Now, Offered, Proven, Said, What
+from kinds.post import offer_of
+from kinds.units import EventId, Pubkey, TaskId, task_id
+from storage import people, reads
+from storage.codec import read_fact
+from storage.inbox import Row
+
+_BACK = 48 * 3600
+_AHEAD = 600
+
+
+@dataclass(frozen=True, slots=True)
+class Asker:
+    """Whom to answer, over which channel, in which form."""
+
+    by: Pubkey
+    channel: str  # nip17, nip04
+    form: Form
+    relay: str
+    reply_to: str
+    created_at: int
+
+
+@dataclass(frozen=True, slots=True)
+class Question:
+    code: Told
+    topic: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Meant:
+    task: TaskId | None
+    what: What | Question
+    asker: Asker | None
+
+
+def interpret(tx: Connection, row: Row, policy: Policy, limits: Limits, floods: Floods) -> Meant | None:
+    """None: nothing that concerns us. Raises BadWord for what deserves an answer but no decision."""
+    if row.sort == "event":
+        return _event(tx, row, policy, limits, floods)
+    if row.sort == "dm":
+        return _letter(tx, row, limits, floods)
+    return Meant(TaskId(row.task or ""), read_fact(row.sort, row.body), None)
+
+
+def _admit(tx: Connection, who: str, event_id: str, now: Now, limits: Limits, floods: Floods) -> bool:
+    """False: drop it in silence. Raises BadWord when the person is told why."""
+    if limits.stranger_bits and _bits(event_id) < limits.stranger_bits and people.is_stranger(tx, who):
+        raise BadWord(Refused.NEEDS_WORK, bits=limits.stranger_bits)
+    verdict = floods.take(who, now.time)
+    if verdict is Verdict.TOLD:
+        raise BadWord(Refused.RATE_LIMITED, what="messages", wait=60)
+    return verdict is Verdict.FINE
+
+
+def _bits(event_id: str) -> int:
+    """Leading zero bits of an id (NIP-13)."""
+    return 256 - int(event_id, 16).bit_length()
+
+
+def _need_fresh(created_at: int, now: Now) -> None:
+    if created_at > now.time + _AHEAD:
+        raise BadWord(Refused.BAD_CREATED_AT, problem="future")
+    if created_at < now.heard - _BACK:  # deaf time does not age what was said
+        raise BadWord(Refused.BAD_CREATED_AT, problem="ancient")
+
+
+def _event(tx: Connection, row: Row, policy: Policy, limits: Limits, floods: Floods) -> Meant | None:
+    said = json.loads(row.body)
+    event = Event.parse(said["event"])
+    if not _admit(tx, event.pubkey, event.id, row.now, limits, floods):
+        return None
+    form: Form = "json" if event.kind == RECORD else "text"
+    asker = Asker(event.pubkey, said.get("channel", "nip17"), form, said["relay"], event.id, event.created_at)
+    if event.created_at > row.now.time + _AHEAD:
+        raise BadWord(Refused.BAD_CREATED_AT, problem="future")
+    if event.kind == TASK:
+        return _offered(tx, event, said["event"], asker)
+    _need_fresh(event.created_at, row.now)
+    if event.kind == PROOF:
+        return _proof(tx, event, said["event"], asker)
+    return _decision(tx, event, said["event"], asker)
+
+
+def _offered(tx: Connection, event: Event, raw: dict[str, Any], asker: Asker) -> Meant:
+    known = reads.task_by_address(tx, task.address(event))
+    if known:
+        raise BadWord(Refused.ADDRESS_TAKEN, task=known)
+    offered = Offered(
+        event.pubkey,
+        task.parse(event),
+        event.id,
+        task.address(event),
+        Evidence(Proven.SIGNED, raw, None, event.created_at),
+    )
+    return Meant(task_id(event.id) if reads.find_task(tx, task_id(event.id), None) else None, offered, asker)
+
+
+def _proof(tx: Connection, event: Event, raw: dict[str, Any], asker: Asker) -> Meant:
+    pinned = event.tag("e") or ""
+    found = reads.task_by_pinned(tx, pinned)
+    if found is None or reads.task_by_address(tx, event.tag("a") or "") != found:
+        raise BadWord(Refused.UNKNOWN_TASK, id=pinned[:16])
+    command = proof.parse(event, found)
+    basis = reads.basis(tx, found, reads.entry_id(tx, found, 1) or "")  # a proof rests on the task itself
+    evidence = Evidence(Proven.SIGNED, raw, basis, event.created_at)
+    return Meant(found, Said(event.pubkey, command, evidence), asker)
+
+
+def _decision(tx: Connection, event: Event, raw: dict[str, Any], asker: Asker) -> Meant:
+    decided = decision.parse(event)
+    found = _find(tx, event.tag("d") or "", asker)
+    if isinstance(decided.command, Status | History):
+        return _question(found, decided.command, asker)
+    basis = reads.basis(tx, found, decided.basis) if decided.basis else None
+    evidence = Evidence(Proven.SIGNED, raw, basis, event.created_at)
+    return Meant(found, Said(event.pubkey, decided.command, evidence), asker)
+
+
+def _letter(tx: Connection, row: Row, limits: Limits, floods: Floods) -> Meant | None:
+    said = json.loads(row.body)
+    if not _admit(tx, said["by"], said["outer"], row.now, limits, floods):
+        return None
+    _need_fresh(said["created_at"], row.now)
+    spoken = read_message(said["text"])
+    asker = Asker(Pubkey(said["by"]), said["channel"], spoken.form, said["relay"], said["id"], said["created_at"])
+    command, evidence = spoken.command, Evidence(Proven.ATTESTED, created_at=said["created_at"])
+    if isinstance(command, Post):
+        pinned = EventId(said["id"])
+        return Meant(None, Offered(Pubkey(said["by"]), offer_of(command, row.now.time), pinned, "", evidence), asker)
+    if not isinstance(command, TaskCommand):
+        return _question(None, command, asker)
+    found = _find(tx, command.task, asker)
+    if isinstance(command, Status | History):
+        return _question(found, command, asker)
+    return Meant(found, Said(Pubkey(said["by"]), command, evidence), asker)
+
+
+def _find(tx: Connection, letters: str, asker: Asker) -> TaskId:
+    found = reads.find_task(tx, letters, asker.by)
+    if not found:
+        raise BadWord(Refused.UNKNOWN_TASK, id=letters)
+    if len(found) > 1:
+        raise BadWord(Refused.AMBIGUOUS_TASK, id=letters, tasks=found)
+    return found[0]
+
+
+def _question(found: TaskId | None, command: Command, asker: Asker) -> Meant:
+    match command:
+        case Status():
+            return Meant(found, Question(Told.STATUS), asker)
+        case History():
+            return Meant(found, Question(Told.HISTORY), asker)
+        case Tasks():
+            return Meant(None, Question(Told.TASKS), asker)
+        case TermsAsked():
+            return Meant(None, Question(Told.TERMS), asker)
+        case Help(topic=topic):
+            return Meant(None, Question(Told.HELP, topic), asker)
+    raise BadWord(Refused.UNKNOWN_COMMAND, word=command.action, near=[])

@@ -1,0 +1,49 @@
+"""The outside as one value: what the daemon's parts may touch. A simulation fills it with other things of the same shape."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+
+from bot.moments import Moments
+from bot.nodes.base import Node
+from bot.relays.client import Relays
+from bot.relays.signer import Signer
+from bot.wake import Wakes
+from bot.writer import Writer
+from handlers.policy import Policy
+from kinds.units import Pubkey
+
+
+@dataclass(slots=True)
+class Limits:
+    """Against floods; all per pubkey."""
+
+    messages_a_minute: int = 60
+    stranger_bits: int = 0  # NIP-13 proof of work asked of those who are in no task
+
+
+@dataclass(slots=True)
+class World:
+    clock: Callable[[], float]  # unix seconds
+    entropy: Callable[[int], bytes]
+    jitter: Callable[[], float]  # 0 to 1
+    writer: Writer
+    relays: Relays
+    signer: Signer
+    node: Node
+    moments: Moments
+    policy: Policy
+    policy_id: str
+    cursors: dict[tuple[str, str], int]  # (relay, want): up to when everything of it is stored
+    limits: Limits = field(default_factory=Limits)
+    wakes: Wakes = field(default_factory=Wakes)
+
+    @property
+    def bot(self) -> Pubkey:
+        return self.policy.bot
+
+    def backoff(self, tries: int, first: float = 1.0, most: float = 600.0) -> int:
+        """When to try again, unix seconds: doubling from `first` to `most` seconds, with jitter."""
+        wait = min(first * 2 ** min(tries, 20), most) * (0.75 + 0.5 * self.jitter())
+        return int(self.clock() + max(1.0, wait))
