@@ -104,7 +104,7 @@ class FetchSettings(_Section):
     enabled: bool = Field(False, description="Download deliverables (http, https) and compare their sha256.")
     allow_private: bool = Field(False, description="Also from private networks: only for tests.")
     max_bytes: Annotated[int, Field(ge=1024, le=10**10)] = Field(50 * 2**20, description="Largest file.")
-    timeout: Annotated[float, Field(ge=1, le=600)] = Field(60, description="Seconds for one download.")
+    timeout: Annotated[float, Field(ge=1, le=90)] = Field(60, description="Seconds for one download.")
 
 
 class LogSettings(_Section):

@@ -119,11 +119,11 @@ async def _house(settings: Settings, clock: Callable[[], float]) -> AsyncIterato
         migrate(engine)
         writer = Writer(engine)
         stack.push_async_callback(writer.close)
-        remembered = await writer.do(_remembered)
-        moments = Moments(urls, clock, os.urandom, confirmed=remembered.confirmed, deaf=remembered.deaf)
+        known = await writer.do(remembered)
+        moments = Moments(urls, clock, os.urandom, confirmed=known.confirmed, deaf=known.deaf)
         moments.node(facts)
         policy = await writer.do(lambda tx: open_shop(tx, settings, signer.pubkey, facts, moments.now(), urls))
-        cursors = remembered.cursors
+        cursors = known.cursors
         relays = Relays(
             urls,
             wants(signer.pubkey),
@@ -157,7 +157,7 @@ class _Memory:
     cursors: dict[tuple[str, str], int]
 
 
-def _remembered(tx: Connection) -> _Memory:
+def remembered(tx: Connection) -> _Memory:
     hearing = house.get_json(tx, "hearing", {"confirmed": None, "deaf": 0})
     return _Memory(hearing["confirmed"], hearing["deaf"], house.cursors(tx))
 

@@ -21,6 +21,7 @@ from handlers.decide import decide
 from handlers.decision import Decision, Refusal, Say
 from handlers.policy import Policy
 from kinds.codes import BadWord, Form, Refused, Told
+from kinds.grammar import form_of
 from kinds.inputs import What
 from kinds.message import render
 from kinds.units import Pubkey
@@ -50,7 +51,7 @@ class Dispatch:
             if taken:
                 world.wakes.ring_outbox()
             else:
-                await world.wakes.inputs.wait(5.0)
+                await world.wakes.inputs.wait(60.0)
 
     async def ask(self, new: NewInput, and_then: Callable[[Connection], None]) -> str:
         """Stores an input, processes everything up to it and, when it was done, `and_then`, all in one commit. Returns '' for
@@ -151,7 +152,8 @@ class Dispatch:
         facts: Mapping[str, Any]
         match question.code:
             case Told.STATUS if held:
-                facts = answers.status(held.task, asker.by, row.now) | {"head": held.head}
+                rests_on = reads.entry_id(tx, held.task.id, answers.basis_seq(held.task)) or held.head
+                facts = answers.status(held.task, asker.by, row.now) | {"basis": rests_on, "bot": self._world.bot}
             case Told.HISTORY if held:
                 facts = {"task": held.task.id, "entries": reads.history(tx, held.task.id)}
             case Told.TASKS:
@@ -210,8 +212,7 @@ def _asker_of(row: Row) -> Asker | None:
     """Whom to answer, as far as the input tells before it is understood."""
     if row.sort == "dm":
         said = json.loads(row.body)
-        form: Form = "json" if said["text"].lstrip().startswith("{") else "text"
-        return Asker(said["by"], said["channel"], form, said["relay"], said["id"], said["created_at"])
+        return Asker(said["by"], said["channel"], form_of(said["text"]), said["relay"], said["id"], said["created_at"])
     if row.sort == "event":
         said = json.loads(row.body)
         event = said["event"]

@@ -109,7 +109,7 @@ class Ears:
         while True:
             waiting = await world.writer.do(lambda tx: inbox.sealed_waiting(tx, 200))
             if not waiting:
-                await world.wakes.sealed.wait(30.0)
+                await world.wakes.sealed.wait(60.0)
                 continue
             opened = await self._unseal([(Event.parse(json.loads(raw)), relay) for _, raw, relay in waiting])
             await world.writer.do(lambda tx, opened=opened: self._letters(tx, opened))  # type: ignore[misc]
@@ -172,7 +172,7 @@ class Ears:
             await asyncio.gather(*sends)
             for url in world.moments.late():
                 status = world.relays.status().get(url)
-                if status and status.connected and status.since and world.moments.time - status.since > 300:
+                if status and status.hearing and status.since and world.moments.time - status.since > 300:
                     world.relays.kick(url)
             await asyncio.sleep(_BEAT_EVERY if not world.moments.is_deaf else 5.0)
 
@@ -181,7 +181,7 @@ class Ears:
             self._world.moments.beat(heard.relay, heard.event.created_at)
 
     async def remember_hearing(self) -> None:
-        """Writes down how long we have heard, and each outage in the daemon's own chain."""
+        """Writes down until when we have heard, and each outage in the daemon's own chain."""
         world, told_deaf = self._world, False
         while True:
             deaf = world.moments.is_deaf
@@ -194,7 +194,7 @@ class Ears:
                 await self._resumed()
                 told_deaf = False
             await world.writer.do(self._store_hearing)
-            await asyncio.sleep(5.0)
+            await asyncio.sleep(30.0)
 
     async def _resumed(self) -> None:
         world = self._world

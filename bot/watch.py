@@ -17,7 +17,7 @@ from storage.codec import body_of
 from storage.inbox import NewInput
 from storage.schema import fundings
 
-_POLL = 20.0
+_POLL = 60.0
 _FACTS = 5.0
 _AT_ONCE = 50
 log = structlog.get_logger()

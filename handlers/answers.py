@@ -10,7 +10,7 @@ from handlers.policy import Policy
 from handlers.task import Task
 from handlers.tick import next_deadline
 from kinds.inputs import Now
-from kinds.states import Role, TaskState, WorkState
+from kinds.states import LogType, Role, TaskState, WorkState
 from kinds.units import Pubkey
 
 _STEPS = {
@@ -56,6 +56,11 @@ def status(task: Task, asker: Pubkey, now: Now) -> dict[str, Any]:
         "step": 6 if task.state and task.state.is_final else _STEPS.get(task.state or TaskState.DRAFT, 1) + submitted,
         "steps": 6,
     }  # fmt: skip
+
+
+def basis_seq(task: Task) -> int:
+    """The log entry on which a signed decision of the next step would rest: the newest proof, or the task itself."""
+    return task.current.proof.seq if task.current.proof else task.seq_of(LogType.TASK_CREATED)
 
 
 def tasks(mine: Iterable[Task], open_ones: Iterable[Task], asker: Pubkey) -> dict[str, Any]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from handlers.decision import Moment, refuse
-from handlers.task import Destination
+from handlers.task import Destination, Task
 from kinds.bolt11 import BadInvoice, decode
 from kinds.codes import Refused
 from kinds.units import Msat, PaymentHash, Secret
@@ -11,9 +11,9 @@ from kinds.units import Msat, PaymentHash, Secret
 _OTHER_KINDS = ("lnurl", "lno1", "bc1", "tb1", "bcrt1")
 
 
-def check_destination(text: str, amount: Msat, live_until: int, moment: Moment) -> Destination:
-    """A BOLT11 invoice of our network for exactly this amount that lives long enough. Raises Refusal. That its hash was never
-    used before is the database's to say, at the commit."""
+def check_destination(task: Task, text: str, amount: Msat, live_until: int, moment: Moment) -> Destination:
+    """A BOLT11 invoice of our network for exactly this amount that lives long enough, and not one that this task has used
+    already. Raises Refusal. That no other task used its hash is the database's to say, at the commit."""
     policy, now = moment.policy, moment.now
     word = text.strip().removeprefix("lightning:").removeprefix("LIGHTNING:")
     if "@" in word or word.lower().startswith(_OTHER_KINDS):
@@ -36,6 +36,8 @@ def check_destination(text: str, amount: Msat, live_until: int, moment: Moment) 
         raise refuse(Refused.BAD_INVOICE, problem=f"its final CLTV is above {policy.max_final_cltv} blocks")
     if invoice.payee == policy.node:
         raise refuse(Refused.OWN_NODE)
+    if invoice.payment_hash in {f.payment_hash for f in task.fundings} | {p.payment_hash for p in task.payouts}:
+        raise refuse(Refused.HASH_USED)
     return Destination(
         invoice=Secret(word),
         payment_hash=PaymentHash(invoice.payment_hash),

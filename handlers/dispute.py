@@ -6,15 +6,15 @@ from dataclasses import replace
 from typing import Any
 
 from handlers import ending, payout, review
-from handlers.decision import Decision, Moment
+from handlers.decision import Decision, Moment, refuse
 from handlers.funding import drop_invoice
 from handlers.guards import need_evidence, need_role, need_state, need_thawed, wrong_state
 from handlers.task import Task
 from handlers.transitions import Cause, move
-from kinds.codes import Told
+from kinds.codes import Refused, Told
 from kinds.commands import Cancel, Dispute
-from kinds.inputs import Said
-from kinds.states import PayoutState, Role, TaskState
+from kinds.inputs import Basis, Proven, Said
+from kinds.states import LogType, PayoutState, Role, TaskState
 
 
 def dispute(task: Task, said: Said, command: Dispute, moment: Moment) -> Decision:
@@ -30,7 +30,7 @@ def dispute(task: Task, said: Said, command: Dispute, moment: Moment) -> Decisio
     share = task.share
     if share is None or share.state is not PayoutState.PLANNED or task.split != 100:
         raise wrong_state(task, said.by, command)
-    dropped = task.with_payout(share.ref, state=PayoutState.ABANDONED)
+    dropped = task.with_payout(share.ref, state=PayoutState.ABANDONED, ordered=False, next_try=0)
     done = move(Decision(dropped), Cause.WORKER_DISPUTED, moment, by=said.by)
     return review.disputed(done, said.by, moment, command.reason)
 
@@ -51,18 +51,24 @@ def cancel(task: Task, said: Said, command: Cancel, moment: Moment) -> Decision:
         return done.say(task.employer, Told.REFUNDING, reason="cancelled")
     need_thawed(task)
     percent = command.percent or 0
-    others = [offered for who, offered in task.offers if who != said.by]
-    if percent in others:
-        return _agreed(task, said, percent, moment)
-    mine = (*((who, offered) for who, offered in task.offers if who != said.by), (said.by, percent))
-    done = move(Decision(replace(task, offers=mine)), Cause.OFFERED_END, moment, by=said.by, percent=percent)
-    share = replace(task, split=percent).share_amount
+    others = tuple(offer for offer in task.offers if offer[0] != said.by)
+    for _, offered, seq in others:
+        if offered == percent:
+            return _agreed(task, said, percent, seq, moment)
+    done = move(Decision(task), Cause.OFFERED_END, moment, by=said.by, percent=percent)
+    done = done.change(offers=(*others, (said.by, percent, done.task.seq)))
+    facts: dict[str, Any] = {"by": said.by, "percent": percent, "share_msat": replace(task, split=percent).share_amount}
     for who in (task.employer, task.worker):
-        done = done.say(who, Told.CANCEL_OFFERED, by=said.by, percent=percent, share_msat=share, reason=command.reason)
+        done = done.say(who, Told.CANCEL_OFFERED, reason=command.reason, basis_seq=done.task.seq, **facts)
     return done
 
 
-def _agreed(task: Task, said: Said, percent: int, moment: Moment) -> Decision:
+def _agreed(task: Task, said: Said, percent: int, offer: int, moment: Moment) -> Decision:
+    """The other side's offer is accepted; signed, that must rest on the offer's entry."""
+    if said.evidence.proven is Proven.SIGNED and said.evidence.basis != Basis(LogType.CANCEL_OFFERED, offer):
+        raise refuse(
+            Refused.BASIS_STALE, task=task.id, action="cancel", needs=str(LogType.CANCEL_OFFERED), latest=offer
+        )
     split = replace(task, split=percent, offers=())
     disputed = task.state is TaskState.DISPUTED
     facts: dict[str, Any] = {"how": "agreement", "percent": percent}

@@ -112,6 +112,8 @@ def seen(task: Task, what: HoldSeen, moment: Moment) -> Decision:
             return ending.hold_lost(done, funding, moment)
         case F.CANCELLED | F.EXPIRED | F.FAILED if view.status is H.HELD:
             return _stray(done, funding, view, moment)
+        case F.LOST if view.status is H.HELD:
+            return _back(done, funding, view, moment)
     return done
 
 
@@ -196,6 +198,14 @@ def _stray(done: Decision, funding: Funding, view: HoldView, moment: Moment) -> 
     return moved.do(CancelHold(funding.ref, funding.payment_hash)).say(
         done.task.employer, Told.STRAY, amount_msat=view.received
     )
+
+
+def _back(done: Decision, funding: Funding, view: HoldView, moment: Moment) -> Decision:
+    """A lost hold is there again: it goes back, unless the worker was paid or may be; then the operator must look."""
+    task = done.task
+    if task.state is not None and task.state.is_final and not task.paid_share:
+        return _stray(done, funding, view, moment)
+    return done.incident("lost_hold_is_back", funding=funding.ref, amount_msat=view.received)
 
 
 def _put(done: Decision, funding: Funding) -> Decision:

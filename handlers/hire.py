@@ -24,7 +24,7 @@ from handlers.transitions import Cause, move
 from kinds.codes import Refused, Told
 from kinds.commands import Abandon, Claim
 from kinds.inputs import Proven, Said
-from kinds.states import LogType, Phase, Role, TaskState, WorkState
+from kinds.states import LogType, Phase, Role, TaskState
 from kinds.units import commitment
 
 
@@ -32,7 +32,8 @@ def claim(task: Task, said: Said, command: Claim, moment: Moment) -> Decision:
     """The first valid claim binds the worker. A destination, if given, is checked now and kept private."""
     if said.by == task.employer:
         raise refuse(Refused.OWN_TASK, task=task.id)
-    if task.worker is not None and task.worker != said.by:
+    open_still = task.state is not None and not task.state.is_final
+    if open_still and task.worker is not None and task.worker != said.by:
         raise refuse(Refused.TAKEN, task=task.id)
     if task.state is not TaskState.FUNDED or task.phase is not Phase.NONE or task.hold is None:
         raise wrong_state(task, said.by, command)
@@ -51,18 +52,19 @@ def claim(task: Task, said: Said, command: Claim, moment: Moment) -> Decision:
                 problem="a signed claim is public and must not hold an invoice: name its dest_hash and send the invoice by DM",
             )
         live_until = task.terms.deadline + task.terms.review_window + DAY + moment.now.deaf
-        named = check_destination(command.destination, task.reward, live_until, moment)
+        named = check_destination(task, command.destination, task.reward, live_until, moment)
         destination = replace(named, salt=salt(moment.now, f"{task.id}/claim"))
+    dest_hash = None if destination else command.dest_hash  # a destination that is known is its own commitment
     bound = replace(
         task,
         worker=said.by,
         claimed_at=moment.now.heard,
         funded_until=0,
         destination=destination,
-        dest_hash=command.dest_hash,
+        dest_hash=dest_hash,
         decided=remember_decided(task, said),
     )
-    shown = command.dest_hash or (commitment(destination.salt, destination.payment_hash) if destination else None)
+    shown = commitment(destination.salt, destination.payment_hash) if destination else dest_hash
     done = move(Decision(bound), Cause.CLAIMED, moment, worker=said.by, dest_hash=shown)
     deadline = task.terms.deadline + moment.now.deaf
     return done.say(
@@ -89,9 +91,8 @@ def abandon(task: Task, said: Said, command: Abandon, moment: Moment) -> Decisio
         return done.say(said.by, Told.ABANDONED, refunding=True).say(task.employer, Told.ABANDONED, refunding=True)
     done = move(Decision(task), Cause.ABANDONED, moment, worker=said.by)
     until = min(moment.now.heard + task.terms.hold_timeout, task.terms.deadline)
-    fresh = Milestone(
-        number=task.current.number, title=task.current.title, reward=task.current.reward, state=WorkState.PENDING
-    )
+    now_open = task.current
+    fresh = Milestone(number=now_open.number, title=now_open.title, reward=now_open.reward, proofs=now_open.proofs)
     freed = replace(
         done.task,
         worker=None,

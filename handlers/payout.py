@@ -55,7 +55,9 @@ def payout(task: Task, said: Said, command: commands.Payout, moment: Moment) -> 
         raise refuse(Refused.NOTHING_OWED, task=task.id)
     if task.state is TaskState.CLAIMED and task.phase is Phase.NONE:
         live_until = task.terms.deadline + task.terms.review_window + moment.now.deaf
-        destination = _promised(task, command, check_destination(command.destination, task.reward, live_until, moment))
+        destination = _promised(
+            task, command, check_destination(task, command.destination, task.reward, live_until, moment)
+        )
         return Decision(replace(task, destination=destination)).say(
             said.by, Told.DESTINATION_NOTED, amount_msat=task.reward
         )
@@ -67,11 +69,12 @@ def payout(task: Task, said: Said, command: commands.Payout, moment: Moment) -> 
     if not waiting or task.phase is not Phase.NONE:
         raise refuse(Refused.PAYOUT_BUSY, task=task.id)
     destination = _promised(
-        task, command, check_destination(command.destination, share.amount, moment.now.time + 60, moment)
+        task, command, check_destination(task, command.destination, share.amount, moment.now.time + 60, moment)
     )
     over = P.FAILED if share.state is P.CLAIMED else P.ABANDONED
     if share.invoice:
-        task = _with_new(task.with_payout(share.ref, state=over), Role.WORKER, share.amount, share.budget, destination)
+        task = task.with_payout(share.ref, state=over, ordered=False, next_try=0)
+        task = _with_new(task, Role.WORKER, share.amount, share.budget, destination)
     else:
         task = replace(task, payouts=tuple(_to(p, destination) if p.ref == share.ref else p for p in task.payouts))
     return order(Decision(task)).say(said.by, Told.DESTINATION_NOTED, amount_msat=share.amount)
@@ -94,7 +97,7 @@ def wanted(task: Task, what: PayWanted, moment: Moment) -> Decision:
         raise refuse(Refused.PAYOUT_BUSY, task=task.id)
     if not payout.from_credit and (task.state is not TaskState.VERIFIED or task.phase is not Phase.NONE or task.lost):
         raise refuse(Refused.PAYOUT_BUSY, task=task.id)
-    return Decision(task.with_payout(payout.ref, state=P.CLAIMED, attempts=payout.attempts + 1))
+    return Decision(task.with_payout(payout.ref, state=P.CLAIMED))
 
 
 def seen(task: Task, what: PaymentSeen, moment: Moment) -> Decision:
@@ -114,15 +117,15 @@ def seen(task: Task, what: PaymentSeen, moment: Moment) -> Decision:
 
 
 def _complete(done: Decision, payout: Payout, what: PaymentSeen, moment: Moment) -> Decision:
-    view = what.view
-    paid = replace(payout, state=P.COMPLETE, fee=view.fee, preimage=view.preimage, ordered=False, next_try=0)
+    view, fee = what.view, min(what.view.fee, payout.budget)
+    if view.fee > fee:  # the node broke its limit: the house bears it, and the worker's payment stands
+        done = done.incident("fee_above_budget", payout=payout.ref, fee_msat=view.fee, budget_msat=payout.budget)
+    paid = replace(payout, state=P.COMPLETE, fee=fee, preimage=view.preimage, ordered=False, next_try=0)
     done = done.on(
-        done.task.with_payout(
-            payout.ref, state=P.COMPLETE, fee=view.fee, preimage=view.preimage, ordered=False, next_try=0
-        )
+        done.task.with_payout(payout.ref, state=P.COMPLETE, fee=fee, preimage=view.preimage, ordered=False, next_try=0)
     )
     if payout.from_credit:
-        done = done.change(insurance=Msat(done.task.insurance + payout.budget - view.fee))
+        done = done.change(insurance=Msat(done.task.insurance + payout.budget - fee))
         done = move(done, Cause.CREDIT_PAID, moment, **ending.public(paid))
         return done.say(
             payout.to,
@@ -153,24 +156,28 @@ def _failed(done: Decision, payout: Payout, what: PaymentSeen, moment: Moment) -
             done.on(task.with_payout(payout.ref, state=P.FAILED, reason=reason, ordered=False, next_try=0)), moment
         )
     first = not payout.reason
-    patience = task.patience
-    if ours:
-        patience = replace(patience, ours_at=now.heard)
-    elif not patience.since:
-        patience = replace(patience, since=now.heard)
-    done = done.change(patience=patience)
+    blamed = not ours and not task.patience.told
+    done = done.change(patience=replace(task.patience, **({"ours_at": now.heard} if ours else {"told": True})))
     if payout.expires_at <= now.time + 60:
         return _ask_again(done, payout, reason, moment)
-    wait = min(moment.policy.retry_first * 2 ** max(0, payout.attempts - 1), moment.policy.retry_most)
+    wait = min(moment.policy.retry_first * 2 ** min(payout.attempts, 20), moment.policy.retry_most)
     state = P.PLANNED if payout.state is P.PLANNED else P.CLAIMED  # a planned one was never sent
     done = done.on(
-        done.task.with_payout(payout.ref, state=state, reason=reason, ordered=False, next_try=now.time + wait)
+        done.task.with_payout(
+            payout.ref,
+            state=state,
+            reason=reason,
+            attempts=payout.attempts + 1,
+            ordered=False,
+            next_try=now.time + wait,
+        )
     )
-    if not first:
+    if not (first or blamed):
         return done
     return done.say(
         payout.to,
         Told.PAYOUT_FAILED,
+        ref="patience" if blamed else "",  # the clock of his side starts when he has been told
         amount_msat=payout.amount,
         reason=reason,
         fault=str(Fault.OURS if ours else Fault.THEIRS),
@@ -206,7 +213,7 @@ def _pay_credit(task: Task, said: Said, command: commands.Payout, moment: Moment
     amount = task.credit(said.by)
     role = next(entry.role for entry in task.credits if entry.to == said.by)
     budget = Msat(sum(entry.budget for entry in task.credits if entry.to == said.by))
-    destination = check_destination(command.destination, amount, moment.now.time + 60, moment)
+    destination = check_destination(task, command.destination, amount, moment.now.time + 60, moment)
     task = _with_new(task, role, amount, budget, destination, from_credit=True, to=said.by)
     entry = CreditEntry(role=role, to=said.by, amount=Msat(-amount), budget=Msat(-budget), why=task.payouts[-1].ref)
     task = replace(task, credits=(*task.credits, entry))

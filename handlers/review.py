@@ -73,10 +73,11 @@ def silence(task: Task, moment: Moment) -> Decision:
     """The review is over without a word. An employer who could not be reached gets more time, a few times."""
     milestone, now = task.current, moment.now
     more = now.heard + DAY
-    unreached = not any(ref.startswith(f"review/{milestone.proof_times[-1]}/") for ref in task.reached)
-    shown = milestone.proof is not None and milestone.proof.shown
+    proof = milestone.proof
+    assert proof is not None, "only a proof is under review"
+    unreached = not any(ref.startswith(f"review/{proof.number}/") for ref in task.reached)
     before_l = height_seconds(now, task.last_safe_height) >= more
-    if unreached and not shown and milestone.prolonged < 3 and before_l:
+    if unreached and not proof.shown and milestone.prolonged < 3 and before_l:
         done = move(Decision(task), Cause.PROLONGED, moment, until=more + now.deaf)
         done = done.on(done.task.with_milestone(review_until=more, prolonged=milestone.prolonged + 1))
         for who in (task.employer, task.worker):
@@ -84,8 +85,7 @@ def silence(task: Task, moment: Moment) -> Decision:
         return done
     if task.terms.on_silence == "dispute":
         return disputed(move(Decision(task), Cause.SILENCE_DISPUTED, moment, by="silence"), None, moment, "")
-    proof = milestone.proof.number if milestone.proof else None
-    done = move(Decision(task), Cause.SILENCE, moment, verified_by="silence", proof=proof)
+    done = move(Decision(task), Cause.SILENCE, moment, verified_by="silence", proof=proof.number)
     return payout.plan(done.say(task.employer, Told.APPROVAL_NOTED, amount_msat=task.reward, silence=True), moment)
 
 
@@ -121,6 +121,7 @@ def show_again(task: Task) -> Decision:
         notes=proof.notes,
         check=str(proof.check),
         check_reason=proof.check_reason,
+        basis_seq=proof.seq,
     )
 
 

@@ -57,6 +57,7 @@ class Milestone:
     state: WorkState = WorkState.PENDING
     proof: Proof | None = None
     arriving: Proof | None = None  # heard, its deliverable is being checked
+    proofs: int = 0  # how many have come, also from workers who gave it back
     proof_times: tuple[int, ...] = ()
     review_until: int = 0  # hearing clock; 0 when nothing is under review
     prolonged: int = 0
@@ -100,7 +101,7 @@ class Payout:
     payment_hash: PaymentHash = PaymentHash("")
     expires_at: int = 0  # of the invoice, unix seconds
     final_cltv: int = 0
-    attempts: int = 0
+    attempts: int = 0  # that failed
     ordered: bool = False  # an attempt is ordered or under way
     next_try: int = 0  # unix seconds, while waiting for the next attempt
     fee: Msat = Msat(0)
@@ -143,6 +144,7 @@ class Patience:
     """How long a worker's side has kept his payout from arriving (design: lifecycle, Paying)."""
 
     since: int = 0  # hearing clock; when his first notice was acknowledged; 0 before
+    told: bool = False  # a notice that a payout failed on his side is on its way
     ours_at: int = 0  # hearing clock of the last failure that was ours
 
 
@@ -175,7 +177,7 @@ class Task:
     credits: tuple[CreditEntry, ...] = ()
     insurance: Msat = Msat(0)  # what is left of the budget, booked to the house's insurance
     dispute: Dispute | None = None
-    offers: tuple[tuple[Pubkey, int], ...] = ()  # who offered which percentage to the worker to end it
+    offers: tuple[tuple[Pubkey, int, int], ...] = ()  # who offered which percentage to the worker, seq of that entry
     split: int = 100  # percent of the reward that the worker gets
     patience: Patience = field(default_factory=Patience)
     frozen: bool = False

@@ -20,6 +20,7 @@ from kinds.units import Pubkey
 
 S, W, P = TaskState, WorkState, PayoutState
 _WARN_BLOCKS = 72
+_CHECK_BLOCKS = 6  # so long a deliverable that is being checked may keep L waiting, never longer
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,8 +73,8 @@ def _heights(task: Task) -> Iterator[tuple[int, str]]:
         return
     if task.state is S.VERIFIED:
         yield task.settle_height, "margin"
-    elif task.state in (S.FUNDED, S.CLAIMED, S.DISPUTED) and task.current.arriving is None:
-        yield task.last_safe_height, "hold_end"
+    elif task.state in (S.FUNDED, S.CLAIMED, S.DISPUTED):
+        yield task.last_safe_height + (_CHECK_BLOCKS if task.current.arriving else 0), "hold_end"
 
 
 def _deadlines(task: Task) -> Iterator[tuple[int, str]]:
@@ -193,10 +194,10 @@ def _all_warnings(task: Task) -> Iterator[Warning]:
     if task.state is S.CLAIMED and milestone.state is W.REJECTED and task.worker:
         until = milestone.resubmit_until
         yield Warning(f"resubmit/{until}", until - HOUR, task.worker, "resubmit", until)
-    if task.state is S.CLAIMED and milestone.state is W.SUBMITTED and milestone.review_until:
+    if task.state is S.CLAIMED and milestone.state is W.SUBMITTED and milestone.proof:
         until, window = milestone.review_until, terms.review_window
         for name, at in (("half", until - window // 2), ("last", until - window // 8)):
-            key = f"review/{milestone.proof_times[-1]}/{milestone.prolonged}/{name}"
+            key = f"review/{milestone.proof.number}/{milestone.prolonged}/{name}"
             yield Warning(key, at, task.employer, "review", until)
     if task.hold and task.state in (S.CLAIMED, S.DISPUTED):
         for who in filter(None, (task.employer, task.worker)):
@@ -207,8 +208,8 @@ def _all_warnings(task: Task) -> Iterator[Warning]:
 def reached(task: Task, ref: str, moment: Moment) -> Decision:
     """A relay that the person reads has a message which the task waits for."""
     if ref == "patience":
-        waiting = task.state is S.VERIFIED and task.share is not None and not task.patience.since
-        if waiting and task.share and not task.share.invoice:
+        waiting = task.state is S.VERIFIED and task.phase is Phase.NONE and not task.patience.since
+        if waiting and task.share and (task.patience.told or not task.share.invoice):
             return Decision(replace(task, patience=replace(task.patience, since=moment.now.heard)))
         return Decision(task)
     proof = task.current.proof

@@ -30,7 +30,7 @@ def submit(task: Task, said: Said, command: Submit, moment: Moment) -> Decision:
     if len(today) >= moment.policy.proofs_a_day:
         raise refuse(Refused.TOO_MANY_PROOFS, limit=moment.policy.proofs_a_day, wait=today[0] + DAY - now.time)
     proof = Proof(
-        number=len(milestone.proof_times) + 1,
+        number=milestone.proofs + 1,
         seq=0,
         heard=now.heard,
         time=now.time,
@@ -40,7 +40,7 @@ def submit(task: Task, said: Said, command: Submit, moment: Moment) -> Decision:
         notes=command.notes,
         event=said.evidence.event,
     )
-    counted = task.with_milestone(proof_times=(*milestone.proof_times, now.time))
+    counted = task.with_milestone(proofs=proof.number, proof_times=(*milestone.proof_times, now.time))
     if not moment.policy.fetch:
         return _accept(Decision(counted), replace(proof, check_reason="fetching_off"), moment)
     if not command.url.lower().startswith(("http://", "https://")):

@@ -6,11 +6,16 @@ Codes are stable: programs depend on them. What follows a code are the facts tha
 from __future__ import annotations
 
 from enum import StrEnum
-from typing import Any
+from typing import Any, Literal
+
+Form = Literal["text", "json"]
+"""How a message is written: words for people, or JSON for programs. An answer mirrors its question."""
 
 
 class BadWord(ValueError):
     """What was said cannot be understood or accepted as it stands: a code and the facts for its sentence."""
+
+    form: Form = "text"  # of the message that could not be understood
 
     def __init__(self, code: Refused, **facts: Any) -> None:
         super().__init__(code)

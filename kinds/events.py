@@ -29,7 +29,7 @@ MAX_DEPTH = 8  # nesting of JSON in a content
 
 Tag = tuple[str, ...]
 
-_STRINGS = re.compile(r'"(?:\\.|[^"\\])*"')
+_STRINGS = re.compile(r'"(?:[^"\\]|\\.)*+(?:"|\\?\Z)', re.DOTALL)  # possessive: linear on hostile text
 
 
 class BadEvent(ValueError):

@@ -6,6 +6,7 @@ from pydantic import ValidationError
 
 from kinds import events
 from kinds.codes import BadWord, Refused
+from kinds.commands.problems import bad_word
 from kinds.commands.work import Submit
 from kinds.events import Event
 from kinds.units import TaskId, is_hex64
@@ -38,7 +39,4 @@ def parse(event: Event, task: TaskId) -> Submit:
     try:
         return Submit.model_validate(words)
     except ValidationError as error:
-        first = error.errors()[0]
-        name = str(first["loc"][0])
-        code = {"url": Refused.BAD_URL, "sha256": Refused.BAD_HASH}.get(name, Refused.BAD_FIELD)
-        raise BadWord(code, field=name, problem=first["msg"]) from None
+        raise bad_word(error) from None

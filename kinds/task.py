@@ -13,6 +13,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from kinds import events
 from kinds.codes import BadWord, Refused
 from kinds.commands.base import Text, Title
+from kinds.commands.problems import bad_word
 from kinds.events import BadEvent, Event, read_json
 from kinds.units import Msat, sats
 
@@ -100,7 +101,7 @@ def offer(title: str, amount: str | int, deadline: str | int, terms: Any) -> Off
         name = str(first["loc"][0]) if first["loc"] else ""
         if first["type"] == "extra_forbidden":
             raise BadWord(Refused.UNKNOWN_TERM, term=name[:40], near=sorted(TermsWords.model_fields)) from None
-        raise BadWord(Refused.BAD_FIELD, field=name, problem=first["msg"]) from None
+        raise bad_word(error) from None
 
 
 def _whole(value: str | int) -> int | None:

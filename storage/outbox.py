@@ -6,7 +6,7 @@ import json
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
-from sqlalchemy import Connection, Row, and_, bindparam, insert, or_, select, update
+from sqlalchemy import Connection, Row, Table, and_, bindparam, func, insert, or_, select, update
 
 from handlers.decision import Effect
 from kinds.events import Unsigned, canonical_json
@@ -218,3 +218,9 @@ def order_later(tx: Connection, n: int, tries: int, next_at: int) -> None:
 
 def order_done(tx: Connection, n: int) -> None:
     tx.execute(update(effects).where(effects.c.n == n).values(state="done"))
+
+
+def next_try(tx: Connection, table: Table, after: int) -> int | None:
+    """When the soonest of what waits for another try is due (unix seconds), for a worker that has nothing to do now."""
+    waiting = and_(table.c.state.not_in(("done", "superseded")), table.c.next_at > after)
+    return tx.execute(select(func.min(table.c.next_at)).where(waiting)).scalar()

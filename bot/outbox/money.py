@@ -25,6 +25,7 @@ from storage import commit, inbox, outbox
 from storage.codec import body_of
 from storage.inbox import NewInput
 from storage.outbox import Order
+from storage.schema import effects
 
 GRACE = 600  # seconds after `started` in which ABSENT proves nothing
 _SORTS = ("make_hold", "settle", "cancel", "pay")
@@ -55,7 +56,7 @@ class Cashier:
                 for lane in lanes.values():
                     await self._room.acquire()
                     tasks.create_task(self._lane(lane))
-                await world.wakes.money.wait(1.0)
+                await world.idle(world.wakes.money, effects)
 
     async def _lane(self, lane: list[Order]) -> None:
         try:
@@ -64,6 +65,7 @@ class Cashier:
         finally:
             self._busy.discard(lane[0].task)
             self._room.release()
+            self._world.wakes.money.ring()
 
     async def _carry_out(self, order: Order) -> None:
         match order.effect:

@@ -15,6 +15,7 @@ from bot.relays.values import RelayTrouble
 from bot.world import World
 from storage import outbox
 from storage.outbox import Parcel
+from storage.schema import events
 
 _BATCH = 200
 _ENOUGH = 30  # tries after which a relay that refuses for good is left alone, as long as another one has it
@@ -36,7 +37,7 @@ class Publisher:
                     lambda tx: outbox.parcels(tx, world.moments.time, _BATCH + len(self._busy), self._busy)
                 )
                 if not found:
-                    await world.wakes.events.wait(2.0)
+                    await world.idle(world.wakes.events, events)
                     continue
                 self._busy.update(parcel.n for parcel in found)
                 for parcel, body in await self._signed(found):
@@ -80,7 +81,7 @@ class Publisher:
             await asyncio.sleep(5.0)
             for url, status in world.relays.status().items():
                 due = world.clock() - last[url] > _AUDIT
-                if not status.connected or (status.since == checked[url] and not due):
+                if not status.speaking or (status.since == checked[url] and not due):
                     continue
                 if await self._audit_relay(url):
                     checked[url], last[url] = status.since, world.clock()

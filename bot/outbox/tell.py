@@ -21,6 +21,7 @@ from storage import inbox, outbox
 from storage.codec import body_of
 from storage.inbox import NewInput
 from storage.outbox import Letter
+from storage.schema import letters
 
 _BATCH = 200
 _GIVE_UP = 200  # tries, about four days
@@ -44,7 +45,7 @@ class Teller:
                     if letter.to not in self._busy:
                         lanes.setdefault(letter.to, []).append(letter)
                 if not lanes:
-                    await world.wakes.letters.wait(2.0)
+                    await world.idle(world.wakes.letters, letters)
                     continue
                 self._busy.update(lanes)
                 for lane in lanes.values():

@@ -17,9 +17,10 @@ COMMANDS: tuple[type[Command], ...] = (
     Claim, Submit, Abandon, Approve, Reject, Dispute, Payout,
 )  # fmt: skip
 
-PLANNED = frozenset(
-    ["hire", "options", "agree", "milestones", "deposit", "evidence", "vote", "rate", "say", "hours", "appeal", "reputation", "receipt", "balance", "withdraw", "pause", "resume", "freeze", "unfreeze", "ban", "unban", "holds", "incidents"]
-)
+PLANNED = frozenset((
+    "hire", "options", "agree", "milestones", "deposit", "evidence", "vote", "rate", "say", "hours", "appeal", "reputation",
+    "receipt", "balance", "withdraw", "pause", "resume", "freeze", "unfreeze", "ban", "unban", "holds", "incidents",
+))  # fmt: skip
 """Words of the protocol that are not built yet: refused by name, so that nobody takes silence for consent."""
 
 __all__ = [

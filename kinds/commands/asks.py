@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import ClassVar
 
-from kinds.commands.base import Command, TaskCommand
+from kinds.commands.base import Command, Name, TaskCommand
 
 
 class Help(Command):
@@ -12,7 +12,7 @@ class Help(Command):
 
     action: ClassVar[str] = "help"
     example: ClassVar[str] = "help claim"
-    topic: str = ""
+    topic: Name = ""
 
 
 class TermsAsked(Command):
@@ -33,11 +33,11 @@ class Status(TaskCommand):
     """Shows where a task stands, its deadlines and what can be done now."""
 
     action: ClassVar[str] = "status"
-    example: ClassVar[str] = "status 7qk2m0x9t4h1z"
+    example: ClassVar[str] = "status 7qk2m0x9t4h1h"
 
 
 class History(TaskCommand):
     """Lists the published log entries of a task."""
 
     action: ClassVar[str] = "history"
-    example: ClassVar[str] = "history 7qk2m0x9t4h1z"
+    example: ClassVar[str] = "history 7qk2m0x9t4h1h"

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from typing import Annotated, ClassVar
+from typing import Annotated, Any, ClassVar
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field
 
 from kinds.units import is_hex64, read_task_id
 
@@ -14,7 +14,15 @@ class Rest:
 
 
 class Option:
-    """Marks a field that is written key=value in text."""
+    """Marks a field that is written key=value in text. A dict takes every key that is not another option's name."""
+
+
+class InSats:
+    """Marks an amount that people may write as 50,000 or 50k."""
+
+
+class Phrase:
+    """Marks a field of several words: in quotes, or all the words that are not key=value."""
 
 
 class Command(BaseModel):
@@ -47,9 +55,19 @@ def _hash(text: str) -> str:
 
 def _url(text: str) -> str:
     scheme, sep, rest = text.partition("://")
-    if scheme.lower() not in ("http", "https", "ipfs", "magnet", "nostr") or not sep or not rest or any(c.isspace() for c in text):
+    if (
+        scheme.lower() not in ("http", "https", "ipfs", "magnet", "nostr")
+        or not sep
+        or not rest
+        or any(c.isspace() for c in text)
+    ):
         raise ValueError("a link starts with https:// (or http, ipfs, magnet, nostr) and has no spaces")
     return text
+
+
+def _spelled(value: Any) -> Any:
+    """Numbers as text: what a term's value means is decided where the terms are read."""
+    return str(value) if type(value) is int and abs(value) < 10**18 else value
 
 
 TaskRef = Annotated[str, Field(max_length=40), AfterValidator(_task)]
@@ -59,6 +77,10 @@ Mime = Annotated[str, Field(max_length=100, pattern=r"^[A-Za-z0-9][\w.+-]*/[\w.+
 Title = Annotated[str, Field(min_length=1, max_length=200)]
 Text = Annotated[str, Field(max_length=4000)]
 Destination = Annotated[str, Field(min_length=1, max_length=4096)]
+Name = Annotated[str, Field(max_length=60)]
+Currency = Annotated[str, Field(pattern=r"^(?i:sats?|[a-z]{3})$")]
+TermName = Annotated[str, Field(pattern=r"^[a-z_]{1,40}$")]
+TermValue = Annotated[str, BeforeValidator(_spelled), Field(max_length=4000)]
 Percent = Annotated[int, Field(ge=0, le=100)]
 
 TaskCommand.model_rebuild()

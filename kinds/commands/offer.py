@@ -6,7 +6,21 @@ from typing import Annotated, ClassVar
 
 from pydantic import Field
 
-from kinds.commands.base import Command, Option, Percent, Rest, TaskCommand, Text, Title
+from kinds.commands.base import (
+    Command,
+    Currency,
+    InSats,
+    Name,
+    Option,
+    Percent,
+    Phrase,
+    Rest,
+    TaskCommand,
+    TermName,
+    TermValue,
+    Text,
+    Title,
+)
 
 
 class Post(Command):
@@ -14,18 +28,18 @@ class Post(Command):
 
     action: ClassVar[str] = "post"
     example: ClassVar[str] = 'post 50000 sats "Build a landing page" deadline=3d'
-    amount: Annotated[int, Field(strict=True)]  # sats
-    currency: str = "sats"
-    title: Title
-    terms: Annotated[dict[str, str | int], Option] = Field(default_factory=dict)
+    amount: Annotated[int, InSats]
+    currency: Currency = "sats"
+    title: Annotated[Title, Phrase]
+    terms: Annotated[dict[TermName, TermValue], Option] = Field(default_factory=dict)
 
 
 class Fund(TaskCommand):
     """Asks for the invoice that locks the money of your task. Asking again gives the same invoice while it is valid."""
 
     action: ClassVar[str] = "fund"
-    example: ClassVar[str] = "fund 7qk2m0x9t4h1z"
-    mode: str = ""
+    example: ClassVar[str] = "fund 7qk2m0x9t4h1h"
+    mode: Name = ""
 
 
 class Cancel(TaskCommand):
@@ -33,6 +47,6 @@ class Cancel(TaskCommand):
     It ends when the other side cancels with the same percentage."""
 
     action: ClassVar[str] = "cancel"
-    example: ClassVar[str] = "cancel 7qk2m0x9t4h1z 30 we agreed on a part"
+    example: ClassVar[str] = "cancel 7qk2m0x9t4h1h 30 we agreed on a part"
     percent: Percent | None = None
     reason: Annotated[Text, Rest] = ""

@@ -11,7 +11,7 @@ class Claim(TaskCommand):
     """Takes a funded task. The destination is a Lightning invoice for exactly the reward; you may also give it later with payout."""
 
     action: ClassVar[str] = "claim"
-    example: ClassVar[str] = "claim 7qk2m0x9t4h1z lnbc500u1p..."
+    example: ClassVar[str] = "claim 7qk2m0x9t4h1h lnbc500u1p..."
     destination: Destination | None = None
     dest_hash: Annotated[Sha256 | None, Option] = None  # in a signed claim: commits to a destination that goes by DM
 
@@ -20,7 +20,9 @@ class Submit(TaskCommand):
     """Delivers your work: a link, the sha256 of the file behind it, and notes if you like. A new one replaces the last."""
 
     action: ClassVar[str] = "submit"
-    example: ClassVar[str] = "submit 7qk2m0x9t4h1z https://example.org/page.zip e3b0c44298fc1c14..."
+    example: ClassVar[str] = (
+        "submit 7qk2m0x9t4h1h https://example.org/page.zip e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855"
+    )
     url: Url
     sha256: Sha256
     mime: Annotated[Mime | None, Option] = None
@@ -31,14 +33,14 @@ class Abandon(TaskCommand):
     """Gives a task back that you claimed, without a mark on you."""
 
     action: ClassVar[str] = "abandon"
-    example: ClassVar[str] = "abandon 7qk2m0x9t4h1z"
+    example: ClassVar[str] = "abandon 7qk2m0x9t4h1h"
 
 
 class Approve(TaskCommand):
     """Accepts the work: the worker is paid at once."""
 
     action: ClassVar[str] = "approve"
-    example: ClassVar[str] = "approve 7qk2m0x9t4h1z well done"
+    example: ClassVar[str] = "approve 7qk2m0x9t4h1h well done"
     feedback: Annotated[Text, Rest] = ""
 
 
@@ -46,7 +48,7 @@ class Reject(TaskCommand):
     """Refuses the work, with a reason. By the task's terms it goes to dispute, or the worker may deliver again."""
 
     action: ClassVar[str] = "reject"
-    example: ClassVar[str] = "reject 7qk2m0x9t4h1z the contact form is missing"
+    example: ClassVar[str] = "reject 7qk2m0x9t4h1h the contact form is missing"
     reason: Annotated[Text, Rest]
 
 
@@ -54,7 +56,7 @@ class Dispute(TaskCommand):
     """Opens a dispute: the money stays frozen until both agree, the employer approves, or the hold comes to its end."""
 
     action: ClassVar[str] = "dispute"
-    example: ClassVar[str] = "dispute 7qk2m0x9t4h1z delivered as agreed, no answer"
+    example: ClassVar[str] = "dispute 7qk2m0x9t4h1h delivered as agreed, no answer"
     reason: Annotated[Text, Rest]
 
 
@@ -62,6 +64,6 @@ class Payout(TaskCommand):
     """Names where your money goes: a Lightning invoice for exactly the amount owed. Replaces an earlier one that is not on its way."""
 
     action: ClassVar[str] = "payout"
-    example: ClassVar[str] = "payout 7qk2m0x9t4h1z lnbc500u1p..."
+    example: ClassVar[str] = "payout 7qk2m0x9t4h1h lnbc500u1p..."
     destination: Destination
     salt: Annotated[Sha256 | None, Option] = None  # opens the dest_hash of a signed claim

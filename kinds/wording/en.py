@@ -1,0 +1,168 @@
+"""English: one table with a sentence for every code. What has happened, then what to do next.
+
+The little language of the sentences is explained in `template.py`; the words that facts hold are explained in `words.py`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from kinds.codes import Refused as R
+from kinds.codes import Told as T
+from kinds.wording.template import fill
+
+SENTENCES: Mapping[R | T, str] = {
+    # form
+    R.UNKNOWN_COMMAND: "[“{word}” is no command that I know.][!word? I found no command in that.]"
+    "[ Did you mean {near:or}?] Send help for the list.",
+    R.BAD_USAGE: "[{problem:cap}.] Write it like this: {usage:exact}\nhelp {action} explains it.",
+    R.BAD_JSON: "I cannot read this JSON: {problem}. The message must be one JSON object with v, action and the command's fields.",
+    R.BAD_FIELD: "“{field}” cannot be used: {problem:problem}. Nothing was done; correct it and send it again.",
+    R.TOO_LONG: "That is too long: I read at most {limit} bytes in one message.",
+    R.UNKNOWN_TERM: "I know no term called “{term}”. The terms are: {near:list}.",
+    R.NOT_BUILT: "{what:cap}: planned, but not built yet.[ What works today: {built:list}.] Nothing was done.",
+    R.BAD_AMOUNT: "The amount cannot be used: {problem:problem}.",
+    R.BAD_DEADLINE: "The deadline cannot be used: {problem:problem}.",
+    R.BAD_HASH: "“{field}” is not right[: {problem:problem}].[!problem? It must be 64 hex digits and belong to what you"
+    " send (for a file: sha256sum FILE).]",
+    R.BAD_URL: "“{field}” is not a link that I can use[: {problem:problem}].[!problem? It must start with https:// and"
+    " have no spaces.]",
+    R.BAD_TAG: "The tag “{tag}” of your event cannot be used: {problem}. Correct it and publish the event again.",
+    R.BAD_CREATED_AT: "The time on your message is wrong: it {problem:word}. Check the clock of your device and send it again.",
+    # who and which
+    R.UNKNOWN_TASK: "I know no task “{id}”. Check the letters; tasks lists yours.",
+    R.AMBIGUOUS_TASK: "“{id}” fits several of your tasks: {tasks:list}. Write more of its letters.",
+    R.NOT_YOUR_TASK: "Only the {role} of task {task} can do that[ ({action})]. status {task} shows where it stands.",
+    R.OWN_TASK: "Task {task} is your own: somebody else has to claim it.",
+    R.ADDRESS_TAKEN: "This event's address already belongs to task {task}, which is under way."
+    " To offer another task, publish it with a new d tag.",
+    # when
+    R.WRONG_STATE: "[!action? That][action? “{action}”] does not fit now: task {task} is {state:word}"
+    "[phase? , and the node is {phase:word}].[ You can: {may:or}.]",
+    R.TOO_LATE: "Too late: the {what:word} of task {task} was over at {since:date}.",
+    R.TAKEN: "Somebody else has claimed task {task} before you. tasks shows what is open.",
+    R.FROZEN: "The operator has frozen task {task}: nobody can change it for now. The money stays where it is.",
+    R.FUNDING_BUSY: "The invoice for task {task} is being made. It comes by itself in a moment.",
+    R.PAYOUT_BUSY: "A payout of task {task} may be on its way, so its destination cannot be changed now. status {task} shows more.",
+    R.BASIS_MISSING: "A signed {action} must name what it rests on: an e tag with the marker basis and the id of"
+    "[needs=any? a log entry of task {task}][needs!=any? the newest {needs} entry of task {task}].",
+    R.BASIS_STALE: "Your signed {action} rests on an older entry: the newest {needs} of task {task} is entry {latest}."
+    " Look at it, then sign again with that one as its basis.",
+    R.SIGNED_ONLY: "The terms of task {task} ask for signed decisions: publish {action} as a signed event (kind 78)."
+    " Answers in JSON have one ready to sign.",
+    R.ALREADY_DECIDED: "You have already signed a decision ({action}) on this entry of task {task}: the first one counts.",
+    # money
+    R.BELOW_MINIMUM: "That is less than the smallest reward here: {minimum_msat:sats}.",
+    R.ABOVE_MAXIMUM: "That is more than the largest reward here: {maximum_msat:sats}.",
+    R.BAD_INVOICE: "This invoice cannot be used: {problem}.[ It must be valid until {live_until:date} at least.]"
+    " Make a new one and send it.",
+    R.AMOUNT_MISMATCH: "The invoice must be for exactly {wanted_msat:sats}[got_msat? , but it is for {got_msat:sats}]"
+    "[!got_msat? , but it names no amount]. Make a new one and send it.",
+    R.HASH_USED: "This invoice was used here before. Make a new one and send it.",
+    R.OWN_NODE: "This invoice would pay my own node. Send one of your own wallet.",
+    R.DOES_NOT_FIT: "The deadline is too far away for the time that a Lightning payment can be held: the latest possible one"
+    " is now {limit:date}.[task? It is too late for that in task {task}; cancel {task} and offer it again.]",
+    R.NOTHING_OWED: "Nothing is owed to you in task {task}, so no destination is needed.",
+    # how much
+    R.RATE_LIMITED: "That is too much at once[ ({what})]. Try again in {wait:span}.",
+    R.NEEDS_WORK: "From keys that I do not know yet I only read messages with proof of work (NIP-13): {bits} bits."
+    " Many clients can do that; see their settings.",
+    R.TOO_MANY_PROOFS: "You have delivered {limit} times within a day, which is the limit. Try again in {wait:span}.",
+    R.TOO_MANY_QUOTES: "This task had {limit} invoices within a day, which is the limit. Try again in {wait:span}.",
+    R.PAUSED: "The operator has paused new business for now. What is under way goes on. Try again later.",
+    R.NODE_AWAY: "The Lightning node does not answer right now. Nothing was done; try again in a few minutes.",
+    R.BROKEN: "Something is broken on my side[ in task {task}]. Nothing was changed, your money is where it was, and"
+    " the operator knows.",
+    # answers to questions
+    T.HELP: "{help:lines}[!topic? \nhelp COMMAND explains one of them.]",
+    T.TERMS: "The terms that new tasks get here.",
+    T.TASKS: "[tasks? Your tasks.][!tasks? You have no tasks.][open? Some are open for a claim.]",
+    T.STATUS: "“{title}” is {state:word}[phase? , and the node is {phase:word}].[frozen? It is frozen.][ {until_what:ahead}"
+    " {until:when}.][ You can: {may:or}.]",
+    T.HISTORY: "The published entries of task {task}.",
+    # a task's life
+    T.CREATED: "Your task is made; its id is {task}. Deadline: {deadline:when}.\nIt costs {hold_msat:sats}: {reward_msat:sats}"
+    " for the worker and up to {budget_msat:sats} for sending them. Next: fund {task} gives you the invoice that locks"
+    " the money.",
+    T.MAKING_INVOICE: "I am making the invoice. It comes by itself in a moment.",
+    T.INVOICE: "Pay this invoice to lock {amount_msat:sats}: {reward_msat:sats} for the worker, {budget_msat:sats} for"
+    " sending them. Valid until {expires_at:when}. Your wallet shows it as pending: that is how it is held.",
+    T.INVOICE_EXPIRED: "The invoice has run out unpaid. fund {task} makes a new one.",
+    T.INVOICE_FAILED: "The funding did not work: {reason:word}[ (asked: {wanted_msat:sats}, came: {got_msat:sats})]."
+    "[wanted_msat? What came goes back at once.] fund {task} makes a new invoice.",
+    T.WRONG_PAYMENT: "A payment of {got_msat:sats} was turned away, because the invoice is for exactly {wanted_msat:sats}."
+    " The invoice is still open: pay exactly that.",
+    T.FUNDED: "Your money is held: {amount_msat:sats}. The task is open for a claim until {until:when}; after that the"
+    " money comes back to you. cancel {task} takes it back before.",
+    T.CLAIMED: "The task is yours. Deadline: {deadline:when}. Reward: {reward_msat:sats}.[ The work: {description:says}]\nWhen it is"
+    " done: submit {task} LINK SHA256[needs_destination? \nYour invoice over exactly {reward_msat:sats} can come now or"
+    " later: payout {task} INVOICE]",
+    T.CLAIMED_BY: "A worker has claimed your task: {worker:npub}. Deadline: {deadline:when}. You hear from me when the work"
+    " arrives.",
+    T.ABANDONED: "The worker has given the task back, without a mark.[refunding? The money goes back to the employer.]"
+    "[!refunding? The task is open again.][ It can be claimed until {until:when}.]",
+    T.PROOF_CHECKING: "I have your work and am checking the file. The answer comes by itself.",
+    T.PROOF_MISMATCHED: "Not accepted: the file behind {url:exact} has another sha256.\nYou named: {wanted:exact}\nI found:"
+    " {got:exact}\nPut the right file there, or submit again with the right sha256.",
+    T.PROOF_CHANGED: "There is newer work than the one that you have seen; nothing was decided. Look at this one, then decide"
+    " again: {url:exact}\nsha256 {sha256:exact} ({check:word}[; {check_reason:word}])[\nNotes: {notes:says}]\napprove {task} or"
+    " reject {task} REASON",
+    T.PROOF_RECEIVED: "Your work has arrived and the employer is told ({check:word}[; {check_reason:word}]). He has time"
+    " until {review_until:when}; if he says nothing, [on_silence=approve? it counts as approved]"
+    "[on_silence!=approve? it goes to dispute].",
+    T.PROOF_ARRIVED: "The work has arrived: {url:exact}\nsha256 {sha256:exact} ({check:word}[; {check_reason:word}])"
+    "[\nNotes: {notes:says}]\nDecide until {review_until:when}: approve {task} or reject {task} REASON\nIf you say nothing,"
+    " [on_silence=approve? the work counts as approved][on_silence!=approve? it goes to dispute].",
+    T.APPROVED: "Your work is approved: {amount_msat:sats} for you[percent!=100? ({percent} %)].[ They say: {feedback:says}]"
+    "[needs_destination? \nSend me an invoice over exactly {amount_msat:sats}: payout {task} INVOICE]"
+    "[!needs_destination? The payment to your invoice is on its way.]",
+    T.APPROVAL_NOTED: "[silence? The time for your review is over, so the work counts as approved, as agreed.]"
+    "[!silence? You have approved the work.] The worker gets {amount_msat:sats}; I tell you when it has arrived.",
+    T.REJECTED: "Your work was not accepted[: {reason:says}].[until? You can deliver again until {until:when}: submit {task} LINK"
+    " SHA256][!until? It goes to dispute.]",
+    T.REJECTION_NOTED: "You have rejected the work.[until? The worker can deliver again until {until:when}; else the money comes"
+    " back to you.][!until? It goes to dispute.]",
+    T.REVIEW_PROLONGED: "The employer could not be reached, so the review goes on until {until:when}.",
+    T.DISPUTE_OPENED: "There is a dispute, [by? opened by {by:who}][!by? because the review ended without a word, as agreed]"
+    "[: {reason:says}]. The money is frozen. It ends when the employer approves (approve {task}), when both name the same"
+    " share for the worker (cancel {task} PERCENT), or around {until:when}: then the money goes back to the employer.",
+    T.DISPUTE_ENDED: "It is settled[ {how:word}]: {percent} % of the reward goes to the worker[ ({share_msat:sats})]"
+    "[percent=0? , and the money goes back to the employer].",
+    T.CANCEL_OFFERED: "{by:who} offers to end this: {percent} % of the reward[ ({share_msat:sats})] to the worker, the rest back"
+    " to the employer.[ The reason: {reason:says}.] It happens when the other side says the same: cancel {task} {percent}",
+    T.DESTINATION_NEEDED: "I could not pay you {amount_msat:sats}[: {reason:word}]. Send me a new invoice over exactly that:"
+    " payout {task} INVOICE[ until {until:when}]",
+    T.DESTINATION_NOTED: "I have your invoice over {amount_msat:sats}. You are told when it is paid.",
+    T.PAYOUT_FAILED: "Your {amount_msat:sats} did not arrive yet[: {reason:word}]. I keep trying.[fault=theirs? The trouble is"
+    " on the side of your wallet: check that it is online and can receive, or send another invoice: payout {task}"
+    " INVOICE][fault=ours? The trouble is on my side; there is nothing that you must do.][ I try until {until:when}.]",
+    T.PAID_WORKER: "You are paid: {amount_msat:sats} arrived at your wallet.[ Payment hash {payment_hash:exact}]"
+    "[\nPreimage {preimage:exact}]",
+    T.PAID_EMPLOYER: "The task is done: {amount_msat:sats} are the worker's now.[preimage? Your held {hold_msat:sats} were used;"
+    " your proof of payment is the preimage {preimage:exact}]",
+    T.CHANGE_OWED: "You get {amount_msat:sats} of the held money back. Send me an invoice over exactly that: payout {task} INVOICE",
+    T.CREDITED: "You are owed {amount_msat:sats}[ ({reason:word})]. Send me an invoice over exactly that: payout {task}"
+    " INVOICE",
+    T.CREDIT_PAID: "What was owed to you is paid: {amount_msat:sats}.[ Payment hash {payment_hash:exact}]"
+    "[\nPreimage {preimage:exact}]",
+    T.REFUNDING: "The task ends[: {reason:word}], and the held money goes back to the employer. I tell you when the node has"
+    " done it.",
+    T.REFUNDED: "The task has ended[: {reason:word}].[amount_msat? The employer has {amount_msat:sats} back.]"
+    "[credited? The node could not give the money back; the employer is owed it: payout {task} INVOICE]",
+    T.EXPIRED: "The task has expired[: {reason:word}].[amount_msat? The employer has {amount_msat:sats} back.]"
+    "[credited? The node could not give the money back; the employer is owed it: payout {task} INVOICE]"
+    "[marked? It leaves a mark on the worker.]",
+    T.HOLD_LOST: "The held payment of this task is gone, and it was not me who ended it. I make sure that nobody is paid"
+    " twice and tell you how it ends; the operator knows.",
+    T.STRAY: "A payment of {amount_msat:sats} came for an invoice that was no longer wanted. It goes back at once.",
+    T.WARNING: "{what:ahead} {until:when}.[what=deadline? The worker delivers with: submit {task} LINK SHA256][what=resubmit?"
+    " The worker delivers with: submit {task} LINK SHA256][what=review? Decide with: approve {task} or reject {task} REASON]"
+    "[what=hold_end? Block {height} is the last at which the worker can surely be paid.]",
+    T.INCIDENT: "Something needs the operator's eye[ in task {task}]: {what:word}.",
+}
+
+
+def sentence(code: R | T, facts: Mapping[str, Any], now: int) -> str:
+    """What is said for this code. Every missing fact is survived."""
+    return fill(SENTENCES[code], facts, now)

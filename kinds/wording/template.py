@@ -1,0 +1,96 @@
+"""Fills a sentence with facts, so that a table of sentences is enough for a language. Never fails: a message must go out.
+
+`{name}` is a fact, `{name:how}` a fact written as an amount, a time, a list, ... (see `_say`).
+`[text]` is left out when one of its facts is missing or empty; `[name? text]` also stands only when the fact is true,
+`[!name? text]` when it is not, `[name=word? text]` and `[name!=word? text]` when it is or is not that word. Brackets do not nest.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from typing import Any
+
+from kinds.figures import left_text, moment_text, npub, sats_text, span_text
+from kinds.legible import one_line
+from kinds.wording.words import AHEAD, WORDS
+
+_PART = re.compile(r"\[(?:(!)?(\w+)(?:(!?=)(\w+))?\?)?([^\[\]]*)\]")
+_FACT = re.compile(r"\{(\w+)(?::(\w+))?\}")
+_MISSING = "?"
+_NOTHING: tuple[Any, ...] = (None, "", [], ())
+_AS_IT_IS = 4096
+
+
+def fill(template: str, facts: Mapping[str, Any], now: int) -> str:
+    """The sentence; `now` counts down to the times in it."""
+    said = _PART.sub(lambda part: _part(part, facts), template)
+    lines = (re.sub(r" +(?=[.,:;])", "", " ".join(line.split())) for line in said.strip().split("\n"))
+    return "\n".join(_FACT.sub(lambda fact: _fact(fact, facts, now), line) for line in lines)
+
+
+def line(template: str, facts: Mapping[str, Any], now: int) -> str:
+    """The same for a line of a card: "" when a fact outside of brackets is missing."""
+    needed = _FACT.findall(_PART.sub("", template))
+    return "" if any(facts.get(name) in _NOTHING for name, _ in needed) else fill(template, facts, now)
+
+
+def _part(part: re.Match[str], facts: Mapping[str, Any]) -> str:
+    negated, name, compared, word, text = part.groups()
+    if name is not None:
+        value = facts.get(name)
+        stands = bool(value) if compared is None else (str(value) == word) == (compared == "=")
+        if stands == bool(negated):
+            return ""
+    return "" if any(facts.get(fact[1]) in _NOTHING for fact in _FACT.finditer(text)) else str(text)
+
+
+def _fact(fact: re.Match[str], facts: Mapping[str, Any], now: int) -> str:
+    value = facts.get(fact[1])
+    if value is None:
+        return _MISSING
+    try:
+        text = _say(value, fact[2] or "", now)
+    except (ValueError, TypeError, ArithmeticError, LookupError):
+        text = one_line(str(value))
+    return text.rstrip(".") if fact.string[fact.end() :].startswith(".") else text
+
+
+def _say(value: Any, how: str, now: int) -> str:
+    match how:
+        case "sats":
+            return sats_text(value)
+        case "when":
+            return f"{moment_text(value)} ({left_text(value, now)})"
+        case "date":
+            return moment_text(value)
+        case "span":
+            return span_text(value)
+        case "who":
+            key = npub(value)
+            return f"{key[:10]}…{key[-4:]}"
+        case "npub":
+            return npub(value)
+        case "or":
+            return " or ".join(one_line(str(each)) for each in value)
+        case "list":
+            return ", ".join(one_line(str(each)) for each in value)
+        case "word":
+            return WORDS.get(str(value)) or one_line(str(value).replace("_", " "))
+        case "ahead":
+            return AHEAD.get(str(value)) or one_line(str(value).replace("_", " "))
+        case "percent":
+            return f"{value / 10_000:g} %"
+        case "lines":  # our own text, or nothing
+            return "\n".join(one_line(line, _AS_IT_IS) for line in str(value).split("\n"))
+        case "problem":
+            return one_line(str(value).removeprefix("Value error, "))
+        case "says":  # what somebody wrote at length
+            return one_line(str(value), _AS_IT_IS)
+        case "exact":  # what is copied by hand or machine: a link, an invoice, a hash
+            return one_line(str(value), _AS_IT_IS)
+        case "cap":
+            text = one_line(str(value))
+            return text[:1].upper() + text[1:]
+        case _:
+            return one_line(str(value))

@@ -1,0 +1,147 @@
+"""English for the closed words that facts hold: states, reasons, what runs out. An unknown word is shown as it is."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+WORDS: Mapping[str, str] = {
+    # states of a task, and what the node is doing beside them
+    "Draft": "a draft without money",
+    "PendingFunding": "waiting for the payment of its invoice",
+    "Funded": "funded and open for a claim",
+    "Claimed": "claimed by a worker",
+    "Verified": "approved and being paid",
+    "Paid": "done and paid",
+    "Refunded": "over, with the money back at the employer",
+    "Disputed": "in dispute",
+    "Expired": "expired",
+    "settling": "paying out",
+    "refunding": "giving the money back",
+    # what runs out
+    "unfunded": "it was not funded in time",
+    "unclaimed": "nobody claimed it in time",
+    "hold_timeout": "nobody claimed it in time",
+    "hold_end": "the time for which a Lightning payment can be held was over",
+    "no_proof": "no work arrived before the deadline",
+    "no_resubmission": "no new work arrived in time",
+    "worker_unreachable": "the worker's wallet could not be paid for a day",
+    "hold_lost": "the held payment is gone",
+    "deadline": "deadline",
+    # why a funding failed
+    "node": "the Lightning node could not make the invoice",
+    "amount": "another amount arrived than the invoice asked for",
+    "too_many_parts": "the payment came in too many parts",
+    "small_parts": "the payment came in parts that are too small to be held safely",
+    "off_channel": "a part of the payment was no longer on an open channel",
+    "expires_too_soon": "the payment would have expired before the work can be judged",
+    # why something ended
+    "cancelled": "the employer cancelled it",
+    "agreed": "both sides agreed",
+    "agreement": "by agreement",
+    "approve": "by the employer's approval",
+    "abandoned": "the worker gave it back",
+    "change": "the rest of an agreed split",
+    "refund": "a refund that could not be given at the node",
+    # what is known of a deliverable
+    "matched": "the file was downloaded and its sha256 is right",
+    "mismatched": "the file has another sha256",
+    "unchecked": "the file was not checked",
+    "fetching_off": "this operator does not download files",
+    "scheme": "only http and https links can be downloaded",
+    "too_large": "the file is too large to be downloaded here",
+    "timeout": "the download took too long",
+    "refused_address": "the link leads to an address that is not visited",
+    "http_status": "the server did not hand the file out",
+    "redirects": "the link was redirected too often or to nowhere",
+    "unreachable": "the server could not be reached",
+    "truncated": "the download broke off",
+    "encoded": "the server sent the file in a compressed form only",
+    # payouts
+    "not_sent": "it was not sent",
+    "invoice_expired": "your invoice has expired",
+    # clocks
+    "future": "lies in the future",
+    "ancient": "lies too far back",
+    # incidents
+    "settled_unasked": "a hold was settled that nobody asked to settle",
+    "settled_unheld": "an invoice was settled without being held first",
+    "settled_instead_of_refunded": "a hold was settled that should have been given back",
+    "loss": "money was paid out whose hold was lost",
+}
+
+AHEAD: Mapping[str, str] = {
+    # the same words while the time is still running: a card's countdown and a warning
+    "unfunded": "Fund it until",
+    "unclaimed": "Nobody has claimed it; the money comes back at",
+    "no_proof": "The work must arrive until",
+    "no_resubmission": "The new work must arrive until",
+    "resubmit": "The new work must arrive until",
+    "deadline": "The work must arrive until",
+    "silence": "The review ends",
+    "review": "The review ends",
+    "unreachable": "The worker's wallet must become reachable until",
+    "hold_end": "The time for which the payment can be held runs out around",
+}
+
+BADGES: Mapping[str, str] = {
+    "Draft": "⚪ Draft",
+    "PendingFunding": "🟡 Waiting for payment",
+    "Funded": "🔵 Funded, open for a claim",
+    "Claimed": "🟠 Claimed",
+    "Verified": "🟢 Approved, paying",
+    "Paid": "✅ Paid",
+    "Refunded": "↩️ Refunded",
+    "Disputed": "🔴 Disputed",
+    "Expired": "⌛ Expired",
+}
+
+WORK: Mapping[str, str] = {
+    "IN_PROGRESS": "the work is under way",
+    "SUBMITTED": "the work is under review",
+    "REJECTED": "the work was rejected",
+}
+
+LABELS: Mapping[str, str] = {
+    # lines of cards, in the language of template.py
+    "role": "You are the {role}.",
+    "description": "Asked for: {description:says}",
+    "frozen": "❄️ Frozen by the operator.",
+    "phase": "The node is {phase:word}.",
+    "deadline": "Deadline: {deadline:when}",
+    "until": "⏳ {until_what:ahead} {until:when}",
+    "parties": "Employer {employer:who}[ · worker {worker:who}]",
+    "proof": "[Work: {url:exact}\n]sha256 {sha256:exact} ({check:word})",
+    "height": "Held until block {expiry_height}; payable until block {last_safe_height}[, now {height}]",
+    "credit": "You are owed {credit_msat:sats}: payout {task} INVOICE",
+    "now": "What you can do now:",
+    "cost": "{reward_msat:sats} + up to {budget_msat:sats} for sending them",
+    "invoice": "⚡ Pay {amount_msat:sats} to lock the money",
+    "share": "{reward_msat:sats} for the worker + {budget_msat:sats} for sending them",
+    "expires": "⏳ Valid until {expires_at:when}",
+    "pending": "Your wallet shows it as pending: that is how it is held. Nobody has it before you approve.",
+    "your tasks": "Your tasks:",
+    "open tasks": "Open for a claim:",
+    "no tasks": "You have no tasks. To offer one: {example:exact}",
+    "earlier": "… {count} earlier entries",
+    "history": "Task {task}, as published:",
+}
+
+TERMS: tuple[str, ...] = (
+    "[play_money? Play money: this is {network}, nothing here is worth anything.][!play_money? Network: {network}.]",
+    "Reward: {min_reward_msat:sats} to {max_reward_msat:sats}.",
+    "Service fee: [service_fee_ppm? {service_fee_ppm:percent} of the reward][!service_fee_ppm? none].",
+    "Kept for sending the reward: {budget_ppm:percent} of it, at least {budget_base_msat:sats}.",
+    "An invoice lives {invoice_expiry:span}; at most {quotes_a_day} a day are made for one task.",
+    "A payment may come in {max_parts} parts of {min_part_msat:sats} or more.",
+    "Nobody claims it within {hold_timeout:span}: the money goes back.",
+    "The employer has {review_window:span} to judge the work; then what the task's terms say (on_silence) happens.",
+    "A deadline lies at most {max_deadline:span} ahead, and within what a Lightning payment can be held ({hold_cltv} blocks).",
+    "Work can be delivered {proofs_a_day} times a day.[fetches_deliverables? Files are downloaded and their sha256"
+    " compared.][!fetches_deliverables? Files are not downloaded: their sha256 is not compared here.]",
+    "When the hold ends, a dispute, rejected work or no work means that the money goes back to the employer; work that nobody"
+    " judged is decided by on_silence; approved work is paid or owed, unless the worker's wallet cannot be paid for a day.",
+    "[!arbiters? There are no arbiters: a dispute ends by approval, by agreement or with the hold.][Arbiters: {arbiters:list}.]",
+    "Blocks: settle margin {margin}, payout limit {payout_limit}, dispute reserve {dispute_reserve}, final CLTV of an invoice"
+    " up to {max_final_cltv}.",
+    "[Version {version:exact}]",
+)

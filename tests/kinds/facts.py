@@ -1,0 +1,260 @@
+"""The facts that the daemon really passes with each code: what the tests of wording and messages render."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from kinds.codes import Refused as R
+from kinds.codes import Told as T
+from kinds.units import EventId, Msat, Pubkey, Secret, task_id
+
+NOW = 1_764_000_000
+DAY = 86400
+TASK = task_id(EventId("ab" * 32))
+EMPLOYER = Pubkey("3bf0c63fcb93463407af97a5e5ee64fa883d107ef9e558472c4eb9aaaefa459d")
+WORKER = Pubkey("bb" * 32)
+BOT = Pubkey("cc" * 32)
+ENTRY = EventId("dd" * 32)
+SHA = "ef" * 32
+INVOICE = Secret("lnplay505u1p" + "qpzry9x8gf2tvdw0s3jn54khce6mua7l" * 9)
+PREIMAGE = Secret("77" * 32)
+
+ABOUT: dict[str, Any] = {"task": TASK, "title": "Build a landing page"}
+MONEY = {"reward_msat": Msat(50_000_000), "budget_msat": Msat(500_000), "hold_msat": Msat(50_500_000)}
+PROOF = {"url": "https://example.org/page.zip", "sha256": SHA, "mime": None, "notes": "see the readme"}
+CHECKED = {"check": "unchecked", "check_reason": "fetching_off"}
+STATUS = {
+    **ABOUT,
+    **MONEY,
+    "description": "One page",
+    "state": "Claimed",
+    "work": "SUBMITTED",
+    "phase": "",
+    "frozen": False,
+    "deadline": NOW + 2 * DAY,
+    "until": NOW + 5 * 3600,
+    "until_what": "silence",
+    "role": "employer",
+    "may": ["approve", "reject", "cancel", "dispute", "status"],
+    "employer": EMPLOYER,
+    "worker": WORKER,
+    "proof": {"sha256": SHA, "check": "unchecked", "url": "https://example.org/page.zip"},
+    "expiry_height": 964,
+    "last_safe_height": 612,
+    "height": 100,
+    "credit_msat": 0,
+    "step": 4,
+    "steps": 6,
+    "head": ENTRY,
+}
+TERMS = {
+    "network": "simnet", "play_money": True, "service_fee_ppm": 0, "budget_base_msat": 10_000, "budget_ppm": 10_000,
+    "min_reward_msat": 100_000, "max_reward_msat": 10**9, "min_part_msat": 5_000_000, "max_parts": 8,
+    "custody_modes": ["lightning_self"], "on_hold_end": ["refund"], "arbiters": [], "hold_cltv": 864, "margin": 58,
+    "payout_limit": 288, "dispute_reserve": 144, "max_final_cltv": 144, "invoice_expiry": 3600, "hold_timeout": DAY,
+    "review_window": DAY, "max_deadline": 90 * DAY, "quotes_a_day": 3, "proofs_a_day": 3, "fetches_deliverables": False,
+    "version": ENTRY,
+}  # fmt: skip
+INVOICED = {
+    "invoice": INVOICE, "payment_hash": SHA, "amount_msat": 50_500_000, "reward_msat": 50_000_000, "budget_msat": 500_000,
+    "expires_at": NOW + 3600, "hash_salt": SHA,
+}  # fmt: skip
+
+PASSED: dict[R | T, list[dict[str, Any]]] = {
+    R.UNKNOWN_COMMAND: [
+        {"word": "cliam", "near": ["claim", "cancel"]},
+        {"word": "", "near": []},
+        {"word": "\ud800", "near": []},
+    ],
+    R.BAD_USAGE: [{"action": "claim", "usage": "claim ID [DESTINATION]", "problem": "the task's id is missing"}],
+    R.BAD_JSON: [{"problem": "this is not JSON"}],
+    R.BAD_FIELD: [
+        {"field": "percent", "problem": "it must be at most 100"},
+        {"field": "mime", "problem": "Value error, no"},
+    ],
+    R.TOO_LONG: [{"limit": 65536}],
+    R.UNKNOWN_TERM: [{"term": "colour", "near": ["claim", "order"]}],
+    R.NOT_BUILT: [
+        {"what": "the command hire"},
+        {"what": "order = hire_first", "built": ["fund_first"]},
+        {"what": "this kind of destination", "built": ["BOLT11 invoice"]},
+    ],
+    R.BAD_AMOUNT: [
+        {"problem": "the amount is a whole number of sats above zero"},
+        {"field": "amount", "problem": "no"},
+    ],
+    R.BAD_DEADLINE: [{"problem": "it has passed already"}],
+    R.BAD_HASH: [
+        {"field": "x"},
+        {"field": "sha256", "problem": "a sha256 is 64 hex digits"},
+        {"task": TASK, "field": "salt"},
+    ],
+    R.BAD_URL: [{"field": "url"}, {"field": "url", "problem": "it is missing"}],
+    R.BAD_TAG: [{"tag": "d", "problem": "it names another task than the command"}],
+    R.BAD_CREATED_AT: [{"problem": "future"}, {"problem": "ancient"}],
+    R.UNKNOWN_TASK: [{"id": "7qk2"}],
+    R.AMBIGUOUS_TASK: [{"id": "7", "tasks": [TASK, "7qk2m0x9t4h1h"]}],
+    R.NOT_YOUR_TASK: [{"task": TASK, "role": "employer or worker", "action": "dispute"}],
+    R.OWN_TASK: [{"task": TASK}],
+    R.ADDRESS_TAKEN: [{"task": TASK}],
+    R.WRONG_STATE: [
+        {
+            "task": TASK,
+            "state": "Claimed",
+            "work": "SUBMITTED",
+            "phase": "",
+            "action": "fund",
+            "may": ["approve", "status"],
+        },
+        {
+            "task": TASK,
+            "state": "Verified",
+            "work": "APPROVED",
+            "phase": "settling",
+            "action": "cancel",
+            "may": ["status"],
+        },
+    ],
+    R.TOO_LATE: [{"task": TASK, "what": "deadline", "since": NOW - 60}],
+    R.TAKEN: [{"task": TASK}],
+    R.FROZEN: [{"task": TASK}],
+    R.FUNDING_BUSY: [{"task": TASK}],
+    R.PAYOUT_BUSY: [{"task": TASK}],
+    R.BASIS_MISSING: [
+        {"task": TASK, "action": "approve", "needs": "proof.submitted"},
+        {"task": TASK, "action": "dispute", "needs": "any"},
+    ],
+    R.BASIS_STALE: [{"task": TASK, "action": "approve", "needs": "proof.submitted", "latest": 7}],
+    R.SIGNED_ONLY: [{"task": TASK, "action": "approve"}],
+    R.ALREADY_DECIDED: [{"task": TASK, "action": "approve"}],
+    R.BELOW_MINIMUM: [{"minimum_msat": 100_000}],
+    R.ABOVE_MAXIMUM: [{"maximum_msat": 10**9}],
+    R.BAD_INVOICE: [{"problem": "it has expired"}, {"problem": "it expires too early", "live_until": NOW + DAY}],
+    R.AMOUNT_MISMATCH: [{"wanted_msat": 50_000_000, "got_msat": 1}, {"wanted_msat": 50_000_000, "got_msat": 0}],
+    R.HASH_USED: [{}],
+    R.OWN_NODE: [{}],
+    R.DOES_NOT_FIT: [{"limit": NOW + DAY}, {"task": TASK, "limit": NOW - DAY}],
+    R.NOTHING_OWED: [{"task": TASK}],
+    R.RATE_LIMITED: [{"what": "messages", "wait": 60}],
+    R.NEEDS_WORK: [{"bits": 20}],
+    R.TOO_MANY_PROOFS: [{"limit": 3, "wait": 3600}],
+    R.TOO_MANY_QUOTES: [{"limit": 3, "wait": 3600}],
+    R.PAUSED: [{}],
+    R.NODE_AWAY: [{}],
+    R.BROKEN: [{}, {"task": TASK}],
+    T.HELP: [{"topic": None}, {"topic": "claim"}],
+    T.TERMS: [
+        TERMS,
+        TERMS | {"play_money": False, "service_fee_ppm": 2500, "fetches_deliverables": True, "arbiters": ["x"]},
+    ],
+    T.TASKS: [{"tasks": [], "open": []}, {"tasks": [STATUS], "open": [STATUS | {"role": None}]}],
+    T.STATUS: [
+        STATUS,
+        STATUS
+        | {"phase": "settling", "frozen": True, "until": None, "until_what": None, "proof": None, "worker": None},
+        STATUS | {"state": "Paid", "may": ["history"], "credit_msat": 1000, "step": 6, "role": None, "until": None},
+    ],
+    T.HISTORY: [{"task": TASK, "entries": [{"seq": 1, "type": "task.created", "time": NOW, "state": "Draft"}]}],
+    T.CREATED: [{**ABOUT, **MONEY, "deadline": NOW + DAY}],
+    T.MAKING_INVOICE: [ABOUT],
+    T.INVOICE: [ABOUT | INVOICED],
+    T.INVOICE_EXPIRED: [ABOUT],
+    T.INVOICE_FAILED: [
+        ABOUT | {"reason": "node"},
+        ABOUT
+        | {"reason": "small_parts", "wanted_msat": 50_500_000, "got_msat": 50_500_000, "parts": 9, "min_part_msat": 5},
+    ],
+    T.WRONG_PAYMENT: [ABOUT | {"wanted_msat": 50_500_000, "got_msat": 50_500_001}],
+    T.FUNDED: [
+        {**ABOUT, "amount_msat": 50_500_000, "until": NOW + DAY, "deadline": NOW + 2 * DAY}
+        | {"expiry_height": 964, "last_safe_height": 612}
+    ],
+    T.CLAIMED: [
+        ABOUT
+        | {
+            "deadline": NOW + DAY,
+            "reward_msat": 50_000_000,
+            "needs_destination": missing,
+            "description": said,
+            "dest_salt": None,
+        }
+        for missing, said in ((True, ""), (False, "One page, two columns."))
+    ],
+    T.CLAIMED_BY: [ABOUT | {"worker": WORKER, "deadline": NOW + DAY}],
+    T.ABANDONED: [
+        ABOUT | {"refunding": True},
+        ABOUT | {"refunding": False},
+        ABOUT | {"refunding": False, "until": NOW + DAY},
+    ],
+    T.PROOF_CHECKING: [ABOUT | {"sha256": SHA}],
+    T.PROOF_MISMATCHED: [ABOUT | {"url": PROOF["url"], "wanted": SHA, "got": "00" * 32}],
+    T.PROOF_CHANGED: [ABOUT | PROOF | CHECKED],
+    T.PROOF_RECEIVED: [
+        ABOUT | {"sha256": SHA, "review_until": NOW + DAY, "on_silence": silence} | CHECKED
+        for silence in ("approve", "dispute")
+    ],
+    T.PROOF_ARRIVED: [
+        ABOUT | PROOF | {"review_until": NOW + DAY, "on_silence": "approve", "basis": ENTRY, "bot": BOT} | CHECKED,
+        ABOUT
+        | PROOF
+        | {"review_until": NOW, "on_silence": "dispute", "check": "matched", "check_reason": "", "notes": ""},
+    ],
+    T.APPROVED: [
+        ABOUT | {"amount_msat": 50_000_000, "percent": 100, "feedback": "well done", "needs_destination": True},
+        ABOUT | {"amount_msat": 50_000_000, "percent": 30, "feedback": "", "needs_destination": False},
+    ],
+    T.APPROVAL_NOTED: [ABOUT | {"amount_msat": 50_000_000}, ABOUT | {"amount_msat": 50_000_000, "silence": True}],
+    T.REJECTED: [ABOUT | {"reason": "the form is missing.", "until": NOW + DAY}, ABOUT | {"reason": "no", "until": 0}],
+    T.REJECTION_NOTED: [ABOUT | {"until": NOW + DAY}, ABOUT | {"until": 0}],
+    T.REVIEW_PROLONGED: [ABOUT | {"until": NOW + DAY}],
+    T.DISPUTE_OPENED: [
+        ABOUT | {"by": EMPLOYER, "reason": "not what I asked for", "until": NOW + DAY, "last_safe_height": 612},
+        ABOUT | {"by": None, "reason": "", "until": NOW + DAY, "last_safe_height": 612},
+    ],
+    T.DISPUTE_ENDED: [
+        ABOUT | {"how": "agreement", "percent": 0, "reason": "agreed"},
+        ABOUT | {"how": "agreement", "percent": 30, "share_msat": 15_000_000},
+    ],
+    T.CANCEL_OFFERED: [
+        ABOUT | {"by": EMPLOYER, "percent": 30, "share_msat": 15_000_000, "reason": "a part is done"},
+        ABOUT | {"by": WORKER, "percent": 0, "share_msat": 0, "reason": ""},
+    ],
+    T.DESTINATION_NEEDED: [ABOUT | {"amount_msat": 50_000_000, "reason": "invoice_expired"}],
+    T.DESTINATION_NOTED: [ABOUT | {"amount_msat": 50_000_000}],
+    T.PAYOUT_FAILED: [
+        ABOUT | {"amount_msat": 50_000_000, "reason": reason, "fault": fault}
+        for reason, fault in (("not_sent", "ours"), ("no_route", "theirs"))
+    ],
+    T.PAID_WORKER: [ABOUT | {"amount_msat": 50_000_000, "payment_hash": SHA, "preimage": PREIMAGE}],
+    T.PAID_EMPLOYER: [
+        ABOUT | {"amount_msat": 50_000_000, "hold_msat": 50_500_000, "payment_hash": SHA, "preimage": PREIMAGE},
+        ABOUT | {"amount_msat": 50_000_000, "hold_msat": 50_500_000, "payment_hash": SHA, "preimage": Secret("")},
+    ],
+    T.CHANGE_OWED: [ABOUT | {"amount_msat": 34_000_000, "reason": "change"}],
+    T.CREDITED: [ABOUT | {"amount_msat": 50_000_000, "reason": "unpaid at the end of the hold"}],
+    T.CREDIT_PAID: [ABOUT | {"amount_msat": 50_000_000, "payment_hash": SHA, "preimage": PREIMAGE}],
+    T.REFUNDING: [ABOUT | {"reason": "cancelled"}, ABOUT | {"reason": "agreed", "how": "agreement", "percent": 0}],
+    T.REFUNDED: [
+        ABOUT | {"reason": "cancelled", "amount_msat": 0},
+        ABOUT | {"reason": "hold_end", "marked": False, "amount_msat": 50_500_000},
+        ABOUT
+        | {
+            "reason": "cancelled",
+            "marked": False,
+            "amount_msat": 0,
+            "credited": [{"role": "employer", "amount_msat": 5}],
+        },
+    ],
+    T.EXPIRED: [
+        ABOUT | {"reason": "no_proof", "marked": True, "amount_msat": 50_500_000},
+        ABOUT | {"reason": "unfunded", "marked": False},
+        ABOUT | {"reason": "hold_lost"},
+    ],
+    T.HOLD_LOST: [ABOUT],
+    T.STRAY: [ABOUT | {"amount_msat": 50_500_000}],
+    T.WARNING: [
+        ABOUT | {"what": what, "until": NOW + 3600, "height": 612}
+        for what in ("unclaimed", "deadline", "resubmit", "review", "hold_end")
+    ],
+    T.INCIDENT: [{"task": TASK, "what": "hold_lost"}, {"what": "loss"}],
+}
