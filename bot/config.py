@@ -38,7 +38,9 @@ class Daemon(_Section):
         max_length=500,
         description="Its public description.",
     )
-    sweep_seconds: Annotated[float, Field(ge=1, le=300)] = Field(60, description="Timers look at least this often.")
+    sweep_seconds: Annotated[float, Field(ge=1, le=300)] = Field(
+        60, description="Timers look at least once in so many seconds."
+    )
 
 
 class RelaySettings(_Section):
@@ -60,17 +62,23 @@ class RelaySettings(_Section):
 
 class NodeSettings(_Section):
     kind: Literal["simnet"] = Field("simnet", description="The Lightning node: simnet is a simulation with play money.")
-    block_seconds: Annotated[int, Field(ge=1, le=3600)] = Field(600, description="simnet: a block comes this often.")
+    block_seconds: Annotated[int, Field(ge=1, le=3600)] = Field(
+        600, description="simnet: seconds from one block to the next."
+    )
 
 
 class TermsSettings(_Section):
     """What is published as the operator's terms. Changes hold for new tasks only."""
 
-    min_reward_sat: Sats = Field(100, description="Smallest reward.")
-    max_reward_sat: Sats = Field(1_000_000, description="Largest reward.")
-    budget_base_sat: Sats = Field(10, description="A payout's fee budget is at least this, paid by the employer.")
-    budget_ppm: Annotated[int, Field(ge=0, le=100_000)] = Field(10_000, description="... or this part of the payout.")
-    min_part_sat: Sats = Field(5_000, description="Smallest part of a payment in parts.")
+    min_reward_sat: Sats = Field(100, description="Smallest reward, in sats.")
+    max_reward_sat: Sats = Field(1_000_000, description="Largest reward, in sats.")
+    budget_base_sat: Sats = Field(
+        10, description="A payout's fee budget is at least this, in sats, paid by the employer."
+    )
+    budget_ppm: Annotated[int, Field(ge=0, le=100_000)] = Field(
+        10_000, description="... and at least this part of the payout, in millionths."
+    )
+    min_part_sat: Sats = Field(5_000, description="Smallest part of a payment in parts, in sats.")
     max_parts: Annotated[int, Field(ge=1, le=30)] = Field(8, description="Most parts of a payment.")
     hold_cltv: Annotated[int, Field(ge=400, le=2006)] = Field(2000, description="Blocks that a hold lasts.")
     margin: Annotated[int, Field(ge=20, le=144)] = Field(
@@ -90,7 +98,9 @@ class TermsSettings(_Section):
 
 
 class LimitSettings(_Section):
-    messages_a_minute: Annotated[int, Field(ge=1, le=100_000)] = Field(60, description="Per person.")
+    messages_a_minute: Annotated[int, Field(ge=1, le=100_000)] = Field(
+        60, description="Messages that one person may send."
+    )
     stranger_bits: Annotated[int, Field(ge=0, le=40)] = Field(
         0, description="NIP-13 work asked of people without a task."
     )
@@ -103,7 +113,7 @@ class DmSettings(_Section):
 class FetchSettings(_Section):
     enabled: bool = Field(False, description="Download deliverables (http, https) and compare their sha256.")
     allow_private: bool = Field(False, description="Also from private networks: only for tests.")
-    max_bytes: Annotated[int, Field(ge=1024, le=10**10)] = Field(50 * 2**20, description="Largest file.")
+    max_bytes: Annotated[int, Field(ge=1024, le=10**10)] = Field(50 * 2**20, description="Largest file, in bytes.")
     timeout: Annotated[float, Field(ge=1, le=90)] = Field(60, description="Seconds for one download.")
 
 

@@ -132,7 +132,7 @@ async def _house(settings: Settings, clock: Callable[[], float]) -> AsyncIterato
             clock=lambda: moments.time,
             jitter=random.random,
             have=_have(writer),
-            allow_private=settings.relays.allow_private or not settings.relays.urls,
+            allow_private=settings.relays.allow_private,
         )
         yield World(
             clock=clock,

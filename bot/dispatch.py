@@ -7,11 +7,13 @@ input stuck and freezes its task; everything else goes on.
 from __future__ import annotations
 
 import json
+import traceback
 from collections.abc import Callable, Mapping
 from typing import Any
 
 import structlog
 from sqlalchemy import Connection
+from sqlalchemy.exc import OperationalError
 
 from bot.floods import Floods
 from bot.reading import Asker, Meant, Question, interpret
@@ -32,6 +34,14 @@ _BATCH = 32
 log = structlog.get_logger()
 
 
+class _Stumbled(Exception):
+    """A bug: the pure code, or our use of it, failed on an input of this task."""
+
+    def __init__(self, task: str | None, error: Exception) -> None:
+        super().__init__(task)
+        self.task, self.error = task, error
+
+
 class Dispatch:
     def __init__(self, world: World) -> None:
         self._world = world
@@ -46,6 +56,8 @@ class Dispatch:
         while True:
             try:
                 taken = await world.writer.do(lambda tx: self.advance(tx, _BATCH))
+            except OperationalError:  # the disk: nothing was lost, and nothing can be done from here
+                raise
             except Exception:  # the batch was rolled back: find the one that fails
                 taken = await self._one_by_one()
             if taken:
@@ -53,9 +65,9 @@ class Dispatch:
             else:
                 await world.wakes.inputs.wait(60.0)
 
-    async def ask(self, new: NewInput, and_then: Callable[[Connection], None]) -> str:
+    async def ask(self, new: NewInput, and_then: Callable[[Connection], None]) -> str | None:
         """Stores an input, processes everything up to it and, when it was done, `and_then`, all in one commit. Returns '' for
-        done, else the refusal's code."""
+        done, else the refusal's code; None when it could not be processed now, and nothing was stored."""
 
         def job(tx: Connection) -> str:
             inbox.add(tx, new, self._world.moments.now(), self._world.policy_id)
@@ -66,7 +78,13 @@ class Dispatch:
                 and_then(tx)
             return refused
 
-        result = await self._world.writer.do(job)
+        try:
+            result = await self._world.writer.do(job)
+        except OperationalError:
+            raise
+        except Exception:  # an input before it is stuck: the loop of this part finds out which
+            self._world.wakes.inputs.ring()
+            return None
         self._world.wakes.ring_outbox()
         return result
 
@@ -84,20 +102,30 @@ class Dispatch:
                 return 0
             row = rows[0]
             try:
-                await self._world.writer.do(lambda tx, row=row: self._process(tx, row))  # type: ignore[misc]
-            except Exception as error:
-                log.exception("input stuck", input=row.key, sort=row.sort)
-                await self._world.writer.do(lambda tx, row=row, error=error: self._stuck(tx, row, error))  # type: ignore[misc]
+                await self._world.writer.do(lambda tx, row=row: self._process_known(tx, row))  # type: ignore[misc]
+            except _Stumbled as stumble:
+                await self._world.writer.do(lambda tx, row=row, stumble=stumble: self._stuck(tx, row, stumble))  # type: ignore[misc]
         return _BATCH
 
-    def _stuck(self, tx: Connection, row: Row, error: Exception) -> None:
-        """A bug of ours: the input waits for a better version, its task takes no more steps until then, the operator is told."""
-        inbox.finish(tx, row.n, "stuck", type(error).__name__, self._current)
-        if self._current:
-            self._held_back.add(self._current)
-        facts = {"input": row.key, "error": type(error).__name__}
-        house.incident(tx, row.now, "input_stuck", self._current, facts)
+    def _process_known(self, tx: Connection, row: Row) -> None:
+        """The same, naming the task over which it stumbles. Trouble with the disk is not the input's fault."""
+        try:
+            self._process(tx, row)
+        except OperationalError:
+            raise
+        except Exception as error:
+            raise _Stumbled(self._current, error) from error
+
+    def _stuck(self, tx: Connection, row: Row, stumble: _Stumbled) -> None:
+        """A bug of ours: the input waits for a better version, its task takes no commands until then, the operator is told.
+        What the node and the clock say of that task is still processed: its money must not hang on somebody's message."""
+        name = type(stumble.error).__name__
+        log.error("an input is stuck", input=row.n, sort=row.sort, error=name, where=_where(stumble.error))
+        inbox.finish(tx, row.n, "stuck", name, stumble.task)
         asker = _asker_of(row)
+        if stumble.task and asker is None:
+            self._held_back.add(stumble.task)
+        house.incident(tx, row.now, "input_stuck", stumble.task, {"input": row.key, "error": name})
         if asker:
             self._answer(tx, row, asker, Refused.BROKEN, {})
 
@@ -126,10 +154,9 @@ class Dispatch:
 
     def _decide(self, tx: Connection, row: Row, meant: Meant, what: What, policy: Policy) -> None:
         self._current = meant.task
-        if meant.task in self._held_back:
-            inbox.finish(tx, row.n, "stuck", "held_back", meant.task)
-            if meant.asker:
-                self._answer(tx, row, meant.asker, Refused.FROZEN, {"task": meant.task})
+        if meant.asker and meant.task in self._held_back:
+            inbox.finish(tx, row.n, "refused", str(Refused.FROZEN), meant.task)
+            self._answer(tx, row, meant.asker, Refused.FROZEN, {"task": meant.task})
             return
         held = commit.load(tx, meant.task) if meant.task else None
         outcome = decide(held.task if held else None, what, row.now, policy)
@@ -139,6 +166,8 @@ class Dispatch:
             inbox.finish(tx, row.n, "refused", str(outcome.code), meant.task)
             if meant.asker:
                 facts = {"task": meant.task} | outcome.facts if meant.task else outcome.facts
+                if meant.task and isinstance(facts.get("latest"), int):
+                    facts = facts | {"latest": reads.entry_id(tx, meant.task, facts["latest"])}
                 self._answer(tx, row, meant.asker, outcome.code, facts)
             return
         inbox.finish(tx, row.n, "done", "", outcome.task.id)
@@ -216,6 +245,12 @@ def _asker_of(row: Row) -> Asker | None:
     if row.sort == "event":
         said = json.loads(row.body)
         event = said["event"]
-        form = "json" if event["kind"] == 78 else "text"
+        form: Form = "json" if event["kind"] == 78 else "text"
         return Asker(event["pubkey"], "nip17", form, said["relay"], event["id"], event["created_at"])
     return None
+
+
+def _where(error: Exception) -> str:
+    """The place of an error, without its text: that may hold what is private."""
+    frames = traceback.extract_tb(error.__traceback__)
+    return f"{frames[-1].filename.rsplit('/', 1)[-1]}:{frames[-1].lineno}" if frames else ""

@@ -7,16 +7,17 @@ finds it where it was: a wrap that nobody opened, an input that nobody processed
 from __future__ import annotations
 
 import asyncio
-import json
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import Any
 
 import structlog
 from sqlalchemy import Connection
 
+from bot.moments import Outage
 from bot.relays.client import CaughtUp, Heard, Want
 from bot.relays.genuine import is_genuine
-from bot.relays.signer import Rumor, Unreadable
+from bot.relays.signer import Rumor, SignerAway, Unreadable
 from bot.world import World
 from kinds import decision, proof, task
 from kinds.events import DM_NIP04, DM_RUMOR, DM_WRAP, PROOF, RECORD, TASK, BadEvent, Event, read_json
@@ -24,11 +25,12 @@ from kinds.events import canonical_json as canonical
 from kinds.inputs import Now
 from kinds.profile import HEARTBEAT, heartbeat
 from storage import house, inbox, outbox
-from storage.inbox import NewInput
+from storage.inbox import NewInput, Sealed
 
 OVERLAP = 48 * 3600 + 3600  # gift wraps are dated up to 48 h back
 _SEALED = (DM_WRAP, DM_NIP04, DM_RUMOR)
 _BEAT_EVERY = 30.0
+_REPEAT = 5  # seconds between an answer and the same answer again
 log = structlog.get_logger()
 
 
@@ -61,12 +63,16 @@ class Ears:
             kept = []
             for item in batch:
                 if isinstance(item, Heard) and item.event.kind == HEARTBEAT:
-                    await self._beaten(item)
+                    if item.event.pubkey == world.bot:
+                        world.moments.beat(item.relay, item.event.created_at)
                 elif isinstance(item, CaughtUp) or self._concerns(item.event):
                     kept.append(item)
             if kept:
                 await world.writer.do(lambda tx, kept=kept: self._keep(tx, kept))  # type: ignore[misc]
-                world.cursors.update({(c.relay, c.want): c.at for c in kept if isinstance(c, CaughtUp)})
+                for marker in kept:
+                    if isinstance(marker, CaughtUp):
+                        world.cursors[marker.relay, marker.want] = marker.at
+                        world.moments.delivered(marker.relay, marker.want)
                 world.wakes.inputs.ring()
                 world.wakes.sealed.ring()
 
@@ -91,7 +97,7 @@ class Ears:
         now = self._world.moments.now()
         found = [(item.event, item.relay, item.event.kind in _SEALED) for item in batch if isinstance(item, Heard)]
         relay_of = {event.id: relay for event, relay, _ in found}
-        for event in inbox.hear(tx, found, now.time):
+        for event in inbox.hear(tx, found, now):
             if event.kind not in _SEALED:
                 self._input(tx, event.as_dict(), relay_of[event.id], "nip17", now)
         for item in batch:
@@ -104,63 +110,78 @@ class Ears:
         inbox.add(tx, fresh, now, self._world.policy_id)
 
     async def open(self) -> None:
-        """Opens letters, many at a time; an absent signer loses none."""
+        """Opens letters, many at a time; an absent signer loses none, and no letter can stop the others."""
         world = self._world
         while True:
             waiting = await world.writer.do(lambda tx: inbox.sealed_waiting(tx, 200))
             if not waiting:
                 await world.wakes.sealed.wait(60.0)
                 continue
-            opened = await self._unseal([(Event.parse(json.loads(raw)), relay) for _, raw, relay in waiting])
+            opened = await self._unseal(waiting)
             await world.writer.do(lambda tx, opened=opened: self._letters(tx, opened))  # type: ignore[misc]
             world.wakes.inputs.ring()
             world.wakes.letters.ring()
+            world.wakes.timers.ring()
 
-    async def _unseal(self, sealed: Sequence[tuple[Event, str]]) -> list[tuple[Event, str, Rumor | None]]:
+    async def _unseal(self, sealed: Sequence[Sealed]) -> list[tuple[Sealed, Rumor | None]]:
         signer = self._world.signer
-        wraps = [event for event, _ in sealed if event.kind == DM_WRAP]
-        rumors = dict(zip((w.id for w in wraps), await signer.unwrap_many(wraps), strict=True))
-        found: list[tuple[Event, str, Rumor | None]] = []
-        for event, relay in sealed:
-            rumor: Rumor | Unreadable | None = rumors.get(event.id)
-            try:
-                if event.kind == DM_RUMOR:
-                    rumor = await signer.unseal_direct(event)
-                elif event.kind == DM_NIP04:
-                    text = await signer.nip04_decrypt(event.pubkey, event.content)
-                    rumor = Rumor(event.id, event.pubkey, event.created_at, event.kind, event.tags, text)
-            except Unreadable:
-                rumor = None
-            found.append(
-                (event, relay, rumor if isinstance(rumor, Rumor) and rumor.pubkey != self._world.bot else None)
-            )
+        wraps = [letter.event for letter in sealed if letter.event.kind == DM_WRAP]
+        try:
+            opened = await signer.unwrap_many(wraps)
+        except SignerAway:
+            raise
+        except Exception as error:  # one of them is of a kind that nobody has thought of: each by itself
+            log.warning("a batch of letters could not be opened together", error=type(error).__name__)
+            opened = [await self._one(wrap) for wrap in wraps]
+        rumors = dict(zip((wrap.id for wrap in wraps), opened, strict=True))
+        found: list[tuple[Sealed, Rumor | None]] = []
+        for letter in sealed:
+            rumor = rumors[letter.event.id] if letter.event.kind == DM_WRAP else await self._one(letter.event)
+            mine = isinstance(rumor, Rumor) and rumor.pubkey != self._world.bot
+            found.append((letter, rumor if mine and isinstance(rumor, Rumor) else None))
         return found
 
-    def _letters(self, tx: Connection, opened: Sequence[tuple[Event, str, Rumor | None]]) -> None:
-        world, now = self._world, self._world.moments.now()
-        inbox.mark_opened(tx, [outer.id for outer, _, rumor in opened if rumor], True)
-        inbox.mark_opened(tx, [outer.id for outer, _, rumor in opened if not rumor], False)
-        for outer, relay, rumor in opened:
+    async def _one(self, event: Event) -> Rumor | Unreadable:
+        signer = self._world.signer
+        try:
+            if event.kind == DM_WRAP:
+                return await signer.unwrap(event)
+            if event.kind == DM_RUMOR:
+                return await signer.unseal_direct(event)
+            text = await signer.nip04_decrypt(event.pubkey, event.content)
+            return Rumor(event.id, event.pubkey, event.created_at, event.kind, event.tags, text)
+        except (Unreadable, SignerAway) as known:
+            if isinstance(known, SignerAway):
+                raise
+            return known
+        except Exception as error:
+            return Unreadable(type(error).__name__)
+
+    def _letters(self, tx: Connection, opened: Sequence[tuple[Sealed, Rumor | None]]) -> None:
+        """Each letter becomes an input of the moment at which it was heard, not of that at which it was opened."""
+        inbox.mark_opened(tx, [letter.event.id for letter, rumor in opened if rumor], True)
+        inbox.mark_opened(tx, [letter.event.id for letter, rumor in opened if not rumor], False)
+        for letter, rumor in opened:
             if rumor is None or rumor.kind not in (DM_RUMOR, DM_NIP04):
                 continue
-            channel = "nip04" if outer.kind == DM_NIP04 else "nip17"
-            embedded = _embedded(rumor.content)
-            if embedded is not None and decision.concerns(embedded, world.bot):
-                self._input(tx, embedded.as_dict(), relay, channel, now)
+            moment = replace(letter.heard, entropy=self._world.entropy(32).hex())
+            channel = "nip04" if letter.event.kind == DM_NIP04 else "nip17"
+            embedded = _embedded(rumor)
+            if embedded is not None and decision.concerns(embedded, self._world.bot):
+                self._input(tx, embedded.as_dict(), letter.relay, channel, moment)
                 continue
             body = {
                 "id": rumor.id,
-                "outer": outer.id,
+                "outer": letter.event.id,
                 "by": rumor.pubkey,
                 "created_at": rumor.created_at,
                 "text": rumor.content,
                 "channel": channel,
-                "relay": relay,
+                "relay": letter.relay,
             }
             fresh = NewInput(f"message:{rumor.id}", "dm", canonical(body), by=rumor.pubkey)
-            moment = world.moments.now()
-            if not inbox.add(tx, fresh, moment, world.policy_id):
-                outbox.answer_again(tx, fresh.key, rumor.pubkey)
+            if not inbox.add(tx, fresh, moment, self._world.policy_id):
+                outbox.answer_again(tx, fresh.key, rumor.pubkey, self._world.moments.time + _REPEAT)
 
     async def beat(self) -> None:
         """A heartbeat to each relay; a relay that does not give it back gets a new connection."""
@@ -176,49 +197,47 @@ class Ears:
                     world.relays.kick(url)
             await asyncio.sleep(_BEAT_EVERY if not world.moments.is_deaf else 5.0)
 
-    async def _beaten(self, heard: Heard) -> None:
-        if heard.event.pubkey == self._world.bot:
-            self._world.moments.beat(heard.relay, heard.event.created_at)
-
     async def remember_hearing(self) -> None:
-        """Writes down until when we have heard, and each outage in the daemon's own chain."""
-        world, told_deaf = self._world, False
+        """Writes down until when we have heard, and each outage in the daemon's own chain, so that anybody can add them up."""
+        world, told = self._world, False
         while True:
-            deaf = world.moments.is_deaf
-            if deaf and not told_deaf:
-                facts = {"since": world.moments.confirmed}
-                await world.writer.do(lambda tx, facts=facts: self._checkpoint(tx, "clock.paused", facts))  # type: ignore[misc]
-                log.warning("deaf: deadlines stand still", since=world.moments.confirmed)
-                told_deaf = True
-            elif told_deaf and not deaf:
-                await self._resumed()
-                told_deaf = False
-            await world.writer.do(self._store_hearing)
-            await asyncio.sleep(30.0)
+            ended = world.moments.ended_outages()
+            paused = world.moments.is_deaf and not told
+            since = world.moments.confirmed
+            if paused:
+                log.warning("deaf: deadlines stand still", since=since)
+            told = world.moments.is_deaf
+            await world.writer.do(
+                lambda tx, ended=ended, paused=paused, since=since: self._note(tx, ended, since if paused else None)  # type: ignore[misc]
+            )
+            if ended or paused:
+                world.wakes.events.ring()
+                world.wakes.timers.ring()
+            await asyncio.sleep(5.0 if world.moments.is_deaf else 30.0)
 
-    async def _resumed(self) -> None:
-        world = self._world
-        facts = {"deaf": world.moments.settled_deaf}
-        await world.writer.do(lambda tx: self._checkpoint(tx, "clock.resumed", facts))
-        world.wakes.events.ring()
+    def _note(self, tx: Connection, ended: Sequence[Outage], paused_since: int | None) -> None:
+        for outage in ended:
+            facts = {"since": outage.since, "until": outage.until, "deaf": outage.deaf}
+            self._checkpoint(tx, "clock.resumed", facts)
+        if paused_since is not None:
+            self._checkpoint(tx, "clock.paused", {"since": paused_since})
+        moments = self._world.moments
+        house.put_json(tx, "hearing", {"confirmed": moments.confirmed, "deaf": moments.settled_deaf})
 
     def _checkpoint(self, tx: Connection, what: str, facts: dict[str, int]) -> None:
         house.add_checkpoint(tx, self._world.bot, what, self._world.moments.now(), facts)
 
-    def _store_hearing(self, tx: Connection) -> None:
-        moments = self._world.moments
-        house.put_json(tx, "hearing", {"confirmed": moments.confirmed, "deaf": moments.settled_deaf})
 
-
-def _embedded(text: str) -> Event | None:
-    """A signed event sent inside a DM, verified; None when it is not one."""
+def _embedded(rumor: Rumor) -> Event | None:
+    """A signed event that its author sends inside a DM, verified; None when it is not one."""
+    text = rumor.content
     if not text.lstrip().startswith("{") or '"sig"' not in text:
         return None
     try:
         event = Event.parse(read_json(text))
     except BadEvent:
         return None
-    return event if is_genuine(event) else None
+    return event if event.pubkey == rumor.pubkey and is_genuine(event) else None
 
 
 def _is_expired(event: Event, time: int) -> bool:

@@ -1,17 +1,30 @@
 """The present: time, height, and whether we can hear. It makes the `Now` that is stored with every input.
 
-Hearing means: our own heartbeat was read back within ten minutes from at least half of the listed relays, and the node was in
-sync. A longer silence is deaf time, from the last moment at which we surely heard; deadlines stand still meanwhile.
+Hearing means: our own heartbeat was read back within ten minutes from at least half of the listed relays, each of which has
+also delivered what it had stored since we last heard it, and the node was in sync. A longer silence is deaf time, from the
+last moment at which we surely heard; deadlines stand still meanwhile. A process that has just started has heard nothing yet.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
+from dataclasses import dataclass
 
 from kinds.inputs import Now
 from kinds.lightning import NodeFacts
 
 PATIENCE = 600  # seconds without a confirmed hearing that are still not called deaf
+_MISSED = 120  # seconds between two heartbeats of a relay, after which it must first deliver what we missed
+NEEDED = frozenset({"work", "decisions", "wraps"})  # the subscriptions without which we do not hear
+
+
+@dataclass(frozen=True, slots=True)
+class Outage:
+    """A time in which we were deaf, now over; unix seconds."""
+
+    since: int
+    until: int
+    deaf: int  # all deaf seconds until then, this outage included
 
 
 class Moments:
@@ -27,11 +40,14 @@ class Moments:
         """`confirmed` and `deaf` are what was remembered at the last stop; None and 0 at the very first start."""
         self._clock = clock
         self._entropy = entropy
+        self._starting = confirmed is not None
         self._confirmed = confirmed if confirmed is not None else int(clock())
         self._deaf = deaf
         self._beats: dict[str, int] = dict.fromkeys(relays, 0)
+        self._delivered: dict[str, set[str]] = {relay: set() for relay in self._beats}
         self._synced_at = 0
         self._height, self._block = 0, "0" * 64
+        self._outages: list[Outage] = []
 
     @property
     def time(self) -> int:
@@ -52,44 +68,59 @@ class Moments:
 
     @property
     def is_deaf(self) -> bool:
-        return self.time - self._confirmed > PATIENCE
+        return self._starting or self.time - self._confirmed > PATIENCE
 
     def now(self) -> Now:
         """This moment, with fresh entropy."""
         return Now(self.time, self._height, self._block, self._deaf + self._silent(), self._entropy(32).hex())
 
-    def beat(self, relay: str, sent_at: int) -> int:
-        """A heartbeat sent at that time was read back. Returns the deaf seconds of an outage that this ended, else 0."""
-        if relay in self._beats:
-            self._beats[relay] = max(self._beats[relay], sent_at)
-        return self._confirm()
+    def beat(self, relay: str, sent_at: int) -> None:
+        """A heartbeat sent at that time was read back from this relay."""
+        if relay not in self._beats or sent_at <= self._beats[relay]:
+            return
+        if sent_at - self._beats[relay] > _MISSED and self._beats[relay]:
+            self._delivered[relay].clear()
+        self._beats[relay] = sent_at
+        self._confirm()
 
-    def node(self, facts: NodeFacts | None) -> int:
-        """The node's word about itself; heights never go back. Returns as `beat` does."""
+    def delivered(self, relay: str, want: str) -> None:
+        """What this relay had stored for that subscription has been kept."""
+        if relay in self._delivered:
+            self._delivered[relay].add(want)
+        self._confirm()
+
+    def node(self, facts: NodeFacts | None) -> None:
+        """The node's word about itself; heights never go back."""
         if facts is None:
-            return 0
+            return
         if facts.height > self._height:
             self._height, self._block = facts.height, facts.block_hash
         if facts.synced:
             self._synced_at = self.time
-        return self._confirm()
+        self._confirm()
 
     def late(self) -> list[str]:
         """Relays whose heartbeat has not come back for half the patience: they deserve a new connection."""
         return [relay for relay, at in self._beats.items() if self.time - at > PATIENCE // 2]
 
+    def ended_outages(self) -> list[Outage]:
+        """Those that ended since this was last asked."""
+        ended, self._outages = self._outages, []
+        return ended
+
     def _silent(self) -> int:
         return self.time - self._confirmed if self.is_deaf else 0
 
-    def _confirm(self) -> int:
-        heard = sorted(self._beats.values(), reverse=True)
-        by_relays = heard[(len(heard) + 1) // 2 - 1] if heard else 0
-        surely = min(by_relays, self._synced_at)
-        if surely <= self._confirmed:
-            return 0
+    def _confirm(self) -> None:
+        heard = sorted((at for relay, at in self._beats.items() if self._delivered[relay] >= NEEDED), reverse=True)
+        enough = (len(self._beats) + 1) // 2
+        if len(heard) < enough or enough == 0:
+            return
+        surely = min(heard[enough - 1], self._synced_at)
+        if surely < self._confirmed:
+            return
         gap = surely - self._confirmed
-        self._confirmed = surely
-        if gap <= PATIENCE:
-            return 0
-        self._deaf += gap
-        return gap
+        if gap > 0 and (self._starting or gap > PATIENCE):
+            self._deaf += gap
+            self._outages.append(Outage(self._confirmed, surely, self._deaf))
+        self._confirmed, self._starting = surely, False

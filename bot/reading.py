@@ -19,13 +19,14 @@ from kinds.events import PROOF, RECORD, TASK, Event
 from kinds.grammar import read_message
 from kinds.inputs import Evidence, Now, Offered, Proven, Said, What
 from kinds.post import offer_of
-from kinds.units import EventId, Pubkey, TaskId, task_id
+from kinds.units import EventId, Pubkey, TaskId, read_task_id, task_id
 from storage import people, reads
 from storage.codec import read_fact
 from storage.inbox import Row
 
 _BACK = 48 * 3600
 _AHEAD = 600
+MAX_EMBEDDED = 24_000  # letters of a signed event: the log embeds it, and relays refuse events above 64 KiB
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,7 +89,11 @@ def _event(tx: Connection, row: Row, policy: Policy, limits: Limits, floods: Flo
     said = json.loads(row.body)
     event = Event.parse(said["event"])
     if not _admit(tx, event.pubkey, event.id, row.now, limits, floods):
-        return None
+        raise BadWord(
+            Refused.RATE_LIMITED, what="events", wait=60
+        )  # a signed event is consumed: it is never dropped in silence
+    if len(row.body) > MAX_EMBEDDED:
+        raise BadWord(Refused.TOO_LONG, limit=MAX_EMBEDDED)
     form: Form = "json" if event.kind == RECORD else "text"
     asker = Asker(event.pubkey, said.get("channel", "nip17"), form, said["relay"], event.id, event.created_at)
     if event.created_at > row.now.time + _AHEAD:
@@ -128,7 +133,7 @@ def _proof(tx: Connection, event: Event, raw: dict[str, Any], asker: Asker) -> M
 
 def _decision(tx: Connection, event: Event, raw: dict[str, Any], asker: Asker) -> Meant:
     decided = decision.parse(event)
-    found = _find(tx, event.tag("d") or "", asker)
+    found = _find(tx, read_task_id(event.tag("d") or "") or "", asker)
     if isinstance(decided.command, Status | History):
         return _question(found, decided.command, asker)
     basis = reads.basis(tx, found, decided.basis) if decided.basis else None

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from sqlalchemy import Connection
 
 from bot.world import World
@@ -28,11 +30,17 @@ class Timers:
             await world.wakes.timers.wait(wait)
 
     def _tick(self, tx: Connection) -> int:
+        """Time stops for ticks at the oldest letter that nobody has opened: it may be what a deadline waits for."""
         now = self._world.moments.now()
+        oldest = inbox.sealed_waiting(tx, 1)
+        if oldest:
+            now = replace(now, time=oldest[0].heard.time, deaf=oldest[0].heard.deaf)
         due = reads.due_tasks(tx, now.heard, now.time, now.height, _AT_ONCE)
         tick = body_of(Tick())
-        for task, version in due:
-            inbox.add(tx, NewInput(f"tick:{task}:{version}", "tick", tick, task), now, self._world.policy_id)
+        for task in due:
+            reads.ticked(tx, task)
+            moment = replace(now, entropy=self._world.entropy(32).hex())
+            inbox.add(tx, NewInput(f"tick:{task.id}:{task.tick}", "tick", tick, task.id), moment, self._world.policy_id)
         return len(due)
 
     def _until_next(self, tx: Connection) -> float:

@@ -9,12 +9,13 @@ import structlog
 from sqlalchemy import Connection, update
 
 from bot.world import World
-from kinds.inputs import HoldSeen
-from kinds.lightning import HoldRef, HoldStatus, HoldView
+from kinds.inputs import HoldSeen, PaymentSeen
+from kinds.lightning import HoldStatus, HoldView, PaymentStatus
 from kinds.units import PaymentHash
-from storage import inbox, reads
+from storage import inbox, outbox, reads
 from storage.codec import body_of
 from storage.inbox import NewInput
+from storage.reads import Watched
 from storage.schema import fundings
 
 _POLL = 60.0
@@ -44,10 +45,9 @@ class Watch:
         while True:
             try:
                 async for payment_hash in world.node.hints():
-                    world.wakes.money.ring()
                     await self._look_at(payment_hash)
-            except Exception:
-                log.exception("the node's stream of hints broke off")
+            except Exception as error:
+                log.warning("the node's stream of hints broke off", error=type(error).__name__)
             await asyncio.sleep(1.0)  # the stream ended: open another one
 
     async def poll(self) -> None:
@@ -55,27 +55,47 @@ class Watch:
         while True:
             holds = await self._world.writer.do(lambda tx: reads.watched_holds(tx))
             for start in range(0, len(holds), _AT_ONCE):
-                await asyncio.gather(*(self._look(*hold) for hold in holds[start : start + _AT_ONCE]))
+                await asyncio.gather(*(self._look(hold) for hold in holds[start : start + _AT_ONCE]))
             await asyncio.sleep(_POLL)
 
     async def _look_at(self, payment_hash: PaymentHash) -> None:
-        found = await self._world.writer.do(lambda tx: reads.watched_holds(tx, payment_hash))
-        for hold in found:
-            await self._look(*hold)
+        world = self._world
 
-    async def _look(self, hold: HoldRef, task: str, last: str) -> None:
-        view = await self._world.node.hold(hold)
+        def job(tx: Connection) -> tuple[list[Watched], tuple[str, str] | None]:
+            outbox.look_again(tx, payment_hash)
+            return reads.watched_holds(tx, payment_hash), reads.given_up_payout(tx, payment_hash)
+
+        holds, given_up = await world.writer.do(job)
+        world.wakes.money.ring()
+        for hold in holds:
+            await self._look(hold)
+        if given_up:
+            await self._look_back(payment_hash, *given_up)
+
+    async def _look(self, watched: Watched) -> None:
+        view = await self._world.node.hold(watched.hold)
         seen = digest(view)
-        if view.status is HoldStatus.UNKNOWN or seen == last:
+        if view.status is HoldStatus.UNKNOWN or seen == watched.seen or not self._world.absences.believe(view):
             return
         if view.status is HoldStatus.OPEN and not view.refused:
             return
-        await self._world.writer.do(lambda tx: self._report(tx, hold, task, view, seen))
+        await self._world.writer.do(lambda tx: self._report(tx, watched, view, seen))
         self._world.wakes.inputs.ring()
 
-    def _report(self, tx: Connection, hold: HoldRef, task: str, view: HoldView, seen: str) -> None:
-        tx.execute(update(fundings).where(fundings.c.ref == hold.ref).values(seen=seen))
-        report_hold(tx, self._world, hold.ref, task, view, f"hold:{hold.payment_hash}:{seen}")
+    def _report(self, tx: Connection, watched: Watched, view: HoldView, seen: str) -> None:
+        ref, looks = watched.hold.ref, watched.looks + 1
+        unchanged = (fundings.c.ref == ref) & (fundings.c.looks == watched.looks)
+        if tx.execute(update(fundings).where(unchanged).values(seen=seen, looks=looks)).rowcount:
+            report_hold(tx, self._world, ref, watched.task, view, f"hold:{watched.hold.payment_hash}:{looks}")
+
+    async def _look_back(self, payment_hash: PaymentHash, ref: str, task: str) -> None:
+        """A payout that was given up must not arrive; if it does, that goes on record."""
+        view = await self._world.node.payment(payment_hash)
+        if view.status is PaymentStatus.COMPLETE:
+            fresh = NewInput(f"late:{payment_hash}", "payment_seen", body_of(PaymentSeen(ref, view)), task)
+            world = self._world
+            await world.writer.do(lambda tx: inbox.add(tx, fresh, world.moments.now(), world.policy_id))
+            world.wakes.inputs.ring()
 
 
 def report_hold(tx: Connection, world: World, ref: str, task: str, view: HoldView, key: str) -> None:
@@ -85,6 +105,6 @@ def report_hold(tx: Connection, world: World, ref: str, task: str, view: HoldVie
 
 
 def digest(view: HoldView) -> str:
-    """What of a view matters; the same answer twice is one input."""
+    """What of a view matters; the same word twice in a row is one input."""
     parts = [(part.channel, part.htlc, part.amount, part.expiry, part.on_channel) for part in view.parts]
     return hashlib.sha256(repr((view.status.value, sorted(parts), int(view.refused))).encode()).hexdigest()

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 
 from sqlalchemy import Table
 
+from bot.absences import Absences
 from bot.moments import Moments
 from bot.nodes.base import Node
 from bot.relays.client import Relays
@@ -41,6 +42,10 @@ class World:
     cursors: dict[tuple[str, str], int]  # (relay, want): up to when everything of it is stored
     limits: Limits = field(default_factory=Limits)
     wakes: Wakes = field(default_factory=Wakes)
+    absences: Absences = field(init=False)
+
+    def __post_init__(self) -> None:
+        self.absences = Absences(self.clock)
 
     @property
     def bot(self) -> Pubkey:

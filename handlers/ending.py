@@ -87,13 +87,18 @@ def hold_lost(done: Decision, funding: Funding, moment: Moment) -> Decision:
     share = task.share
     paying = task.paid_share or (share and (share.state is P.IN_FLIGHT or share.ordered))
     if not paying and task.phase is Phase.NONE:
-        done = move(_drop_waiting(done), Cause.LOST, moment, funding=funding.ref, reason="hold_lost", mark=None)
+        done = move(_drop_waiting(done), Cause.LOST, moment, reason="hold_lost", mark=None, **_opened(funding))
         return _tell_both(done, Told.HOLD_LOST)
-    done = move(done, Cause.LOST_PAYING, moment, funding=funding.ref).change(lost=True)
+    done = move(done, Cause.LOST_PAYING, moment, **_opened(funding)).change(lost=True)
     done = _tell_both(done, Told.HOLD_LOST)
     if task.paid_share:
         return lost_paid(done, moment)
     return done if paying else lost_unpaid(_drop_waiting(done), moment)
+
+
+def _opened(funding: Funding) -> dict[str, Any]:
+    """Opens the commitment to a hold's payment hash, which is public once the hold is over."""
+    return {"funding": funding.ref, "payment_hash": funding.payment_hash, "hash_salt": funding.salt}
 
 
 def lost_paid(done: Decision, moment: Moment) -> Decision:
@@ -138,8 +143,8 @@ def _final_facts(task: Task, funding: Funding) -> dict[str, Any]:
 
 
 def public(payout: Payout) -> dict[str, Any]:
-    """What the log shows of a payout that arrived. It is `proven` when the salt opens the claim's dest_hash to the payment hash,
-    which the preimage opens in turn; else it is `attested`."""
+    """What the log shows of a payout that arrived. It is `proven` when the worker's own signed claim promised its payment hash,
+    which the salt opens, and the preimage opens that in turn; else it is `attested`."""
     return {
         "role": str(payout.role),
         "amount_msat": payout.amount,
@@ -147,14 +152,18 @@ def public(payout: Payout) -> dict[str, Any]:
         "payment_hash": payout.payment_hash,
         "preimage": payout.preimage.reveal(),
         "dest_salt": payout.salt,
-        "status": "proven" if payout.salt else "attested",
+        "to": payout.to,
+        "status": "proven" if payout.promised else "attested",
     }
 
 
 def public_credits(task: Task) -> list[dict[str, Any]]:
     owed = {entry.to: entry.role for entry in task.credits}
+    budgets = {who: sum(entry.budget for entry in task.credits if entry.to == who) for who in owed}
     return [
-        {"role": str(role), "to": to, "amount_msat": task.credit(to)} for to, role in owed.items() if task.credit(to)
+        {"role": str(role), "to": to, "amount_msat": task.credit(to), "budget_msat": budgets[to]}
+        for to, role in owed.items()
+        if task.credit(to)
     ]
 
 

@@ -6,7 +6,7 @@ from dataclasses import replace
 
 from handlers import ending
 from handlers.decision import CancelHold, Decision, MakeHold, Moment, refuse
-from handlers.guards import need_evidence, need_fit, need_role, need_state, need_thawed, next_ref, salt
+from handlers.guards import SLACK_BLOCKS, need_evidence, need_fit, need_role, need_state, need_thawed, next_ref, salt
 from handlers.policy import DAY
 from handlers.task import Funding, Task
 from handlers.transitions import Cause, move
@@ -181,7 +181,7 @@ def _problem(task: Task, funding: Funding, view: HoldView, moment: Moment) -> st
         return "deadline"
     margin = task.terms.margin + task.terms.payout_limit + 6 + policy.reserve
     blocks_needed = -(-(task.terms.deadline + task.terms.review_window - now.heard) // 600)
-    return "expires_too_soon" if view.expiry_height - margin - now.height < blocks_needed - 12 else ""
+    return "expires_too_soon" if view.expiry_height - margin - now.height < blocks_needed - SLACK_BLOCKS else ""
 
 
 def _void(done: Decision, funding: Funding, moment: Moment) -> Decision:

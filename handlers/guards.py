@@ -14,6 +14,7 @@ from kinds.states import LogType, Phase, Role, TaskState, WorkState
 from kinds.units import SECONDS_PER_BLOCK, Pubkey
 
 S, W = TaskState, WorkState
+SLACK_BLOCKS = 12  # that may come faster than ten minutes each between an invoice and a claim
 
 
 def fitting(task: Task, role: Role | None) -> list[str]:
@@ -83,6 +84,14 @@ def need_evidence(task: Task, said: Said, rests_on: LogType | None = None) -> No
         raise refuse(
             Refused.BASIS_STALE, task=task.id, action=action, needs=str(rests_on), latest=task.seq_of(rests_on)
         )
+    if basis.seq < task.seq_of(LogType.TASK_CLAIMED):  # said of an earlier worker's claim
+        raise refuse(
+            Refused.BASIS_STALE,
+            task=task.id,
+            action=action,
+            needs=str(LogType.TASK_CLAIMED),
+            latest=task.seq_of(LogType.TASK_CLAIMED),
+        )
     if rests_on and decided_key(said) in task.decided:
         raise refuse(Refused.ALREADY_DECIDED, task=task.id, action=action)
 
@@ -114,8 +123,9 @@ def latest_deadline(
     return now.heard + blocks * SECONDS_PER_BLOCK - review_window
 
 
-def need_fit(task: Task, moment: Moment, expiry_height: int) -> None:
-    latest = latest_deadline(moment.now, task.terms.review_window, expiry_height, moment.policy, task.terms)
+def need_fit(task: Task, moment: Moment, expiry_height: int, slack: int = 0) -> None:
+    """The hold can carry the agreement to its end. `slack`: blocks that may have come faster than ten minutes each."""
+    latest = latest_deadline(moment.now, task.terms.review_window, expiry_height + slack, moment.policy, task.terms)
     if task.terms.deadline > latest:
         raise refuse(Refused.DOES_NOT_FIT, task=task.id, limit=latest + moment.now.deaf)
 

@@ -8,6 +8,7 @@ from handlers import ending
 from handlers.decision import Decision, Moment, refuse
 from handlers.destination import check_destination
 from handlers.guards import (
+    SLACK_BLOCKS,
     latest_deadline,
     need_evidence,
     need_fit,
@@ -41,7 +42,7 @@ def claim(task: Task, said: Said, command: Claim, moment: Moment) -> Decision:
     need_evidence(task, said, LogType.TASK_CREATED)
     if moment.now.heard >= min(task.terms.deadline, task.funded_until):
         raise refuse(Refused.TOO_LATE, task=task.id, what="deadline", since=task.terms.deadline + moment.now.deaf)
-    need_fit(task, moment, task.hold.expiry_height)
+    need_fit(task, moment, task.hold.expiry_height, SLACK_BLOCKS)
     destination = None
     if command.destination is not None:
         if said.evidence.proven is Proven.SIGNED:
@@ -101,8 +102,7 @@ def abandon(task: Task, said: Said, command: Abandon, moment: Moment) -> Decisio
         destination=None,
         dest_hash=None,
         offers=(),
-        warned=(),
-        reached=(),
+        decided=(),
         milestones=(fresh,),
     )
     return (

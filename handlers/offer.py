@@ -60,6 +60,7 @@ def create(offered: Offered, moment: Moment) -> Decision:
         Decision(task),
         Cause.CREATED,
         moment,
+        pinned=task.pinned,
         employer=task.employer,
         title=task.title,
         reward_msat=task.reward,

@@ -237,7 +237,7 @@ def _promised(task: Task, command: commands.Payout, named: Destination) -> Desti
         return named
     if commitment(command.salt, named.payment_hash) != task.dest_hash:
         raise refuse(Refused.BAD_HASH, field="salt")
-    return replace(named, salt=command.salt)
+    return replace(named, salt=command.salt, promised=True)
 
 
 def _to(payout: Payout, named: Destination) -> Payout:
@@ -248,6 +248,7 @@ def _to(payout: Payout, named: Destination) -> Payout:
         expires_at=named.expires_at,
         final_cltv=named.final_cltv,
         salt=named.salt,
+        promised=named.promised,
     )
 
 

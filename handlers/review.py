@@ -93,7 +93,11 @@ def disputed(done: Decision, by: Pubkey | None, moment: Moment, reason: str) -> 
     """The dispute's record, and both sides told. `by` None: it was opened by silence, as agreed."""
     task = done.task
     opened = Dispute(state=DisputeState.OPEN, by=by or task.employer, opened=moment.now.heard)
-    done = done.on(replace(task, dispute=opened).with_milestone(review_until=0, resubmit_until=0, arriving=None))
+    done = done.on(
+        replace(task, dispute=opened, offers=(), decided=()).with_milestone(
+            review_until=0, resubmit_until=0, arriving=None
+        )
+    )
     until = height_seconds(moment.now, task.last_safe_height) + moment.now.deaf
     for who in (task.employer, task.worker):
         done = done.say(

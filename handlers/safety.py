@@ -66,7 +66,9 @@ def may_cancel(task: Task, funding: Funding) -> NotNow | None:
     if funding.goal not in ("cancel", "stray"):
         return NotNow("not_wanted")
     if funding.goal == "cancel" and any(
-        p.state in (PayoutState.IN_FLIGHT, PayoutState.COMPLETE) or p.ordered for p in task.payouts if not p.from_credit
+        p.state in (PayoutState.IN_FLIGHT, PayoutState.COMPLETE) or (p.ordered and not p.state.is_final)
+        for p in task.payouts
+        if not p.from_credit
     ):
         return NotNow("payout_on_its_way")
     return None

@@ -97,6 +97,7 @@ class Payout:
     from_credit: bool = False
     state: PayoutState = PayoutState.PLANNED
     salt: str = ""  # opens the claim's dest_hash; "" when none was published
+    promised: bool = False  # the worker's signed claim committed to it
     invoice: Secret = Secret("")
     payment_hash: PaymentHash = PaymentHash("")
     expires_at: int = 0  # of the invoice, unix seconds
@@ -119,6 +120,7 @@ class Destination:
     expires_at: int
     final_cltv: int
     salt: str = ""  # opens the published dest_hash
+    promised: bool = False  # the worker's signed claim committed to it
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

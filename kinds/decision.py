@@ -10,7 +10,7 @@ from kinds.commands import Command
 from kinds.commands.base import TaskCommand
 from kinds.events import Event
 from kinds.grammar import read_command_json
-from kinds.units import EventId, is_hex64
+from kinds.units import TASK_LETTERS, EventId, is_hex64, read_task_id
 
 DECISION_TAG = "holdfast-decision"
 
@@ -40,9 +40,9 @@ def parse(event: Event) -> Decided:
             usage=command.example,
             problem="only a task's commands can be signed",
         )
-    named = event.tag("d") or ""
-    if not named.startswith(command.task) or not command.task:
-        raise BadWord(Refused.BAD_TAG, tag="d", problem="it names another task than the command")
+    named = read_task_id(event.tag("d") or "") or ""
+    if len(named) != TASK_LETTERS or not named.startswith(command.task) or event.tag("d") != named:
+        raise BadWord(Refused.BAD_TAG, tag="d", problem="it is the whole id of the task that the command names, in small letters")
     marked = [tag[1] for tag in event.tags if tag[0] == "e" and len(tag) > 3 and tag[3] == "basis"]
     plain = [tag[1] for tag in event.tags if tag[0] == "e" and len(tag) > 1]
     basis = next(iter(marked or plain), None)

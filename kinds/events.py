@@ -93,8 +93,8 @@ class Event:
         )
         if not (type(created_at) is int and 0 <= created_at < 2**53 and type(kind) is int and 0 <= kind <= 65535):
             raise BadEvent("created_at or kind is out of range")
-        if not (isinstance(sig, str) and len(sig) == 128):
-            raise BadEvent("sig is 128 hex digits")
+        if not (isinstance(sig, str) and is_hex64(sig[:64]) and is_hex64(sig[64:])):
+            raise BadEvent("sig is 128 lower-case hex digits")
         if not isinstance(content, str) or not _fits(content, MAX_CONTENT):
             raise BadEvent(f"content is text of at most {MAX_CONTENT} bytes")
         if not isinstance(tags, list) or len(tags) > MAX_TAGS:

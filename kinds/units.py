@@ -24,6 +24,7 @@ SECONDS_PER_BLOCK = 600  # the whole house counts one block as ten minutes
 _HEX64 = re.compile(r"[0-9a-f]{64}")
 _ALPHABET = "0123456789abcdefghjkmnpqrstvwxyz"  # Crockford's: no i, l, o, u
 _TASK_LETTERS = 12
+TASK_LETTERS = _TASK_LETTERS + 1  # with the check letter
 
 
 class Secret(str):

@@ -228,4 +228,4 @@ def _payout_row(task: Task, payout: Any) -> dict[str, Any]:
     }
 
 
-WATCHED = (FundingState.CREATED, FundingState.PENDING, FundingState.ACCEPTED)
+WATCHED = (FundingState.CREATED, FundingState.PENDING, FundingState.ACCEPTED, FundingState.LOST)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
@@ -37,7 +38,7 @@ class Row:
     policy: str
 
 
-def hear(tx: Connection, events: Iterable[tuple[Event, str, bool]], at: int) -> list[Event]:
+def hear(tx: Connection, events: Iterable[tuple[Event, str, bool]], now: Now) -> list[Event]:
     """Keeps verified events (event, relay, sealed); returns those that are new. `sealed` ones wait to be opened."""
     fresh = []
     for event, relay, sealed in events:
@@ -47,7 +48,10 @@ def hear(tx: Connection, events: Iterable[tuple[Event, str, bool]], at: int) -> 
             "pubkey": event.pubkey,
             "created_at": event.created_at,
             "relay": relay,
-            "at": at,
+            "at": now.time,
+            "deaf": now.deaf,
+            "height": now.height,
+            "block": now.block_hash,
             "raw": event.as_json(),
             "opened": 0 if sealed else 1,
         }
@@ -56,12 +60,22 @@ def hear(tx: Connection, events: Iterable[tuple[Event, str, bool]], at: int) -> 
     return fresh
 
 
-def sealed_waiting(tx: Connection, limit: int) -> Sequence[tuple[str, str, str]]:
-    """(id, raw, relay) of letters that nobody has opened yet, oldest first."""
-    rows = tx.execute(
-        select(heard.c.id, heard.c.raw, heard.c.relay).where(heard.c.opened == 0).order_by(heard.c.at).limit(limit)
-    )
-    return [(row.id, row.raw, row.relay) for row in rows]
+@dataclass(frozen=True, slots=True)
+class Sealed:
+    """A letter that nobody has opened yet, and the moment at which it was heard (`heard.entropy` is empty)."""
+
+    event: Event
+    relay: str
+    heard: Now
+
+
+def sealed_waiting(tx: Connection, limit: int) -> list[Sealed]:
+    """Letters that nobody has opened yet, the oldest first."""
+    rows = tx.execute(select(heard).where(heard.c.opened == 0).order_by(heard.c.at).limit(limit))
+    return [
+        Sealed(Event.parse(json.loads(row.raw)), row.relay, Now(row.at, row.height, row.block, row.deaf, ""))
+        for row in rows
+    ]
 
 
 def mark_opened(tx: Connection, ids: Iterable[str], readable: bool) -> None:

@@ -25,7 +25,9 @@ class InUse(RuntimeError):
 def engine_for(path: Path | None) -> Engine:
     """One connection for the one writer; None is a database in memory, for simulations."""
     url = f"sqlite:///{path}" if path else "sqlite://"
-    engine = create_engine(url, poolclass=StaticPool, connect_args={"check_same_thread": False, "timeout": 30})
+    engine = create_engine(
+        url, poolclass=StaticPool, connect_args={"check_same_thread": False, "timeout": 30}, hide_parameters=True
+    )
 
     @event.listens_for(engine, "connect")
     def _pragmas(raw: Any, _record: Any) -> None:

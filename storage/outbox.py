@@ -12,7 +12,7 @@ from handlers.decision import Effect
 from kinds.events import Unsigned, canonical_json
 from kinds.units import Pubkey
 from storage.codec import body_of, read_effect, sort_of
-from storage.schema import effects, events, letters
+from storage.schema import effects, events, letters, payment_hashes, payouts
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,8 +79,9 @@ def publish(tx: Connection, event: Unsigned, address: str = "") -> None:
 
 
 def parcels(tx: Connection, now: int, limit: int, skip: Iterable[int] = ()) -> list[Parcel]:
-    """The oldest pending events that may be tried now."""
-    found = select(events).where(events.c.state == "pending", events.c.next_at <= now).order_by(events.c.n).limit(limit)
+    """Pending events that may be tried now, new ones first."""
+    may = select(events).where(events.c.state == "pending", events.c.next_at <= now)
+    found = may.order_by(events.c.tries, events.c.n).limit(limit)  # what is new before what is tried again
     busy = set(skip)
     return [_parcel(row) for row in tx.execute(found) if row.n not in busy]
 
@@ -111,31 +112,20 @@ def record_acks(tx: Connection, parcel_n: int, acked: Iterable[str], done: bool,
 
 
 def lost_by(tx: Connection, relay: str, ids: Sequence[str]) -> int:
-    """A relay no longer has these: they are sent to it again from our copy."""
+    """A relay does not have these: they are sent to it from our copy, after what is new."""
     again = 0
     for row in tx.execute(select(events).where(events.c.id.in_(list(ids)), events.c.state == "done")):
         acked = "".join(f"{url}\n" for url in row.acked.split("\n") if url and url != relay)
-        tx.execute(update(events).where(events.c.n == row.n).values(acked=acked, state="pending", tries=0, next_at=0))
+        tx.execute(update(events).where(events.c.n == row.n).values(acked=acked, state="pending", tries=1, next_at=0))
         again += 1
     return again
 
 
-def ours_on(tx: Connection, relay: str, after: int, limit: int) -> list[tuple[int, str]]:
-    """(n, id) of what this relay has acknowledged, in pages."""
-    found = (
-        select(events.c.n, events.c.id, events.c.acked)
-        .where(events.c.n > after, events.c.state == "done", events.c.kind < 20000)
-        .order_by(events.c.n)
-        .limit(limit)
-    )
-    addressable = (
-        select(events.c.n, events.c.id, events.c.acked)
-        .where(events.c.n > after, events.c.state == "done", events.c.kind >= 30000)
-        .order_by(events.c.n)
-        .limit(limit)
-    )
-    rows = sorted([*tx.execute(found), *tx.execute(addressable)], key=lambda row: row.n)[:limit]
-    return [(row.n, row.id if relay in row.acked.split("\n") else "") for row in rows]
+def finished(tx: Connection, after: int, limit: int) -> list[tuple[int, str]]:
+    """(n, id) of what every relay ought to have, in pages."""
+    kept = or_(events.c.kind < 20000, events.c.kind >= 30000)  # what lies between is ephemeral
+    found = select(events.c.n, events.c.id).where(events.c.n > after, events.c.state == "done", kept)
+    return [(row.n, row.id) for row in tx.execute(found.order_by(events.c.n).limit(limit))]
 
 
 def write_letter(
@@ -159,11 +149,11 @@ def write_letter(
     )  # fmt: skip
 
 
-def pending_letters(tx: Connection, now: int, limit: int, skip: Iterable[int] = ()) -> list[Letter]:
-    found = (
-        select(letters).where(letters.c.state == "pending", letters.c.next_at <= now).order_by(letters.c.n).limit(limit)
-    )
-    busy = set(skip)
+def pending_letters(tx: Connection, now: int, limit: int, skip: Iterable[str] = ()) -> list[Letter]:
+    """The oldest pending letter of each person, if it may be tried now; nobody's letters stand in another's way."""
+    oldest = select(func.min(letters.c.n)).where(letters.c.state == "pending", letters.c.to.not_in(list(skip)))
+    first = oldest.group_by(letters.c.to)
+    found = select(letters).where(letters.c.n.in_(first), letters.c.next_at <= now).order_by(letters.c.n).limit(limit)
     return [
         Letter(
             row.n,
@@ -178,7 +168,6 @@ def pending_letters(tx: Connection, now: int, limit: int, skip: Iterable[int] = 
             row.tries,
         )
         for row in tx.execute(found)
-        if row.n not in busy
     ]
 
 
@@ -187,10 +176,10 @@ def letter_sent(tx: Connection, n: int, done: bool, tries: int, next_at: int) ->
     tx.execute(update(letters).where(letters.c.n == n).values(values))
 
 
-def answer_again(tx: Connection, source: str, to: str) -> int:
-    """The same message came twice: the same answer goes out again."""
+def answer_again(tx: Connection, source: str, to: str, at: int) -> int:
+    """The same message came twice: the same answer goes out again, not before `at`."""
     where = and_(letters.c.source == source, letters.c.to == to, letters.c.state == "done")
-    return int(tx.execute(update(letters).where(where).values(state="pending", tries=0, next_at=0)).rowcount)
+    return int(tx.execute(update(letters).where(where).values(state="pending", tries=0, next_at=at)).rowcount)
 
 
 def order(tx: Connection, task: str, effect: Effect) -> None:
@@ -224,3 +213,11 @@ def next_try(tx: Connection, table: Table, after: int) -> int | None:
     """When the soonest of what waits for another try is due (unix seconds), for a worker that has nothing to do now."""
     waiting = and_(table.c.state.not_in(("done", "superseded")), table.c.next_at > after)
     return tx.execute(select(func.min(table.c.next_at)).where(waiting)).scalar()
+
+
+def look_again(tx: Connection, payment_hash: str) -> None:
+    """The node has hinted at this hash: its payout is looked at now and not when its time comes."""
+    ref = tx.execute(select(payment_hashes.c.ref).where(payment_hashes.c.hash == payment_hash)).scalar()
+    named = [row.ref for row in tx.execute(select(payouts.c.ref).where(payouts.c.payment_hash == payment_hash))]
+    where = and_(effects.c.ref.in_([ref or "", *named]), effects.c.state != "done")
+    tx.execute(update(effects).where(where).values(next_at=0))

@@ -4,25 +4,29 @@ from __future__ import annotations
 
 import json
 from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import Any
 
-from sqlalchemy import Connection, and_, func, or_, select
+from sqlalchemy import Connection, String, and_, case, func, or_, select, update
 
 from handlers.task import Task
+from kinds.events import RECORD, TASK
 from kinds.inputs import Basis
 from kinds.lightning import HoldRef
 from kinds.states import LogType
 from kinds.units import PaymentHash, TaskId
 from storage.codec import read_task
 from storage.commit import WATCHED
-from storage.schema import effects, events, fundings, letters, log, people, tasks
+from storage.schema import effects, events, fundings, letters, log, payouts, people, tasks
 
 
 def find_task(tx: Connection, letters_: str, asker: str | None) -> list[TaskId]:
     """The tasks that these letters can mean: a whole id, or a prefix among the asker's own tasks."""
     if len(letters_) == 13:
         return [TaskId(row.id) for row in tx.execute(select(tasks.c.id).where(tasks.c.id == letters_))]
-    mine = and_(tasks.c.id.startswith(letters_), or_(tasks.c.employer == asker, tasks.c.worker == asker))
+    mine = and_(
+        tasks.c.id.startswith(letters_, autoescape=True), or_(tasks.c.employer == asker, tasks.c.worker == asker)
+    )
     return [TaskId(row.id) for row in tx.execute(select(tasks.c.id).where(mine).limit(5))]
 
 
@@ -47,10 +51,30 @@ def entry_id(tx: Connection, task: str, seq: int) -> str | None:
     return tx.execute(select(log.c.id).where(log.c.task == task, log.c.seq == seq)).scalar()
 
 
-def due_tasks(tx: Connection, heard: int, time: int, height: int, limit: int) -> list[tuple[TaskId, int]]:
-    """(task, version) of those for which a time or a height has come."""
+@dataclass(frozen=True, slots=True)
+class DueTask:
+    """A task for which a time or a height has come; `tick` names the version and what is over, and is new."""
+
+    id: TaskId
+    tick: str
+
+
+def due_tasks(tx: Connection, heard: int, time: int, height: int, limit: int) -> list[DueTask]:
+    """The most overdue first. A tick that was given already is not given again: it changed nothing then."""
     over = or_(tasks.c.due_heard <= heard, tasks.c.due_time <= time, tasks.c.due_height <= height)
-    return [(TaskId(r.id), r.version) for r in tx.execute(select(tasks.c.id, tasks.c.version).where(over).limit(limit))]
+    name = (
+        tasks.c.version.cast(String)
+        + case((tasks.c.due_heard <= heard, "/heard"), else_="")
+        + case((tasks.c.due_time <= time, "/time"), else_="")
+        + case((tasks.c.due_height <= height, "/height"), else_="")
+    )
+    found = select(tasks.c.id, name.label("tick")).where(over, tasks.c.ticked != name)
+    soonest = found.order_by(func.coalesce(tasks.c.due_heard, tasks.c.due_time, 0)).limit(limit)
+    return [DueTask(TaskId(row.id), row.tick) for row in tx.execute(soonest)]
+
+
+def ticked(tx: Connection, due: DueTask) -> None:
+    tx.execute(update(tasks).where(tasks.c.id == due.id).values(ticked=due.tick))
 
 
 def next_due(tx: Connection) -> tuple[int | None, int | None, int | None]:
@@ -61,12 +85,27 @@ def next_due(tx: Connection) -> tuple[int | None, int | None, int | None]:
     return row[0], row[1], row[2]
 
 
-def watched_holds(tx: Connection, payment_hash: str | None = None) -> list[tuple[HoldRef, str, str]]:
-    """(hold, task, digest of the node's last word) of every hold that may still change, or of the one with this hash."""
+@dataclass(frozen=True, slots=True)
+class Watched:
+    hold: HoldRef
+    task: str
+    seen: str  # digest of the node's last word
+    looks: int
+
+
+def watched_holds(tx: Connection, payment_hash: str | None = None) -> list[Watched]:
+    """Every hold that may still change, or the one with this hash."""
     watched = fundings.c.state.in_([str(state) for state in WATCHED])
     one = fundings.c.payment_hash == payment_hash if payment_hash else watched
     rows = tx.execute(select(fundings).where(and_(one, fundings.c.payment_hash != "")))
-    return [(HoldRef(row.ref, PaymentHash(row.payment_hash)), row.task, row.seen) for row in rows]
+    return [Watched(HoldRef(row.ref, PaymentHash(row.payment_hash)), row.task, row.seen, row.looks) for row in rows]
+
+
+def given_up_payout(tx: Connection, payment_hash: str) -> tuple[str, TaskId] | None:
+    """(ref, task) of a payout that was given up, should its payment arrive all the same."""
+    over = and_(payouts.c.payment_hash == payment_hash, payouts.c.state.in_(["failed", "abandoned"]))
+    row = tx.execute(select(payouts.c.ref, payouts.c.task).where(over)).first()
+    return (row.ref, TaskId(row.task)) if row else None
 
 
 def mine(tx: Connection, who: str, limit: int = 50) -> list[Task]:
@@ -98,11 +137,18 @@ def history(tx: Connection, task: str) -> list[dict[str, Any]]:
     return [{"seq": row.seq, "type": row.type, "state": row.state, "time": row.time, "id": row.id} for row in rows]
 
 
-def published_log(tx: Connection, task: str | None = None) -> list[dict[str, Any]]:
-    """The log entries as published (unsigned ones are still on their way), of one task or of all."""
-    found = select(events.c.body).join(log, log.c.id == events.c.id).order_by(log.c.task, log.c.seq)
+def published(tx: Connection, task: str | None = None) -> list[dict[str, Any]]:
+    """What a verifier needs, as signed (what is unsigned is still on its way): the logs and states of one task or of all, the
+    daemon's own chain and its terms."""
+    found = (
+        select(events.c.body)
+        .outerjoin(log, log.c.id == events.c.id)
+        .where(events.c.signed == 1, events.c.state != "superseded", events.c.kind.in_((RECORD, TASK)))
+        .order_by(events.c.n)
+    )
     if task:
-        found = found.where(log.c.task == task)
+        of_none = and_(log.c.task.is_(None), events.c.address.not_like("state:%"))
+        found = found.where(or_(log.c.task == task, events.c.address == f"state:{task}", of_none))
     return [json.loads(row.body) for row in tx.execute(found)]
 
 

@@ -19,7 +19,10 @@ heard = Table(  # every verified event, as it came, before it is opened
     Column("pubkey", String(64), nullable=False),
     Column("created_at", BigInteger, nullable=False),
     Column("relay", Text, nullable=False),
-    Column("at", BigInteger, nullable=False),
+    Column("at", BigInteger, nullable=False),  # the moment of hearing, which is that of its input
+    Column("deaf", BigInteger, nullable=False),
+    Column("height", Integer, nullable=False),
+    Column("block", String(64), nullable=False),
     Column("raw", Text, nullable=False),
     Column("opened", Integer, nullable=False, server_default="0"),  # 0 waits for the signer, 1 opened, 2 unreadable
     Index("heard_unopened", "opened", sqlite_where=text("opened = 0")),
@@ -74,6 +77,9 @@ tasks = Table(
     Column("due_heard", BigInteger, index=True),
     Column("due_time", BigInteger, index=True),
     Column("due_height", Integer, index=True),
+    Column(
+        "ticked", Text, nullable=False, server_default=""
+    ),  # the last tick that was given, so that none is given twice
     Column("document", Text, nullable=False),
     Index("tasks_open", "state", sqlite_where=text("state = 'Funded'")),
 )
@@ -117,7 +123,8 @@ fundings = Table(
     Column("payment_hash", String(64), nullable=False),
     Column("expiry_height", Integer, nullable=False),
     Column("seen", String(64), nullable=False, server_default=""),  # digest of the node's last word
-    Index("fundings_watched", "state", sqlite_where=text("state in ('created', 'pending', 'accepted')")),
+    Column("looks", Integer, nullable=False, server_default="0"),  # how often its word has changed
+    Index("fundings_watched", "state", sqlite_where=text("state in ('created', 'pending', 'accepted', 'lost')")),
 )
 
 payouts = Table(

@@ -9,18 +9,22 @@ the node pays a hash once, settles and cancels a hold once, and ABSENT means "ne
 from __future__ import annotations
 
 import asyncio
+import hashlib
+from dataclasses import replace
 
 import structlog
 from sqlalchemy import Connection
+from sqlalchemy.exc import OperationalError
 
 from bot.dispatch import Dispatch
-from bot.watch import digest, report_hold
 from bot.world import World
 from handlers import safety
 from handlers.decision import CancelHold, MakeHold, Pay, SettleHold
 from handlers.task import Task
-from kinds.inputs import HoldMade, PaymentSeen, PayWanted
+from kinds.inputs import HoldMade, HoldSeen, PaymentSeen, PayWanted
 from kinds.lightning import Fault, HoldRef, HoldSpec, HoldStatus, HoldView, PaymentStatus, PaymentView
+from kinds.states import PayoutState
+from kinds.units import is_hex64
 from storage import commit, inbox, outbox
 from storage.codec import body_of
 from storage.inbox import NewInput
@@ -62,6 +66,11 @@ class Cashier:
         try:
             for order in lane:
                 await self._carry_out(order)
+        except OperationalError:
+            raise
+        except Exception as error:  # a bug of ours in one lane must not stop the others; the order is still there
+            log.error("an order failed", task=lane[0].task, error=type(error).__name__)
+            await self._later(lane[0], most=60.0)
         finally:
             self._busy.discard(lane[0].task)
             self._room.release()
@@ -90,7 +99,7 @@ class Cashier:
     async def _end_hold(self, order: Order, hold: HoldRef, settle: bool) -> None:
         node = self._world.node
         view = await node.hold(hold)
-        if view.status is HoldStatus.UNKNOWN:
+        if view.status is HoldStatus.UNKNOWN or not self._world.absences.believe(view):
             await self._later(order, most=15.0)
             return
         goes = view.status is HoldStatus.HELD or (view.status is HoldStatus.OPEN and not settle)
@@ -102,10 +111,14 @@ class Cashier:
                 return
             await self._world.writer.do(lambda tx: outbox.order_started(tx, order.n, self._world.moments.time))
             view = await (node.settle(hold) if settle else node.cancel(hold))
-        if view.status in (HoldStatus.HELD, HoldStatus.OPEN, HoldStatus.UNKNOWN):
+        over = view.status in (HoldStatus.SETTLED, HoldStatus.CANCELLED, HoldStatus.ABSENT)
+        if not over or not self._world.absences.believe(view):
             await self._later(order, most=15.0)
             return
-        await self._report_hold(order, hold, view)
+        await self._report(
+            order,
+            NewInput(f"effect:{order.n}:{view.status}", "hold_seen", body_of(HoldSeen(hold.ref, view)), order.task),
+        )
 
     async def _refused(self, order: Order, hold: HoldRef, view: HoldView, settle: bool) -> safety.NotNow | None:
         task = await self._task(order)
@@ -118,31 +131,31 @@ class Cashier:
 
     async def _pay(self, order: Order, wish: Pay) -> None:
         world = self._world
-        view = await world.node.payment(wish.payment_hash)
+        view = _plausible(await world.node.payment(wish.payment_hash))
         started = order.started_at > 0
         match view.status:
             case PaymentStatus.UNKNOWN:
                 await self._later(order, most=15.0)
-                return
             case PaymentStatus.IN_FLIGHT:
                 await self._in_flight(order, wish, view)
-                return
             case PaymentStatus.COMPLETE:
                 await self._report_payment(order, wish, view)
-                return
-            case PaymentStatus.FAILED if started:
+            case PaymentStatus.FAILED | PaymentStatus.ABSENT if not started:
+                await self._attempt(order, wish)  # a failure found now is that of an earlier attempt
+            case PaymentStatus.ABSENT if await self._flew(order, wish):
+                await self._later(order, most=60.0)  # what was in flight cannot be absent: the node is not itself
+            case PaymentStatus.FAILED | PaymentStatus.ABSENT if self._proves(order):
                 await self._report_payment(order, wish, view)
-                return
-            case PaymentStatus.ABSENT if started and not self._proves(order):
+            case _:
                 await self._later(order, most=60.0)
-                return
-            case PaymentStatus.ABSENT if started:
-                await self._report_payment(order, wish, view)
-                return
-        await self._attempt(order, wish)
+
+    async def _flew(self, order: Order, wish: Pay) -> bool:
+        payout = (await self._task(order)).payout(wish.ref)
+        return payout is not None and payout.state is PayoutState.IN_FLIGHT
 
     def _proves(self, order: Order) -> bool:
-        """Does ABSENT mean that nothing was sent? Yes when the call returned to us, or the grace period is over."""
+        """Does FAILED or ABSENT speak of this very attempt? Yes when its call has returned to us or its grace period is over:
+        until then a request may still be on its way to the node, and the failure that of the attempt before."""
         return order.n in self._called or self._world.moments.time - order.started_at > GRACE
 
     async def _attempt(self, order: Order, wish: Pay) -> None:
@@ -162,10 +175,14 @@ class Cashier:
             failed = PaymentView(wish.payment_hash, PaymentStatus.FAILED, fault=Fault.OURS, reason=spec.reason)
             await self._report_payment(order, wish, failed)
             return
-        if not await self._leave(order, wish):
+        leave = await self._leave(order, wish)
+        if leave is None:
+            await self._later(order, most=15.0)
+            return
+        if not leave:
             await self._report_payment(order, wish, PaymentView(wish.payment_hash, PaymentStatus.ABSENT))
             return
-        answer = await world.node.pay(spec)
+        answer = _plausible(await world.node.pay(spec))
         self._called.add(order.n)
         match answer.status:
             case PaymentStatus.COMPLETE | PaymentStatus.FAILED:
@@ -176,15 +193,15 @@ class Cashier:
                 self._called.discard(order.n)  # it may still arrive: only the grace period tells
                 await self._later(order, most=15.0)
 
-    async def _leave(self, order: Order, wish: Pay) -> bool:
-        """The write-ahead intent: the payout is claimed and the order started in one commit, or it may not go."""
+    async def _leave(self, order: Order, wish: Pay) -> bool | None:
+        """The write-ahead intent: the payout is claimed and the order started in one commit, or it may not go. None: not now."""
         key = f"effect:{order.n}:wanted:{order.tries}"
         started = self._world.moments.time
         refused = await self._dispatch.ask(
             NewInput(key, "pay_wanted", body_of(PayWanted(wish.ref)), order.task),
             and_then=lambda tx: outbox.order_started(tx, order.n, started),
         )
-        return not refused
+        return None if refused is None else not refused
 
     async def _in_flight(self, order: Order, wish: Pay, view: PaymentView) -> None:
         """Told once; then looked at until it is over."""
@@ -204,16 +221,6 @@ class Cashier:
     async def _report_payment(self, order: Order, wish: Pay, view: PaymentView) -> None:
         body = body_of(PaymentSeen(wish.ref, view))
         await self._report(order, NewInput(f"effect:{order.n}:{view.status}", "payment_seen", body, order.task))
-
-    async def _report_hold(self, order: Order, hold: HoldRef, view: HoldView) -> None:
-        world = self._world
-
-        def record(tx: Connection) -> None:
-            outbox.order_done(tx, order.n)
-            report_hold(tx, world, hold.ref, order.task, view, f"hold:{hold.payment_hash}:{digest(view)}")
-
-        await world.writer.do(record)
-        world.wakes.inputs.ring()
 
     async def _report(self, order: Order, fact: NewInput) -> None:
         """One write: the order is done and what it found out is an input."""
@@ -235,3 +242,12 @@ class Cashier:
         held = await self._world.writer.do(lambda tx: commit.load(tx, order.task))
         assert held is not None, "an order belongs to a task"
         return held.task
+
+
+def _plausible(view: PaymentView) -> PaymentView:
+    """A payment that is complete has a preimage of its hash; an answer without it proves nothing."""
+    if view.status is not PaymentStatus.COMPLETE:
+        return view
+    preimage = view.preimage.reveal()
+    good = is_hex64(preimage) and hashlib.sha256(bytes.fromhex(preimage)).hexdigest() == view.payment_hash
+    return view if good else replace(view, status=PaymentStatus.UNKNOWN)

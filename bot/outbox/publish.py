@@ -10,7 +10,6 @@ import asyncio
 
 import structlog
 
-from bot.relays.client import NoAnswer
 from bot.relays.values import RelayTrouble
 from bot.world import World
 from storage import outbox
@@ -19,7 +18,9 @@ from storage.schema import events
 
 _BATCH = 200
 _ENOUGH = 30  # tries after which a relay that refuses for good is left alone, as long as another one has it
-_AUDIT = 600.0
+_AUDIT = 900.0  # seconds between two audits of a relay
+_REST = 60.0  # also of one that comes and goes
+_LOOK = 5.0
 log = structlog.get_logger()
 
 
@@ -73,15 +74,16 @@ class Publisher:
             self._room.release()
 
     async def audit(self) -> None:
-        """Now and then, and whenever a relay is back: does each relay still have what it acknowledged? If not, again."""
+        """Now and then, and when a relay is back: what a relay does not have of ours, it gets again from our copy."""
         world = self._world
         checked: dict[str, int | None] = dict.fromkeys(world.relays.urls)
         last: dict[str, float] = dict.fromkeys(world.relays.urls, 0.0)
         while True:
-            await asyncio.sleep(5.0)
+            await asyncio.sleep(_LOOK)
             for url, status in world.relays.status().items():
-                due = world.clock() - last[url] > _AUDIT
-                if not status.speaking or (status.since == checked[url] and not due):
+                rest = world.clock() - last[url]
+                back = status.since != checked[url] and rest > _REST
+                if not (status.hearing and status.speaking) or not (back or rest > _AUDIT):
                     continue
                 if await self._audit_relay(url):
                     checked[url], last[url] = status.since, world.clock()
@@ -89,17 +91,17 @@ class Publisher:
     async def _audit_relay(self, url: str) -> bool:
         world, after = self._world, 0
         while True:
-            page = await world.writer.do(lambda tx, after=after: outbox.ours_on(tx, url, after, 500))  # type: ignore[misc]
+            page = await world.writer.do(lambda tx, after=after: outbox.finished(tx, after, 500))  # type: ignore[misc]
             if not page:
                 return True
             after = page[-1][0]
-            ids = [event_id for _, event_id in page if event_id]
+            ids = [event_id for _, event_id in page]
             try:
-                there = {event.id for event in await world.relays.fetch(url, [{"ids": ids}])} if ids else set()
-            except (NoAnswer, RelayTrouble):
+                there = {event.id for event in await world.relays.fetch(url, [{"ids": ids}])}
+            except RelayTrouble:
                 return False
             lost = [event_id for event_id in ids if event_id not in there]
             if lost:
                 count = await world.writer.do(lambda tx, lost=lost: outbox.lost_by(tx, url, lost))  # type: ignore[misc]
-                log.warning("a relay lost events of ours; they are sent again", relay=url, events=count)
+                log.warning("a relay lacks events of ours; they are sent to it", relay=url, events=count)
                 world.wakes.events.ring()

@@ -6,13 +6,12 @@ The rumor is fixed by the row, so a letter that goes out twice is the same messa
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Sequence
 
 import structlog
+from sqlalchemy import Connection
 
-from bot.relays.client import NoAnswer
 from bot.relays.signer import Unsendable
-from bot.relays.values import RelayTrouble
+from bot.relays.values import Ack, RelayTrouble
 from bot.world import World
 from kinds.events import DM_NIP04, DM_RUMOR, Event, Unsigned
 from kinds.inputs import Reached
@@ -32,60 +31,84 @@ log = structlog.get_logger()
 class Teller:
     def __init__(self, world: World) -> None:
         self._world = world
-        self._busy: set[str] = set()  # people to whom letters are on their way
+        self._busy: set[str] = set()  # people to whom a letter is on its way
         self._inboxes: dict[str, tuple[float, list[str]]] = {}
+        self._slow: set[asyncio.Task[None]] = set()  # deliveries that go on after the first relay has acknowledged
 
     async def run(self) -> None:
+        """One letter at a time for each person, the oldest first; nobody waits for anybody else's relays."""
         world = self._world
         async with asyncio.TaskGroup() as tasks:
             while True:
-                found = await world.writer.do(lambda tx: outbox.pending_letters(tx, world.moments.time, _BATCH))
-                lanes: dict[str, list[Letter]] = {}
+                found = await world.writer.do(
+                    lambda tx: outbox.pending_letters(tx, world.moments.time, _BATCH, self._busy)
+                )
                 for letter in found:
-                    if letter.to not in self._busy:
-                        lanes.setdefault(letter.to, []).append(letter)
-                if not lanes:
+                    self._busy.add(letter.to)
+                    tasks.create_task(self._deliver(letter))
+                if not found:
                     await world.idle(world.wakes.letters, letters)
-                    continue
-                self._busy.update(lanes)
-                for lane in lanes.values():
-                    tasks.create_task(self._deliver(lane))
 
-    async def _deliver(self, lane: Sequence[Letter]) -> None:
-        """One person's letters, the oldest first."""
-        try:
-            for letter in lane:
-                if not await self._send(letter):
-                    return
-        finally:
-            self._busy.discard(lane[0].to)
-            self._world.wakes.letters.ring()
-
-    async def _send(self, letter: Letter) -> bool:
+    async def _deliver(self, letter: Letter) -> None:
         world = self._world
         try:
             sealed = await self._seal(letter)
         except Unsendable:
             log.warning("a letter is too long to be sent", letter=letter.n)
-            await world.writer.do(lambda tx: outbox.letter_sent(tx, letter.n, True, letter.tries, 0))
-            return True
+            await self._sent(letter, done=True, reached=False)
+            return
+        except Exception:
+            self._busy.discard(letter.to)
+            raise
         reads_there, urls = await self._where(letter)
-        acks = await world.relays.publish_to(urls, sealed.as_json(), sealed.id)
-        sent = any(ack.accepted for ack in acks.values())
-        reached = any(ack.accepted for url, ack in acks.items() if url in reads_there)
-        done = sent or letter.tries >= _GIVE_UP
+        sends = {
+            asyncio.ensure_future(world.relays.publish_to([url], sealed.as_json(), sealed.id)): url for url in urls
+        }
+        waiting, accepted = set(sends), set[str]()
+        while waiting and not accepted:
+            ended, waiting = await asyncio.wait(waiting, return_when=asyncio.FIRST_COMPLETED)
+            accepted |= {sends[send] for send in ended if any(ack.accepted for ack in send.result().values())}
+        reached = bool(accepted & reads_there)
+        await self._sent(letter, done=bool(accepted) or letter.tries >= _GIVE_UP, reached=reached)
+        if waiting:
+            slow = asyncio.create_task(self._wait_for(letter, waiting, sends, reads_there, reached))
+            self._slow.add(slow)
+            slow.add_done_callback(self._slow.discard)
+
+    async def _wait_for(
+        self,
+        letter: Letter,
+        waiting: set[asyncio.Task[dict[str, Ack]]],
+        sends: dict[asyncio.Task[dict[str, Ack]], str],
+        reads_there: set[str],
+        reached: bool,
+    ) -> None:
+        """The other relays may take their time; that one of them is read by the person may matter to the task."""
+        for send in asyncio.as_completed(waiting):
+            await send
+        late = {sends[send] for send in waiting if any(ack.accepted for ack in send.result().values())}
+        if letter.ref and not reached and late & reads_there:
+            await self._world.writer.do(lambda tx: self._reached(tx, letter))
+            self._world.wakes.inputs.ring()
+
+    async def _sent(self, letter: Letter, done: bool, reached: bool) -> None:
+        world = self._world
         later = 0 if done else world.backoff(letter.tries, most=1800.0)
 
-        def record(tx: object) -> None:
-            outbox.letter_sent(tx, letter.n, done, letter.tries + 1, later)  # type: ignore[arg-type]
-            if reached and letter.ref and letter.task:
-                fresh = NewInput(f"reached:{letter.n}", "reached", body_of(Reached(letter.ref)), letter.task)
-                inbox.add(tx, fresh, world.moments.now(), world.policy_id)  # type: ignore[arg-type]
+        def record(tx: Connection) -> None:
+            outbox.letter_sent(tx, letter.n, done, letter.tries + 1, later)
+            if reached and letter.ref:
+                self._reached(tx, letter)
 
         await world.writer.do(record)
+        self._busy.discard(letter.to)
+        world.wakes.letters.ring()
         if reached and letter.ref:
             world.wakes.inputs.ring()
-        return done
+
+    def _reached(self, tx: Connection, letter: Letter) -> None:
+        fresh = NewInput(f"reached:{letter.n}", "reached", body_of(Reached(letter.ref)), letter.task)
+        inbox.add(tx, fresh, self._world.moments.now(), self._world.policy_id)
 
     async def _seal(self, letter: Letter) -> Event:
         world = self._world
@@ -104,37 +127,40 @@ class Teller:
     async def _where(self, letter: Letter) -> tuple[set[str], list[str]]:
         """(relays that he reads, relays to send to). His 10050, else his 10002 read relays, else where we last heard him."""
         known = self._inboxes.get(letter.to)
-        if known is None or self._world.clock() - known[0] > _KNOWN_FOR:
-            if letter.relay:  # answer at once where he just spoke; look his list up beside it
-                listed = known[1] if known else []
-                self._inboxes[letter.to] = (self._world.clock(), listed)
-                task = asyncio.create_task(self._look_up(letter.to))
-                task.add_done_callback(_swallow)
-            else:
-                listed = await self._look_up(letter.to)
+        stale = known is None or self._world.clock() - known[0] > _KNOWN_FOR
+        if stale and (letter.ref or not letter.relay):
+            listed = await self._look_up(letter.to)
         else:
-            listed = known[1]
+            listed = known[1] if known else []
+            if stale:  # answer at once where he just spoke, and look his list up beside it
+                looking = asyncio.create_task(self._look_up_quietly(letter.to))
+                self._slow.add(looking)
+                looking.add_done_callback(self._slow.discard)
         heard_at = [letter.relay] if letter.relay else list(self._world.relays.urls)
-        return set(listed or heard_at), list(dict.fromkeys([*listed, *heard_at]))
+        return set(listed or heard_at), list(dict.fromkeys([*heard_at, *listed]))
+
+    async def _look_up_quietly(self, who: Pubkey) -> None:
+        await self._look_up(who)
 
     async def _look_up(self, who: Pubkey) -> list[str]:
+        """The relays of his newest list; [] when he has none. Remembered only when a relay has answered."""
         lists: dict[int, Event] = {}
+        answered = False
         for url in self._world.relays.urls:
             try:
-                for event in await self._world.relays.fetch(url, [{"kinds": [10050, 10002], "authors": [who]}], 3.0):
-                    if event.pubkey == who and event.created_at > getattr(lists.get(event.kind), "created_at", -1):
-                        lists[event.kind] = event
-            except (NoAnswer, RelayTrouble):
+                found = await self._world.relays.fetch(url, [{"kinds": [10050, 10002], "authors": [who]}], 3.0)
+            except RelayTrouble:
                 continue
+            answered = True
+            for event in found:
+                if event.pubkey == who and event.created_at > getattr(lists.get(event.kind), "created_at", -1):
+                    lists[event.kind] = event
         urls = lists[10050].tag_values("relay") if 10050 in lists else []
         if not urls and 10002 in lists:
             urls = [t[1] for t in lists[10002].tags if t[0] == "r" and len(t) > 1 and (len(t) == 2 or t[2] == "read")]
-        self._inboxes[who] = (self._world.clock(), urls[:4])
-        if len(self._inboxes) > 20_000:
-            self._inboxes.pop(next(iter(self._inboxes)))
+        if answered:
+            self._inboxes.pop(who, None)
+            self._inboxes[who] = (self._world.clock(), urls[:4])
+            if len(self._inboxes) > 20_000:
+                self._inboxes.pop(next(iter(self._inboxes)))
         return urls[:4]
-
-
-def _swallow(task: asyncio.Task[list[str]]) -> None:
-    if not task.cancelled() and task.exception():
-        log.warning("looking up a relay list failed", error=type(task.exception()).__name__)

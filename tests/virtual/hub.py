@@ -93,7 +93,10 @@ class HubRelays:
         self._connected[relay.url] = self._clock()
         relay.listeners.append(self._hear)
         for want in self._wants:
-            sieve = Sieve(want.filters(self._since(relay.url, want.name)))
+            self._since(
+                relay.url, want.name
+            )  # asked as a real client does; wraps are dated by the wall clock, so not used
+            sieve = Sieve(want.filters(0))
             for event in relay.events.values():
                 if sieve.passes(event):
                     self._queue.put_nowait(Heard(event, relay.url))
@@ -131,6 +134,8 @@ class HubRelays:
 
     def status(self) -> dict[str, RelayStatus]:
         return {
-            url: RelayStatus(since is not None, since is not None, since, 1, tuple(w.name for w in self._wants), False, {}, "")
+            url: RelayStatus(
+                since is not None, since is not None, since, 1, tuple(w.name for w in self._wants), False, {}, ""
+            )
             for url, since in self._connected.items()
         }

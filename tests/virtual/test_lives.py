@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 
+from bot.config import Settings, TermsSettings
 from kinds.units import Msat
 from tests.virtual.lives import claimed, delivered, entry, funded, invoiced, offered, state, told
 from tests.virtual.loop import run_virtually
@@ -134,12 +135,13 @@ def test_silence_approves() -> None:
 
 def test_a_dispute_freezes_until_the_hold_ends() -> None:
     async def life() -> None:
-        town = await a_town()
+        short = Settings(terms=TermsSettings(hold_cltv=560, review_window=3600))
+        town = await a_town(settings=short)
         start = town.employer.wallet.balance, town.worker.wallet.balance
-        task = await delivered(town)
+        task = await delivered(town, deadline=6 * 3600)
         await town.employer.say(f"reject {task} the form is missing")
         await state(town, task, "Disputed")
-        await town.pass_time(2 * 86400)
+        await town.pass_time(86400)
         held = town.node.network.figures().held
         assert (held, town.state_of(task)["state"]) == (HOLD, "Disputed")
         blocks = town.state_of(task)["last_safe_height"] - town.node.network.height
@@ -171,5 +173,3 @@ def test_both_agree_on_a_share_in_a_dispute() -> None:
         assert owed >= 50_000_000 - 15_000_000 - 1_000_000
 
     run_virtually(life())
-
-

@@ -149,7 +149,9 @@ class Person:
 class Town:
     """Made inside a running VirtualLoop."""
 
-    def __init__(self, relays: int = 1, settings: Settings | None = None, seed: int = 1, limits: Limits | None = None) -> None:
+    def __init__(
+        self, relays: int = 1, settings: Settings | None = None, seed: int = 1, limits: Limits | None = None
+    ) -> None:
         self.random = random.Random(seed)
         self.settings = settings or Settings()
         self.limits = limits or Limits()
@@ -228,7 +230,7 @@ class Town:
         self.node.network.restart()
         await self.start()
 
-    async def until(self, condition: Callable[[], Coroutine[Any, Any, T]], within: float = 120.0) -> T:
+    async def until(self, condition: Callable[[], Coroutine[Any, Any, T | None]], within: float = 120.0) -> T:
         """Waits, in virtual time, until the condition gives something true; restarts the daemon when it died."""
         end, step = self.loop.time() + within, 0.05
         while True:

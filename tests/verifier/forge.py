@@ -1,0 +1,337 @@
+"""Makes whole public records by hand, valid or spoilt, with a signer of its own and without importing the house.
+
+A `Life` is a list of `Line`s. Lines are chained and signed only when `events()` is asked for, so that a test can spoil one fact
+and everything else (hashes, signatures, the decisions that rest on an entry) stays right around it.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+import secp256k1
+
+from verifier import Report, check
+
+Event = dict[str, Any]
+Ids = Mapping[int, str]  # seq -> id of the log entries so far
+T0, H0 = 1_800_000_000, 900_000
+HOUR, DAY = 3600, 86400
+REWARD, BUDGET = 50_000_000, 500_000
+MARGIN, LIMIT, CLTV = 58, 288, 2000
+LETTERS = "0123456789abcdefghjkmnpqrstvwxyz"
+
+
+def sha(data: bytes | str) -> str:
+    return hashlib.sha256(data.encode() if isinstance(data, str) else data).hexdigest()
+
+
+def plain(value: object) -> str:
+    return json.dumps(value, sort_keys=True, separators=(",", ":"), ensure_ascii=False)
+
+
+def commit(salt: str, value: str) -> str:
+    return sha(bytes.fromhex(salt) + value.encode())
+
+
+class Key:
+    """Somebody who signs."""
+
+    def __init__(self, name: str) -> None:
+        self._secret = secp256k1.PrivateKey(hashlib.sha256(name.encode()).digest())
+        self.pub: str = self._secret.pubkey.serialize()[1:].hex()
+
+    def sign(self, kind: int, tags: list[list[str]], content: str, at: int) -> Event:
+        said = json.dumps([0, self.pub, at, kind, tags, content], separators=(",", ":"), ensure_ascii=False)
+        digest = hashlib.sha256(said.encode()).digest()
+        sig = self._secret.schnorr_sign(digest, None, raw=True).hex()
+        body = {"pubkey": self.pub, "created_at": at, "kind": kind, "tags": tags, "content": content}
+        return {"id": digest.hex(), **body, "sig": sig}
+
+
+BOT, EMPLOYER, WORKER, STRANGER = Key("bot"), Key("employer"), Key("worker"), Key("stranger")
+
+
+def task_id(event_id: str) -> str:
+    """By the definition: polynomial over GF(32), evaluated term by term."""
+    number = int(event_id[:15], 16)
+    letters: list[int] = []
+    for _ in range(12):
+        number, rest = divmod(number, 32)
+        letters.insert(0, rest)
+    check = 0
+    for place, letter in enumerate(letters):
+        term = letter
+        for _ in range(12 - place):
+            term = (term << 1) ^ (0b100101 if term & 16 else 0)
+        check ^= term
+    return "".join(LETTERS[letter] for letter in (*letters, check))
+
+
+@dataclass
+class Line:
+    """One entry of a log before it is chained."""
+
+    type: str
+    state: str
+    work: str
+    by: str
+    proven: str
+    time: int
+    height: int
+    facts: dict[str, Any]
+    deaf: int = 0
+    event: Callable[[Ids], Event] | None = None
+    parties: list[str] = field(default_factory=list)
+    change: dict[str, Any] = field(default_factory=dict)  # of the content, after everything else
+    tags: dict[str, str | None] = field(default_factory=dict)  # replaces a tag's value; None takes it away
+    seq: int = 0  # 0: as it stands
+
+
+def terms_facts() -> dict[str, Any]:
+    return {
+        "budget_base_msat": 10_000, "budget_ppm": 10_000, "min_reward_msat": 100_000, "max_reward_msat": 1_000_000_000,
+        "min_part_msat": 5_000_000, "max_parts": 8, "custody_modes": ["lightning_self"], "on_hold_end": ["refund"],
+        "margin": MARGIN, "payout_limit": LIMIT, "dispute_reserve": 144, "hold_cltv": CLTV, "hold_timeout": DAY,
+        "review_window": DAY, "max_deadline": 90 * DAY,
+    }  # fmt: skip
+
+
+class Life:
+    """A task's public record in the making. The clock moves by a minute with each line; `wait` moves it further."""
+
+    def __init__(
+        self, name: str = "task", posted: bool = False, terms: dict[str, Any] | None = None, **facts: Any
+    ) -> None:
+        self.time, self.height, self.deaf = T0, H0, 0
+        self.lines: list[Line] = []
+        self.extra: list[Event] = []  # whatever else is to be found
+        self.house: list[tuple[str, int, dict[str, Any]]] = []
+        self.state_facts: dict[str, Any] = {}
+        self.state_behind = 0
+        self.without_state = False
+        self.worker = ""
+        self.terms = BOT.sign(
+            78, [["d", "holdfast-terms"], ["t", "holdfast-terms"]], plain({"v": 1, **terms_facts()}), T0 - 9
+        )
+        self.house += [("start", T0 - 9, {}), ("terms", T0 - 9, {"terms": self.terms["id"]})]
+        self.deadline = T0 + 2 * DAY
+        self.offer_terms = {"description": "with a form", **(terms or {})}
+        self.offer: Event = EMPLOYER.sign(
+            30078,
+            [["d", name], ["p", BOT.pub], ["t", "holdfast-task"], ["title", "A page"], ["amount", "50000"],
+             ["deadline", str(self.deadline)]],
+            plain(self.offer_terms), T0 - 5,
+        )  # fmt: skip
+        self.posted = posted
+        self.id = task_id(self.offer["id"])
+        self.address = f"30078:{BOT.pub}:holdfast-{self.id}" if posted else f"30078:{EMPLOYER.pub}:{name}"
+        self.preimage, self.salt = sha(f"hold {name}"), sha(f"salt {name}")
+        self.hash = sha(bytes.fromhex(self.preimage))
+        self.pay_preimage, self.pay_salt = sha(f"pay {name}"), sha(f"dest {name}")
+        self.pay_hash = sha(bytes.fromhex(self.pay_preimage))
+        said = {
+            "employer": EMPLOYER.pub, "title": "A page", "reward_msat": REWARD, "budget_msat": BUDGET,
+            "hold_msat": REWARD + BUDGET, "deadline": self.deadline, "review_window": DAY, "hold_timeout": DAY,
+            "on_reject": "dispute", "max_rejects": 3, "on_silence": "approve", "on_hold_end": "refund",
+            "min_evidence": "attested", "margin": MARGIN, "payout_limit": LIMIT, "custody_mode": "lightning_self",
+            "terms": self.terms["id"], **(terms or {}), **facts,
+        }  # fmt: skip
+        said.pop("description", None)
+        if posted:
+            self.add("task.created", "Draft", "PENDING", EMPLOYER, None, pinned=self.offer["id"], **said)
+        else:
+            self.add("task.created", "Draft", "PENDING", EMPLOYER, lambda ids: self.offer, **said)
+
+    # the pen
+
+    def add(self, type: str, state: str, work: str, by: Key | str, event: Any = None, /, **facts: Any) -> Line:
+        who = by.pub if isinstance(by, Key) else by
+        proven = who if isinstance(by, str) else "signed" if event else "attested"
+        parties = [EMPLOYER.pub, self.worker] if self.worker else [EMPLOYER.pub]
+        line = Line(type, state, work, who, proven, self.time, self.height, facts, self.deaf, event, parties)
+        self.lines.append(line)
+        return line
+
+    def wait(self, seconds: int = 60) -> None:
+        self.time += seconds
+        self.height = H0 + (self.time - T0) // 600
+
+    def outage(self, seconds: int) -> None:
+        """The daemon hears nothing for a while."""
+        self.house.append(("clock.paused", self.time, {"since": self.time}))
+        since, self.deaf = self.time, self.deaf + seconds
+        self.wait(seconds)
+        self.house.append(("clock.resumed", self.time, {"since": since, "deaf": self.deaf}))
+
+    def decide(
+        self, who: Key, action: str, basis: int | str, at: int | None = None, **words: Any
+    ) -> Callable[[Ids], Event]:
+        """A signed decision, resting on the entry of this number (or on this id)."""
+        when = self.time if at is None else at
+
+        def make(ids: Ids) -> Event:
+            rests = basis if isinstance(basis, str) else ids[basis]
+            tags = [["d", self.id], ["t", "holdfast-decision"], ["p", BOT.pub], ["e", rests, "", "basis"]]
+            return who.sign(78, tags, plain({"v": 1, "action": action, "task": self.id, **words}), when)
+
+        return make
+
+    def newest(self, type: str) -> int:
+        return max(n for n, line in enumerate(self.lines, 1) if line.type == type)
+
+    # the chapters
+
+    def fund(self) -> Life:
+        self.wait()
+        ref = f"{self.id}/h1"
+        self.add("invoice.created", "PendingFunding", "PENDING", "node", funding=ref, amount_msat=REWARD + BUDGET,
+                 expires_at=self.time + HOUR, hash_commitment=commit(self.salt, self.hash))  # fmt: skip
+        self.wait()
+        self.expiry = self.height + CLTV
+        self.safe = self.expiry - MARGIN - LIMIT - 6
+        until = min(self.time - self.deaf + DAY, self.deadline) + self.deaf
+        self.add("invoice.accepted", "Funded", "PENDING", "node", funding=ref, amount_msat=REWARD + BUDGET, parts=2,
+                 expiry_height=self.expiry, last_safe_height=self.safe, until=until)  # fmt: skip
+        return self
+
+    def claim(self, signed: bool = True, who: Key = WORKER) -> Life:
+        self.wait()
+        self.worker = who.pub
+        dest = commit(self.pay_salt, self.pay_hash)
+        event = self.decide(who, "claim", 1, dest_hash=dest) if signed else None
+        self.add("task.claimed", "Claimed", "IN_PROGRESS", who, event, worker=who.pub, dest_hash=dest)
+        return self
+
+    def proof(self, signed: bool = True, number: int = 1) -> Life:
+        self.wait()
+        digest, at = sha(f"file {number}"), self.time
+
+        def make(ids: Ids) -> Event:
+            root = ids[1] if self.posted else self.offer["id"]
+            tags = [["d", f"p{number}"], ["a", self.address], ["e", root], ["p", BOT.pub], ["p", EMPLOYER.pub],
+                    ["url", "https://example.org/page.zip"], ["x", digest], ["m", "application/zip"]]  # fmt: skip
+            return WORKER.sign(30079, tags, "done", at)
+
+        self.add("proof.submitted", "Claimed", "SUBMITTED", WORKER, make if signed else None, number=number, sha256=digest,
+                 mime="application/zip", check="unchecked", check_reason="fetching_off", heard_at=self.time,
+                 review_until=self.time + DAY)  # fmt: skip
+        return self
+
+    def approve(self, signed: bool = True) -> Life:
+        self.wait()
+        number = self.lines[self.newest("proof.submitted") - 1].facts["number"]
+        event = self.decide(EMPLOYER, "approve", self.newest("proof.submitted")) if signed else None
+        self.add("proof.verified", "Verified", "APPROVED", EMPLOYER, event, verified_by=EMPLOYER.pub, proof=number)
+        return self
+
+    def settle(self, percent: int = 100, paid: bool = True, change: int = 0, credit: int = 0, fee: int = 1000) -> Life:
+        """The end of a paid task. `kept` is what the numbers leave."""
+        self.wait()
+        ref = f"{self.id}/h1"
+        share = REWARD * percent // 100 // 1000 * 1000
+        by, reason = ("node", "paid") if paid else ("clock", "margin")
+        self.add("settlement.started", "Verified", "APPROVED", by, funding=ref, reason=reason)
+        self.wait()
+        rest = REWARD + BUDGET - (share + fee if paid else share + BUDGET)
+        kept = rest - (change + max(10_000, -(-change // 100_000) * 1000) if change else 0)
+        credited = [{"role": "worker", "to": self.worker, "amount_msat": credit}] if credit else []
+        credited += [{"role": "employer", "to": EMPLOYER.pub, "amount_msat": change}] if change else []
+        self.add("settlement.completed", "Paid", "RELEASED", "node", funding=ref, hold_msat=REWARD + BUDGET,
+                 payment_hash=self.hash, hash_salt=self.salt, percent=percent, credited=credited, insurance_msat=kept,
+                 payouts=[self.payment(share, fee)] if paid else [])  # fmt: skip
+        return self
+
+    def payment(self, amount: int, fee: int = 1000) -> dict[str, Any]:
+        return {
+            "role": "worker", "amount_msat": amount, "fee_msat": fee, "payment_hash": self.pay_hash,
+            "preimage": self.pay_preimage, "dest_salt": self.pay_salt, "status": "proven",
+        }  # fmt: skip
+
+    def offer_end(self, who: Key, percent: int, signed: bool = True) -> Life:
+        self.wait()
+        last = self.lines[-1]
+        event = self.decide(who, "cancel", len(self.lines), percent=percent) if signed else None
+        self.add("cancel.offered", last.state, last.work, who, event, by=who.pub, percent=percent)
+        return self
+
+    def refund(self, state: str, work: str, by: Key | str, reason: str, event: Any = None, **facts: Any) -> Life:
+        self.add("refund.started", state, work, by, event, funding=f"{self.id}/h1", reason=reason, **facts)
+        return self.refunded(work, reason)
+
+    def refunded(self, work: str, reason: str) -> Life:
+        self.wait()
+        expired = reason in ("hold_timeout", "unclaimed", "no_proof", "worker_unreachable", "abandoned")
+        type, state = ("task.expired", "Expired") if expired else ("refund.completed", "Refunded")
+        mark = self.worker if reason in ("no_proof", "worker_unreachable") else None
+        self.add(type, state, work, "node", funding=f"{self.id}/h1", reason=reason, mark=mark, payment_hash=self.hash,
+                 hash_salt=self.salt, amount_msat=REWARD + BUDGET)  # fmt: skip
+        return self
+
+    # the press
+
+    def log(self) -> list[Event]:
+        ids: dict[int, str] = {}
+        made = []
+        for place, line in enumerate(self.lines, 1):
+            seq = line.seq or place
+            embedded = line.event(ids) if line.event else None
+            said = {
+                "v": 1, "task": self.id, "seq": seq, "type": line.type, "state": line.state, "work": line.work,
+                "by": line.by, "proven": line.proven, "time": line.time, "deaf": line.deaf, "height": line.height,
+                "block": sha(f"block {line.height}"), "facts": line.facts, "event": embedded, **line.change,
+            }  # fmt: skip
+            root = (ids.get(1) if self.posted else self.offer["id"]) or None
+            tags = {"d": self.id, "t": "holdfast-log", "seq": str(seq), "prev": ids.get(place - 1), "e": root,
+                    "a": self.address, "type": line.type, "state": line.state, **line.tags}  # fmt: skip
+            listed = [[name, value] for name, value in tags.items() if value is not None]
+            listed += [["p", party] for party in line.parties]
+            event = BOT.sign(78, listed, plain(said), said["time"])
+            ids[place] = event["id"]
+            made.append(event)
+        return made
+
+    def state_event(self, log: list[Event]) -> Event:
+        line, head = self.lines[-1 - self.state_behind], log[-1 - self.state_behind]
+        seq = len(log) - self.state_behind
+        said = {
+            "v": 1, "task": self.id, "title": "A page", "state": line.state, "work": line.work, "seq": seq,
+            "head": head["id"], "employer": EMPLOYER.pub, "worker": self.worker or None, "reward_msat": REWARD,
+            "hold_msat": REWARD + BUDGET, **self.state_facts,
+        }  # fmt: skip
+        tags = [["d", f"holdfast-{self.id}"], ["t", "holdfast-state"], ["e", head["id"]], ["seq", str(seq)],
+                ["a", self.address], ["e", log[0]["id"], "", "root"]]  # fmt: skip
+        return BOT.sign(30078, tags, plain(said), self.time)
+
+    def house_events(self) -> list[Event]:
+        made: list[Event] = []
+        for seq, (type, time, facts) in enumerate(self.house, 1):
+            tags = [["d", "holdfast-checkpoint"], ["t", "holdfast-checkpoint"], ["seq", str(seq)]]
+            tags += [["prev", made[-1]["id"]]] if made else []
+            said = {"v": 1, "seq": seq, "type": type, "time": time, "height": H0, "block": "", "facts": facts}
+            made.append(BOT.sign(78, [*tags, ["type", type]], plain(said), time))
+        return made
+
+    def events(self) -> list[Event]:
+        log = self.log()
+        state = [] if self.without_state else [self.state_event(log)]
+        return [self.terms, *self.house_events(), *log, *state, *self.extra]
+
+    def check(self) -> Report:
+        return check(self.events(), BOT.pub)
+
+
+def paid_life(signed: bool = True, **rest: Any) -> Life:
+    """The plain life: offered, funded, claimed, delivered, approved, paid."""
+    return Life(**rest).fund().claim(signed).proof(signed).approve(signed).settle()
+
+
+def codes(report: Report) -> set[str]:
+    return {finding.code.value for finding in report.all_violations()}
+
+
+def notes(report: Report) -> set[str]:
+    return {finding.code.value for finding in report.all_warnings()}

@@ -1,0 +1,804 @@
+"""Every check of the verifier, each with a record that breaks it and nothing else, and the code that it must be caught by."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+
+from tests.verifier.forge import (
+    BOT,
+    BUDGET,
+    DAY,
+    EMPLOYER,
+    HOUR,
+    MARGIN,
+    REWARD,
+    STRANGER,
+    T0,
+    WORKER,
+    Event,
+    Life,
+    Line,
+    codes,
+    commit,
+    notes,
+    paid_life,
+    plain,
+    sha,
+)
+from verifier import Code, check
+
+Spoil = Callable[[], Life]
+INVOICE = "lnplay500u1p" + "q" * 120
+NSEC = "nsec1" + "q" * 58
+
+
+def at(life: Life, type: str) -> Line:
+    return next(line for line in life.lines if line.type == type)
+
+
+def fact(type: str, /, **changed: Any) -> Spoil:
+    """A paid life in which an entry says something else; a value may be a function of the old one."""
+
+    def make() -> Life:
+        life = paid_life()
+        line = at(life, type)
+        for name, value in changed.items():
+            line.facts[name] = value(line.facts[name]) if callable(value) else value
+        return life
+
+    return make
+
+
+def content(type: str, /, **changed: Any) -> Spoil:
+    def make() -> Life:
+        life = paid_life()
+        at(life, type).change |= changed
+        return life
+
+    return make
+
+
+def tags(type: str, /, **changed: str | None) -> Spoil:
+    def make() -> Life:
+        life = paid_life()
+        at(life, type).tags |= changed
+        return life
+
+    return make
+
+
+def embedded(type: str, change: Callable[[Event, Life], Event]) -> Spoil:
+    """A paid life in which an entry rests on another event than the genuine one."""
+
+    def make() -> Life:
+        life = paid_life()
+        line = at(life, type)
+        genuine = line.event
+        assert genuine is not None
+        line.event = lambda ids: change(genuine(ids), life)
+        return life
+
+    return make
+
+
+def resigned(type: str, /, **changed: Any) -> Spoil:
+    """The person himself signed something else."""
+    keys = {EMPLOYER.pub: EMPLOYER, WORKER.pub: WORKER}
+
+    def change(event: Event, life: Life) -> Event:
+        words = {**event, **{name: value(event[name]) if callable(value) else value for name, value in changed.items()}}
+        return keys[event["pubkey"]].sign(words["kind"], words["tags"], words["content"], words["created_at"])
+
+    return embedded(type, change)
+
+
+def retagged(name: str, value: str | None) -> Callable[[list[list[str]]], list[list[str]]]:
+    """Replaces the tags of this name, or takes them away."""
+    fresh = [] if value is None else [[name, value]]
+    return lambda old: [tag for tag in old if tag[0] != name] + fresh
+
+
+def edited(life: Life, edit: Callable[[Life], object]) -> Life:
+    edit(life)
+    return life
+
+
+def payout(**changed: Any) -> Spoil:
+    def make() -> Life:
+        life = paid_life()
+        at(life, "settlement.completed").facts["payouts"][0] |= changed
+        return life
+
+    return make
+
+
+# lives that go another way
+
+
+def reviewing(**terms: Any) -> Life:
+    return Life(terms=terms).fund().claim().proof()
+
+
+def silent(early: int = 0, **terms: Any) -> Life:
+    life = reviewing(**terms)
+    life.wait(DAY - early)
+    life.add("proof.verified", "Verified", "APPROVED", "clock", verified_by="silence", proof=1)
+    return life.settle()
+
+
+def prolonged(times: int, until: int = 0) -> Life:
+    life = reviewing()
+    for _ in range(times):
+        life.wait(DAY)
+        life.add("review.prolonged", "Claimed", "SUBMITTED", "clock", until=life.time + DAY + until)
+    return life
+
+
+def rejected(life: Life, again: bool = True, late: int = 0) -> Life:
+    life.wait()
+    event = life.decide(EMPLOYER, "reject", life.newest("proof.submitted"))
+    if again:
+        until = max(life.time + DAY, life.deadline) + late
+        life.add("proof.rejected", "Claimed", "REJECTED", EMPLOYER, event, until=until)
+    else:
+        life.add("proof.rejected", "Disputed", "REJECTED", EMPLOYER, event, by=EMPLOYER.pub)
+        life.add("dispute.opened", "Disputed", "REJECTED", EMPLOYER, event, by=EMPLOYER.pub)
+    return life
+
+
+def revising(**terms: Any) -> Life:
+    return rejected(reviewing(on_reject="revise", **terms))
+
+
+def agreed(percent: int, offered: int | None = None, by: Any = EMPLOYER) -> Life:
+    """Both want to end it with this percentage; `offered`: what the first one really offered."""
+    life = reviewing().offer_end(by, percent if offered is None else offered)
+    life.wait()
+    event = life.decide(WORKER, "cancel", life.newest("cancel.offered"), percent=percent)
+    if percent:
+        facts = {"verified_by": "agreement", "how": "agreement", "percent": percent}
+        life.add("proof.verified", "Verified", "APPROVED", WORKER, event, **facts)
+        return life.settle(percent, change=(REWARD * (100 - percent) // 100) + 333_000 if percent == 30 else 0)
+    return life.refund("Claimed", "SUBMITTED", WORKER, "agreed", event, how="agreement", percent=0)
+
+
+def split() -> Life:
+    """30 percent, with the change to the msat: rest = 50,500,000 - 15,001,000 = 35,499,000 -> 35,147 sat and a budget of 352 sat."""
+    life = reviewing().offer_end(EMPLOYER, 30)
+    life.wait()
+    event = life.decide(WORKER, "cancel", life.newest("cancel.offered"), percent=30)
+    facts = {"verified_by": "agreement", "how": "agreement", "percent": 30}
+    life.add("proof.verified", "Verified", "APPROVED", WORKER, event, **facts)
+    life.settle(30)
+    end = at(life, "settlement.completed").facts
+    end["credited"] = [{"role": "employer", "to": EMPLOYER.pub, "amount_msat": 35_147_000}]
+    end["insurance_msat"] = 0
+    return life
+
+
+def margin() -> Life:
+    """Nobody could be paid until the hold had to be settled: the worker is owed his reward."""
+    life = reviewing().approve()
+    life.time, life.height = life.time + DAY, life.expiry - MARGIN
+    life.settle(paid=False, credit=REWARD)
+    life.lines[-1].facts["insurance_msat"] = 0
+    for line in life.lines[-2:]:
+        line.height = life.expiry - MARGIN
+    return life
+
+
+def receipt(life: Life, amount: int = REWARD, **facts: Any) -> Life:
+    said = {**life.payment(amount), "dest_salt": "", "status": "attested", **facts}
+    life.add("receipt", "Paid", "RELEASED", "node", **said).height = life.expiry
+    return life
+
+
+def ended(reason: str, early: int = 0, **terms: Any) -> Life:
+    life = Life(terms=terms).fund()
+    if reason == "cancelled":
+        life.wait()
+        return life.refund("Funded", "PENDING", EMPLOYER, reason, life.decide(EMPLOYER, "cancel", 3))
+    if reason == "hold_timeout":
+        life.wait(DAY - early)
+        return life.refund("Funded", "PENDING", "clock", reason)
+    life.claim()
+    life.wait(life.deadline - life.time - early)
+    return life.refund("Claimed", "IN_PROGRESS", "clock", reason)
+
+
+def hold_end(early: int = 0) -> Life:
+    life = rejected(reviewing(), again=False)
+    life.wait()
+    life.height = life.safe - early
+    facts = {"funding": f"{life.id}/h1", "reason": "hold_end", "how": "hold_end", "percent": 0}
+    for type in ("dispute.resolved", "refund.started"):
+        life.add(type, "Disputed", "REJECTED", "clock", **facts)
+    life.refunded("REJECTED", "hold_end").lines[-1].height = life.safe
+    return life
+
+
+def unreachable(early: int = 0) -> Life:
+    life = reviewing().approve()
+    life.wait(DAY - early)
+    facts = {"funding": f"{life.id}/h1", "reason": "worker_unreachable"}
+    for type in ("payout.failed", "refund.started"):
+        life.add(type, "Verified", "APPROVED", "clock", **facts)
+    return life.refunded("APPROVED", "worker_unreachable")
+
+
+def abandoned() -> Life:
+    life = Life().fund().claim()
+    life.wait()
+    event = life.decide(WORKER, "abandon", 4)
+    worker, life.worker = life.worker, ""
+    life.add("task.abandoned", "Funded", "PENDING", WORKER, event, worker=worker)
+    return life.claim(signed=False).proof().approve().settle()
+
+
+def lost_after_payout() -> Life:
+    life = reviewing().approve()
+    life.wait()
+    life.add("hold.lost", "Verified", "APPROVED", "node", funding=f"{life.id}/h1")
+    facts = {
+        "funding": f"{life.id}/h1", "hold_msat": REWARD + BUDGET, "payment_hash": life.hash, "hash_salt": life.salt,
+        "percent": 100, "payouts": [life.payment(REWARD)], "credited": [], "insurance_msat": 0,
+        "loss_msat": REWARD + 1000, "incident": "hold_lost_after_payout",
+    }  # fmt: skip
+    for type in ("settlement.completed", "incident"):
+        life.add(type, "Paid", "RELEASED", "node", **facts)
+    return life
+
+
+SOUND: dict[str, Spoil] = {
+    "paid, signed": paid_life,
+    "paid, by message": lambda: paid_life(signed=False),
+    "posted": lambda: paid_life(posted=True),
+    "silence approves": silent,
+    "prolonged three times": lambda: prolonged(3),
+    "rejected and delivered again": lambda: revising().proof(number=2).approve().settle(),
+    "agreed on a share": split,
+    "agreed on nothing": lambda: agreed(0),
+    "credited, and paid later": lambda: receipt(margin(), fee_msat=7),
+    "ended: cancelled": lambda: ended("cancelled"),
+    "ended: hold_timeout": lambda: ended("hold_timeout"),
+    "ended: no_proof": lambda: ended("no_proof"),
+    "the hold's end": hold_end,
+    "unreachable": unreachable,
+    "abandoned and taken again": abandoned,
+    "lost after the payout": lost_after_payout,
+    "deaf for an hour": lambda: edited(Life(), lambda life: life.outage(HOUR)).fund(),
+}
+
+
+@pytest.mark.parametrize("name", SOUND)
+def test_a_sound_record_is_sound(name: str) -> None:
+    report = SOUND[name]().check()
+    assert report.ok, report.to_text()
+
+
+def swap_lines(life: Life) -> Life:
+    life.lines[2], life.lines[3] = life.lines[3], life.lines[2]
+    return life
+
+
+def drop(life: Life, type: str) -> Life:
+    """The entry is not there, and the later ones keep their numbers and hashes."""
+    whole = life.log()
+    gone = whole[next(n for n, line in enumerate(life.lines) if line.type == type)]
+    state = life.state_event(whole)
+    life.log = lambda: [event for event in whole if event is not gone]  # type: ignore[method-assign]
+    life.state_event = lambda log: state  # type: ignore[method-assign]
+    return life
+
+
+def forked(life: Life) -> Life:
+    twin = Life(title="another page")
+    twin.lines[0].facts["title"] = "another page"
+    life.extra = twin.log()
+    return life
+
+
+def changed_event(life: Life, **changed: Any) -> Life:
+    """The last entry as a forger would alter it, without the daemon's key."""
+    whole = life.log()
+    whole[-1] |= changed
+    life.log = lambda: whole  # type: ignore[method-assign]
+    life.without_state = True
+    return life
+
+
+def again(life: Life, type: str, **facts: Any) -> Life:
+    last = life.lines[-1]
+    life.wait()
+    life.add(type, last.state, last.work, "node", **facts)
+    return life
+
+
+def replayed() -> Life:
+    """The employer's approval of the first life is used once more in a second one of the same daemon."""
+    first, second = paid_life(), Life("other").fund().claim().proof()
+    approval = first.log()[5]["content"]
+    signed = json.loads(approval)["event"]
+    second.approve().lines[-1].event = lambda ids: signed
+    second.settle()
+    second.extra = first.log()
+    return second
+
+
+def reapproved() -> Life:
+    """Approved, disputed by the worker, and approved again on the same proof by a second signature."""
+    life = reviewing().approve()
+    life.wait()
+    life.add("dispute.opened", "Disputed", "SUBMITTED", WORKER, life.decide(WORKER, "dispute", 6), by=WORKER.pub)
+    life.wait()
+    event = life.decide(EMPLOYER, "approve", 5)
+    facts = {"verified_by": EMPLOYER.pub, "proof": 1, "how": "approve", "percent": 100}
+    life.add("dispute.resolved", "Verified", "APPROVED", EMPLOYER, event, **facts)
+    return life
+
+
+def stale_basis() -> Life:
+    life = reviewing().proof(number=2)
+    life.wait()
+    event = life.decide(EMPLOYER, "approve", 5)
+    life.add("proof.verified", "Verified", "APPROVED", EMPLOYER, event, verified_by=EMPLOYER.pub, proof=2)
+    return life.settle()
+
+
+def same_hash_twice() -> Life:
+    life, other = paid_life(), paid_life(name="other")
+    at(other, "task.claimed").facts["dest_hash"] = commit(other.pay_salt, life.pay_hash)
+    line = at(other, "task.claimed")
+    line.event = other.decide(WORKER, "claim", 1, line.time, dest_hash=commit(other.pay_salt, life.pay_hash))
+    at(other, "settlement.completed").facts["payouts"][0] |= {
+        "payment_hash": life.pay_hash,
+        "preimage": life.pay_preimage,
+    }
+    other.extra = life.log()
+    return other
+
+
+def one_address_twice() -> Life:
+    life = Life()
+    again = Life(terms={"description": "another"})
+    life.extra = again.log()
+    return life
+
+
+def claimed_by(who: Any, life: Life | None = None) -> Life:
+    return (life or Life()).fund().claim(who=who)
+
+
+def late_claim() -> Life:
+    life = Life().fund()
+    life.wait(DAY)
+    return life.claim()
+
+
+def late_proof(by: int = 0) -> Life:
+    life = Life().fund().claim()
+    life.wait(life.deadline - life.time + by)
+    return life.proof()
+
+
+def late_by_deafness() -> Life:
+    """The daemon says that it was deaf, and so accepts a late proof; its own chain does not say so."""
+    life = Life().fund().claim()
+    life.deaf = HOUR
+    life.wait(life.deadline - life.time)
+    life.proof()
+    life.lines[-1].facts["review_until"] = life.time + DAY
+    return life
+
+
+def hidden_deafness() -> Life:
+    """It was deaf for a day and takes no account of it: the worker's time runs out early."""
+    life = Life().fund().claim()
+    life.outage(DAY)
+    life.deaf = 0
+    life.wait(life.deadline - life.time)
+    return life.refund("Claimed", "IN_PROGRESS", "clock", "no_proof")
+
+
+def unpublished_terms() -> Life:
+    life = paid_life()
+    life.terms = BOT.sign(78, [["d", "holdfast-terms"], ["t", "holdfast-terms"]], plain({"v": 1, "margin": 1}), T0)
+    return life
+
+
+def unproven_agreement() -> Life:
+    life = reviewing()
+    life.wait()
+    facts = {"verified_by": "agreement", "how": "agreement", "percent": 30}
+    life.add("proof.verified", "Verified", "APPROVED", WORKER, life.decide(WORKER, "cancel", 5, percent=30), **facts)
+    return life
+
+
+def ignored_agreement() -> Life:
+    return reviewing().offer_end(EMPLOYER, 40).offer_end(WORKER, 40)
+
+
+def unsigned_under_signed_terms() -> Life:
+    return Life(terms={"min_evidence": "signed"}).fund().claim(signed=False)
+
+
+def against_silence() -> Life:
+    return silent(on_silence="dispute")
+
+
+def house_gap(life: Life) -> Life:
+    events = life.house_events()
+    life.house_events = lambda: events[1:]  # type: ignore[method-assign]
+    return life
+
+
+def house_lies(life: Life) -> Life:
+    life.outage(HOUR)
+    life.house[-1][2]["deaf"] = 2 * HOUR
+    return life
+
+
+def early_secret(secret: str) -> Life:
+    life = paid_life()
+    at(life, "invoice.accepted").facts["note"] = getattr(life, secret)
+    return life
+
+
+SPOILT: dict[str, tuple[str, Spoil]] = {
+    # the bytes
+    "an altered content": ("bad_id", lambda: changed_event(paid_life(), content="{}")),
+    "a forged signature": ("bad_signature", lambda: changed_event(paid_life(), sig="11" * 64)),
+    "a signature in capitals": ("malformed", lambda: changed_event(paid_life(), sig="AB" * 64)),
+    "an author in whose name nobody can sign": ("bad_id", lambda: changed_event(paid_life(), pubkey="ff" * 32)),
+    "not an event at all": ("malformed", lambda: edited(paid_life(), lambda life: life.extra.append({"id": 7}))),
+    "a content that is not canonical": ("bad_content", lambda: loosely_written()),
+    "another version": ("bad_content", content("task.claimed", v=2)),
+    "one key too many": ("bad_content", content("task.claimed", extra=1)),
+    "an amount that is text": ("bad_facts", fact("invoice.created", amount_msat="50500000")),
+    "a fact is missing": ("bad_facts", lambda: edited(paid_life(), lambda life: at(life, "task.claimed").facts.pop("worker"))),
+    "an amount that is true": ("bad_facts", fact("invoice.accepted", parts=True)),
+    "an unknown type": ("unknown_type", lambda: edited(paid_life(), lambda life: setattr(life.lines[3], "type", "task.stolen"))),
+    "a type without a rule": ("illegal_move", lambda: edited(paid_life(), lambda life: setattr(life.lines[3], "type", "task.frozen"))),
+    # tags and content
+    "tag type differs": ("tags_disagree", tags("task.claimed", type="task.created")),
+    "tag state differs": ("tags_disagree", tags("task.claimed", state="Paid")),
+    "content names another task": ("tags_disagree", content("task.claimed", task="0" * 13)),
+    "created_at is not the time": ("tags_disagree", lambda: forged_time()),
+    "tag e is missing": ("wrong_root", tags("task.claimed", e=None)),
+    "tag e names another event": ("wrong_root", tags("task.claimed", e="ab" * 32)),
+    "tag a differs": ("wrong_address", tags("task.claimed", a="30078:x:y")),
+    "tag p leaves the worker out": ("wrong_parties", lambda: edited(paid_life(), lambda life: at(life, "proof.verified").parties.pop())),
+    "another task's id": ("wrong_task_id", lambda: edited(Life(), lambda life: setattr(life, "id", "0" * 13))),
+    "another posted task's id": ("wrong_task_id", lambda: edited(Life(posted=True), lambda life: life.lines[0].facts.update(pinned="ab" * 32))),
+    # the chain
+    "a missing entry": ("gap", lambda: drop(paid_life(), "task.claimed")),
+    "a missing first entry": ("gap", lambda: drop(paid_life(), "task.created")),
+    "the last entry is hidden": ("state_ahead", lambda: drop(paid_life(), "settlement.completed")),
+    "two entries of one number": ("fork", lambda: forked(paid_life())),
+    "reordered": ("illegal_move", lambda: swap_lines(paid_life())),
+    "prev of another entry": ("wrong_prev", tags("task.claimed", prev="cd" * 32)),
+    "no prev": ("wrong_prev", tags("task.claimed", prev=None)),
+    "a prev before the first": ("wrong_prev", tags("task.created", prev="cd" * 32)),
+    "time goes back": ("time_backwards", lambda: edited(paid_life(), lambda life: setattr(life.lines[2], "time", T0 - 5))),
+    "deaf time becomes less": ("deaf_backwards", lambda: edited(edited(Life(), lambda life: life.outage(HOUR)).fund(), lambda life: setattr(life.lines[-1], "deaf", 0))),
+    "the height falls": ("height_backwards", lambda: edited(paid_life(), lambda life: setattr(life.lines[2], "height", 1))),
+    "a number that is none": ("tags_disagree", tags("task.claimed", seq="four")),
+    # the moves
+    "a state that does not follow": ("illegal_move", lambda: edited(paid_life(), lambda life: setattr(at(life, "task.claimed"), "state", "Verified"))),
+    "a work state that does not follow": ("illegal_move", lambda: edited(paid_life(), lambda life: setattr(at(life, "proof.verified"), "work", "SUBMITTED"))),
+    "completed without being started": ("illegal_move", lambda: edited(paid_life(), lambda life: life.lines.remove(at(life, "settlement.started")))),
+    "refunded without being started": ("illegal_move", lambda: Life().fund().refunded("PENDING", "cancelled")),
+    "a refund of what is being settled": ("illegal_move", lambda: edited(paid_life(), lambda life: life.lines.pop()).refunded("APPROVED", "agreed")),
+    "half of a move": ("illegal_move", lambda: edited(hold_end(), lambda life: life.lines.remove(at(life, "refund.started")))),
+    "a refund of a lost hold": ("illegal_move", lambda: refunded_loss()),
+    "an entry after the end": ("after_final", lambda: again(paid_life(), "hold.lost", funding="x")),
+    "two entries of one move differ": ("bad_facts", lambda: edited(hold_end(), lambda life: setattr(at(life, "refund.started"), "facts", {**at(life, "refund.started").facts, "percent": 3}))),
+    "another reason at the end": ("illegal_move", lambda: edited(ended("hold_timeout"), lambda life: life.lines[-1].facts.update(reason="unclaimed"))),
+    # who
+    "the worker approves": ("wrong_author", lambda: edited(paid_life(), lambda life: setattr(at(life, "proof.verified"), "by", WORKER.pub))),
+    "the employer delivers": ("wrong_author", lambda: edited(paid_life(), lambda life: setattr(at(life, "proof.submitted"), "by", EMPLOYER.pub))),
+    "a stranger disputes": ("wrong_author", lambda: edited(reviewing(), lambda life: life.add("dispute.opened", "Disputed", "SUBMITTED", STRANGER, by=STRANGER.pub))),
+    "the clock cancels": ("wrong_author", lambda: edited(ended("cancelled"), lambda life: setattr(at(life, "refund.started"), "by", "clock"))),
+    "the employer claims": ("wrong_author", lambda: claimed_by(EMPLOYER)),
+    "the daemon claims": ("wrong_author", lambda: claimed_by(BOT)),
+    "the worker is not the claimant": ("wrong_author", fact("task.claimed", worker=STRANGER.pub)),
+    "the task is made for somebody else": ("wrong_author", fact("task.created", employer=STRANGER.pub)),
+    # evidence
+    "signed, without the event": ("evidence_mismatch", lambda: edited(paid_life(), lambda life: setattr(at(life, "proof.verified"), "event", None))),
+    "attested, with an event": ("evidence_mismatch", content("proof.verified", proven="attested")),
+    "the node's word with an event": ("evidence_mismatch", lambda: edited(paid_life(), lambda life: setattr(at(life, "invoice.accepted"), "event", life.decide(EMPLOYER, "fund", 1)))),
+    "proven by nothing known": ("evidence_mismatch", content("invoice.accepted", proven="attested")),
+    "a message where signatures are agreed": ("evidence_too_weak", unsigned_under_signed_terms),
+    "an embedded event is altered": ("embedded_bad_id", embedded("proof.verified", lambda event, life: {**event, "content": "{}"})),
+    "an embedded signature is forged": ("embedded_bad_signature", embedded("proof.verified", lambda event, life: {**event, "sig": "22" * 64})),
+    "the worker signed the approval": ("embedded_wrong_author", embedded("proof.verified", lambda event, life: WORKER.sign(78, event["tags"], event["content"], event["created_at"]))),
+    "a decision of another kind": ("embedded_wrong_kind", resigned("proof.verified", kind=1)),
+    "a task of another kind": ("embedded_wrong_kind", lambda: spoilt_offer(tags=retagged("t", "art"))),
+    "a decision without its topic": ("embedded_wrong_kind", resigned("proof.verified", tags=retagged("t", None))),
+    "a decision for another daemon": ("embedded_not_for_bot", resigned("proof.verified", tags=retagged("p", STRANGER.pub))),
+    "a decision about another task": ("embedded_wrong_task", resigned("proof.verified", tags=retagged("d", "0" * 13))),
+    "a command about another task": ("embedded_wrong_task", resigned("proof.verified", content=plain({"v": 1, "action": "approve", "task": "z"}))),
+    "a proof for another task": ("embedded_wrong_task", resigned("proof.submitted", tags=retagged("a", "30078:x:y"))),
+    "a proof of another pinned event": ("embedded_wrong_task", resigned("proof.submitted", tags=retagged("e", "ab" * 32))),
+    "a reject that is counted as an approval": ("embedded_wrong_action", resigned("proof.verified", content=lambda old: old.replace("approve", "reject"))),
+    "a decision that is no command": ("embedded_wrong_action", resigned("proof.verified", content="yes")),
+    "a decision that expires": ("embedded_expires", resigned("proof.verified", tags=lambda old: [*old, ["expiration", "1"]])),
+    "a decision from the future": ("embedded_future", resigned("proof.verified", created_at=lambda old: old + HOUR)),
+    "an ancient decision": ("embedded_ancient", resigned("proof.verified", created_at=T0 - 3 * DAY)),
+    "another destination than signed": ("embedded_disagrees", fact("task.claimed", dest_hash="ab" * 32)),
+    "another file than signed": ("embedded_disagrees", fact("proof.submitted", sha256="ab" * 32)),
+    "another mime type than signed": ("embedded_disagrees", fact("proof.submitted", mime=None)),
+    "a proof without a link": ("embedded_disagrees", resigned("proof.submitted", tags=retagged("url", None))),
+    "another title than signed": ("embedded_disagrees", fact("task.created", title="Another")),
+    "another deadline than signed": ("embedded_disagrees", fact("task.created", deadline=lambda old: old - 60)),
+    "other terms than signed": ("embedded_disagrees", fact("task.created", on_silence="dispute")),
+    "another review than signed": ("embedded_disagrees", fact("task.created", review_window=60)),
+    "a signed term that is not built": ("embedded_disagrees", lambda: Life(terms={"claim": "pick"})),
+    "another percentage than signed": ("embedded_disagrees", lambda: edited(reviewing().offer_end(EMPLOYER, 30), lambda life: life.lines[-1].facts.update(percent=20))),
+    # basis
+    "no basis": ("basis_missing", resigned("proof.verified", tags=retagged("e", None))),
+    "a basis of another chain": ("basis_foreign", resigned("proof.verified", tags=retagged("e", "ab" * 32))),
+    "an approval that rests on the claim": ("basis_wrong_type", lambda: rests_on("proof.verified", 4)),
+    "an approval of an earlier proof": ("basis_stale", stale_basis),
+    "an approval that names an earlier proof": ("basis_stale", lambda: edited(reviewing().proof(number=2).approve().settle(), lambda life: at(life, "proof.verified").facts.update(proof=1))),
+    "an acceptance that names no offer": ("basis_wrong_type", lambda: accepted_on(5)),
+    "an acceptance of an offer that was replaced": ("basis_stale", lambda: accepted_on(6)),
+    "a replayed approval": ("event_replayed", replayed),
+    "a second approval of one proof": ("decision_repeated", reapproved),
+    # money
+    "an invoice that is off by one msat": ("wrong_amount", fact("invoice.created", amount_msat=lambda old: old + 1)),
+    "a hold that is off by one msat": ("wrong_amount", fact("invoice.accepted", amount_msat=lambda old: old - 1)),
+    "a hold that is not reward and budget": ("wrong_amount", fact("task.created", hold_msat=lambda old: old + 1)),
+    "a settled hold that is off by one msat": ("wrong_amount", fact("settlement.completed", hold_msat=lambda old: old - 1)),
+    "a refund that is off by one msat": ("wrong_amount", lambda: edited(ended("cancelled"), lambda life: life.lines[-1].facts.update(amount_msat=1))),
+    "another reward than signed": ("embedded_disagrees", fact("task.created", reward_msat=REWARD - 1000, hold_msat=REWARD + BUDGET - 1000)),
+    "a funding that nobody made": ("wrong_funding", fact("invoice.accepted", funding="x/h9")),
+    "a funding of another name": ("wrong_funding", fact("invoice.created", funding="h1")),
+    "another funding is settled": ("wrong_funding", fact("settlement.started", funding="x/h9")),
+    "a share that is off by one msat": ("wrong_share", payout(amount_msat=REWARD - 1)),
+    "a payment to the employer": ("wrong_share", payout(role="employer")),
+    "two payments": ("wrong_share", lambda: edited(paid_life(), lambda life: at(life, "settlement.completed").facts["payouts"].append(life.payment(REWARD)))),
+    "another percentage at the end": ("wrong_share", fact("settlement.completed", percent=99)),
+    "a share that is not rounded down": ("wrong_share", lambda: edited(split(), lambda life: life.lines[-1].facts["payouts"][0].update(amount_msat=15_000_001))),
+    "a fee above the budget": ("fee_above_budget", payout(fee_msat=BUDGET + 1)),
+    "a wrong preimage": ("wrong_preimage", payout(preimage="ab" * 32)),
+    "a hold's commitment that does not open": ("commitment_broken", fact("settlement.completed", hash_salt="ab" * 32)),
+    "a destination that does not open": ("commitment_broken", payout(dest_salt="ab" * 32)),
+    "proven without a salt": ("commitment_broken", payout(dest_salt="")),
+    "a refund whose commitment does not open": ("commitment_broken", lambda: edited(ended("cancelled"), lambda life: life.lines[-1].facts.update(payment_hash="ab" * 32))),
+    "an msat disappears": ("unbalanced", fact("settlement.completed", insurance_msat=lambda old: old - 1)),
+    "an msat is made": ("unbalanced", fact("settlement.completed", insurance_msat=lambda old: old + 1)),
+    "the change is short by a sat": ("unbalanced", lambda: edited(split(), lambda life: life.lines[-1].facts["credited"][0].update(amount_msat=35_146_000))),
+    "paid, and no payment is shown": ("unbalanced", fact("settlement.completed", payouts=[])),
+    "a credit for somebody else": ("wrong_share", lambda: edited(margin(), lambda life: life.lines[-1].facts["credited"][0].update(to=STRANGER.pub))),
+    "a credit that is short": ("wrong_share", lambda: edited(margin(), lambda life: life.lines[-1].facts["credited"][0].update(amount_msat=1))),
+    "a receipt for more than was owed": ("unbalanced", lambda: receipt(margin(), REWARD + 1000)),
+    "a receipt for nothing owed": ("unbalanced", lambda: receipt(paid_life())),
+    "a credit paid twice": ("unbalanced", lambda: receipt(receipt(margin()))),
+    "one payment for two tasks": ("hash_reused", same_hash_twice),
+    "the hold pays itself": ("hash_reused", lambda: edited(paid_life(), lambda life: at(life, "settlement.completed").facts["payouts"][0].update(payment_hash=life.hash, preimage=life.preimage))),
+    "a mark where there is none": ("wrong_mark", lambda: edited(ended("hold_timeout"), lambda life: life.lines[-1].facts.update(mark=WORKER.pub))),
+    "a mark is missing": ("wrong_mark", lambda: edited(ended("no_proof"), lambda life: life.lines[-1].facts.update(mark=None))),
+    "a loss that is not the payment": ("unbalanced", lambda: edited(lost_after_payout(), lambda life: [line.facts.update(loss_msat=1) for line in life.lines[-2:]])),
+    # time
+    "a late claim": ("too_late", late_claim),
+    "a late proof": ("too_late", late_proof),
+    "a proof that is dated back": ("too_late", lambda: edited(late_proof(2 * HOUR), lambda life: life.lines[-1].facts.update(heard_at=life.deadline - 1))),
+    "a proof heard before the claim": ("too_late", fact("proof.submitted", heard_at=T0)),
+    "a resubmission that is late": ("too_late", lambda: edited(revising(), lambda life: life.wait(2 * DAY)).proof(number=2)),
+    "silence before its time": ("too_early", lambda: silent(early=5)),
+    "a hold timeout before its time": ("too_early", lambda: ended("hold_timeout", early=5)),
+    "no proof before the deadline": ("too_early", lambda: ended("no_proof", early=5)),
+    "the hold's end before its height": ("too_early", lambda: hold_end(early=1)),
+    "unreachable after less than a day": ("too_early", lambda: unreachable(early=5)),
+    "prolonged before the end": ("too_early", lambda: edited(prolonged(1), lambda life: setattr(life.lines[-1], "time", life.time - DAY))),
+    "settled at a margin that is not reached": ("too_early", lambda: lower(margin())),
+    "unfunded before the deadline": ("too_early", lambda: edited(Life(), lambda life: life.add("task.expired", "Expired", "PENDING", "clock", reason="unfunded", mark=None))),
+    "no resubmission before its time": ("too_early", lambda: revising().refund("Claimed", "REJECTED", "clock", "no_resubmission")),
+    "a review that is short": ("wrong_until", fact("proof.submitted", review_until=lambda old: old - HOUR)),
+    "a review that is long": ("wrong_until", fact("proof.submitted", review_until=lambda old: old + 1)),
+    "a hold timeout that is long": ("wrong_until", fact("invoice.accepted", until=lambda old: old + 1)),
+    "a prolongation that is long": ("wrong_until", lambda: prolonged(1, until=1)),
+    "a resubmission time that is short": ("wrong_until", lambda: edited(revising(), lambda life: life.lines[-1].facts.update(until=life.time + HOUR))),
+    "a last safe height that is off": ("wrong_height", fact("invoice.accepted", last_safe_height=lambda old: old + 1)),
+    "deafness that is not on record": ("deaf_unaccounted", late_by_deafness),
+    "deafness that is not counted": ("deaf_unaccounted", hidden_deafness),
+    "outages that do not add up": ("deaf_unaccounted", lambda: house_lies(Life())),
+    # terms
+    "four prolongations": ("against_terms", lambda: prolonged(4)),
+    "silence where it disputes": ("against_terms", against_silence),
+    "another try that the terms do not give": ("against_terms", lambda: rejected(reviewing())),
+    "a dispute where another try is due": ("against_terms", lambda: rejected(reviewing(on_reject="revise"), again=False)),
+    "an agreement that nobody offered": ("no_agreement", unproven_agreement),
+    "an agreement at another percentage": ("no_agreement", lambda: agreed(0, offered=10)),
+    "an agreement with oneself": ("no_agreement", lambda: agreed(0, by=WORKER)),
+    "an agreement that is not carried out": ("agreement_ignored", ignored_agreement),
+    "terms that were never published": ("terms_missing", unpublished_terms),
+    "a fee budget outside the terms": ("outside_terms", lambda: Life(budget_msat=BUDGET + 1000, hold_msat=REWARD + BUDGET + 1000)),
+    "a margin outside the terms": ("outside_terms", lambda: Life(margin=1)),
+    "a custody outside the terms": ("outside_terms", lambda: Life(custody_mode="ledger")),
+    "too many parts": ("outside_terms", fact("invoice.accepted", parts=9)),
+    "one address, two tasks": ("address_reused", one_address_twice),
+    # beside the log
+    "a state event that says something else": ("state_contradicts", lambda: edited(paid_life(), lambda life: life.state_facts.update(state="Refunded"))),
+    "a state event of another head": ("state_contradicts", lambda: edited(paid_life(), lambda life: setattr(life, "state_event", lambda log: Life.state_event(life, [log[0]] * len(log))))),
+    "a gap in the daemon's own chain": ("gap", lambda: house_gap(paid_life())),
+    # secrets
+    "an invoice in public": ("secret_leak", fact("settlement.started", reason=INVOICE)),
+    "a key in public": ("secret_leak", lambda: edited(paid_life(), lambda life: life.house.append(("incident", T0 + HOUR, {"what": NSEC})))),
+    "the hold's preimage too early": ("secret_leak", lambda: early_secret("preimage")),
+    "the hold's payment hash too early": ("secret_leak", lambda: early_secret("hash")),
+    "the worker's preimage too early": ("secret_leak", lambda: early_secret("pay_preimage")),
+}  # fmt: skip
+
+
+def lower(life: Life) -> Life:
+    """The last two entries a block below the margin."""
+    for line in life.lines[-2:]:
+        line.height = life.expiry - MARGIN - 1
+    return life
+
+
+def forged_time() -> Life:
+    """Signed by the daemon itself, with another created_at than the content's time."""
+    life = paid_life()
+    whole = life.log()
+    last = whole[-1]
+    whole[-1] = BOT.sign(78, last["tags"], last["content"], last["created_at"] + 1)
+    life.log = lambda: whole  # type: ignore[method-assign]
+    return life
+
+
+def loosely_written() -> Life:
+    """The same content, with spaces."""
+    life = paid_life()
+    whole = life.log()
+    last = whole[-1]
+    whole[-1] = BOT.sign(78, last["tags"], json.dumps(json.loads(last["content"]), sort_keys=True), last["created_at"])
+    life.log = lambda: whole  # type: ignore[method-assign]
+    return life
+
+
+def refunded_loss() -> Life:
+    """The hold is lost, and then it is given back."""
+    life = unreachable()
+    life.lines.insert(6, Line("hold.lost", "Verified", "APPROVED", "node", "node", life.lines[5].time, life.lines[5].height,
+                              {"funding": f"{life.id}/h1"}, parties=life.lines[5].parties))  # fmt: skip
+    return life
+
+
+def spoilt_offer(**changed: Any) -> Life:
+    life = Life()
+    words = {**life.offer, **{name: change(life.offer[name]) for name, change in changed.items()}}
+    life.offer = EMPLOYER.sign(words["kind"], words["tags"], words["content"], words["created_at"])
+    return life
+
+
+def accepted_on(seq: int) -> Life:
+    """The employer offers 0, then 10, then 0 again; the worker's acceptance of 0 rests on this entry."""
+    life = reviewing().offer_end(EMPLOYER, 0).offer_end(EMPLOYER, 10).offer_end(EMPLOYER, 0)
+    life.wait()
+    event = life.decide(WORKER, "cancel", seq, percent=0)
+    return life.refund("Claimed", "SUBMITTED", WORKER, "agreed", event, how="agreement", percent=0)
+
+
+def rests_on(type: str, seq: int) -> Life:
+    life = paid_life()
+    line = at(life, type)
+    line.event = life.decide(EMPLOYER, "approve", seq, line.time)
+    return life
+
+
+@pytest.mark.parametrize("name", SPOILT)
+def test_a_spoilt_record_is_caught(name: str) -> None:
+    code, spoil = SPOILT[name]
+    report = spoil().check()
+    assert not report.ok
+    assert code in codes(report), report.to_text()
+
+
+def test_all_codes_of_violations_are_tested() -> None:
+    only_noted = {
+        "forged_copy", "state_stale", "state_missing", "house_missing", "terms_incomplete", "terms_unannounced",
+        "unknown_fact", "unproven_id", "secret_quoted", "hold_lost", "overdue", "relay",
+    }  # fmt: skip
+    asked_for_by_name = {"not_found"}
+    assert {code.value for code in Code} - only_noted - asked_for_by_name == {code for code, _ in SPOILT.values()}
+
+
+def test_the_first_violation_is_the_earliest_in_the_log() -> None:
+    life = paid_life()
+    at(life, "settlement.completed").facts["insurance_msat"] += 1
+    at(life, "invoice.accepted").facts["last_safe_height"] += 1
+    (verdict,) = life.check().tasks
+    assert verdict.first is not None
+    assert (verdict.first.code, verdict.first.seq) == ("wrong_height", 3)
+
+
+@pytest.mark.parametrize(
+    ("make", "evidence", "paid"),
+    [
+        (paid_life, "signed", "proven"),
+        (lambda: paid_life(signed=False), "attested", "attested"),
+        (lambda: Life().fund().claim().proof().approve(signed=False).settle(), "attested", "proven"),
+        (silent, "silence", "proven"),
+        (margin, "signed", "credited"),
+        (lambda: ended("cancelled"), "signed", None),
+        (lambda: ended("hold_timeout"), "silence", None),
+        (lambda: agreed(0), "signed", None),
+        (lambda: Life().fund().claim(), None, None),
+    ],
+)
+def test_the_weakest_evidence(make: Spoil, evidence: str | None, paid: str | None) -> None:
+    (verdict,) = make().check().tasks
+    assert (verdict.evidence, verdict.payout) == (evidence, paid)
+
+
+@pytest.mark.parametrize(
+    ("code", "make"),
+    [
+        ("state_stale", lambda: edited(paid_life(), lambda life: setattr(life, "state_behind", 1))),
+        ("state_missing", lambda: edited(paid_life(), lambda life: setattr(life, "without_state", True))),
+        ("house_missing", lambda: edited(paid_life(), lambda life: setattr(life, "house", []))),
+        ("unknown_fact", fact("settlement.started", colour="blue")),
+        ("unproven_id", lambda: edited(Life(posted=True), lambda life: life.lines[0].facts.pop("pinned"))),
+        ("hold_lost", lost_after_payout),
+        ("forged_copy", lambda: edited(paid_life(), lambda life: life.extra.append({**life.log()[3], "content": "{}"}))),
+        ("terms_unannounced", lambda: edited(paid_life(), lambda life: life.house.append(("terms", T0, {"terms": sha("x")})))),
+        ("overdue", lambda: edited(reviewing(), lambda life: life.extra.extend(height_of(life)))),
+    ],
+)  # fmt: skip
+def test_what_is_only_noted(code: str, make: Spoil) -> None:
+    report = make().check()
+    assert report.ok, report.to_text()
+    assert code in notes(report)
+
+
+def height_of(life: Life) -> list[Event]:
+    """Another task of the same daemon, much later."""
+    other = Life("later")
+    other.lines[0].height = life.expiry
+    return other.log()
+
+
+def test_what_people_publish_themselves_is_only_noted() -> None:
+    life = paid_life()
+    line = at(life, "proof.submitted")
+    genuine = line.event
+    assert genuine is not None
+    line.event = lambda ids: WORKER.sign(30079, genuine(ids)["tags"], f"pay me at {INVOICE}", line.time)
+    report = life.check()
+    assert report.ok, report.to_text()
+    assert "secret_quoted" in notes(report)
+
+
+def test_a_task_is_found_by_the_beginning_of_its_id() -> None:
+    life, other = paid_life(), paid_life(name="other")
+    events = [*life.events(), *other.log()]
+    assert [verdict.task for verdict in check(events, BOT.pub, life.id[:4].upper()).tasks] == [life.id]
+    assert len(check(events, BOT.pub).tasks) == 2
+    report = check(events, BOT.pub, "0000")
+    assert codes(report) == {"not_found"}
+
+
+def test_others_are_passed_over() -> None:
+    life = paid_life()
+    stranger = [STRANGER.sign(78, event["tags"], event["content"], event["created_at"]) for event in life.log()]
+    assert check([*life.events(), *stranger], BOT.pub).ok
+    with pytest.raises(ValueError, match="64"):
+        check([], "npub1")
+
+
+def test_the_report_reads_well() -> None:
+    report = fact("settlement.completed", insurance_msat=0)().check()
+    text = report.to_text()
+    assert "VIOLATED" in text
+    assert "unbalanced" in text
+    said = json.loads(report.to_json())
+    assert said["ok"] is False
+    assert said["tasks"][0]["violations"][0]["code"] == "unbalanced"
+    assert said["tasks"][0]["violations"][0]["seq"] == 8

@@ -1,0 +1,67 @@
+"""The process dies before or after any single commit of a life, and the next one finishes it: nothing twice, nothing missing.
+
+A commit is the only place where anything becomes durable, so these are all the moments that differ.
+"""
+
+from __future__ import annotations
+
+import pytest
+
+from tests.virtual.lives import claim, entry, invoiced, offered, state
+from tests.virtual.loop import run_virtually
+from tests.virtual.world import Town
+
+REWARD, HOLD = 50_000_000, 50_500_000
+HASH = "cd" * 32
+
+
+async def paid_life(town: Town) -> None:
+    """Everything is said once, as people do; what the dead process did not hear waits on the relay."""
+    start = town.employer.wallet.balance, town.worker.wallet.balance
+    task = await offered(town)
+    invoice = await invoiced(town, task)
+    town.employer.wallet.pay(invoice)
+    await state(town, task, "Funded")
+    await claim(town, task)
+    await town.worker.say(f"submit {task} https://example.org/page.zip {HASH} done")
+    await entry(town, task, "proof.submitted")
+    await town.employer.say(f"approve {task}")
+    await state(town, task, "Paid", within=1500)
+    await entry(town, task, "settlement.completed")
+    assert (start[0] - town.employer.wallet.balance, town.worker.wallet.balance - start[1]) == (HOLD, REWARD)
+    log = town.log_of(task)
+    assert [each["seq"] for each in log] == list(range(1, 9)), [each["type"] for each in log]
+    assert len({each["type"] for each in log}) == 8
+
+
+def commits_of_a_life() -> int:
+    async def life() -> int:
+        town = Town()
+        await town.start()
+        first = town.commits
+        await paid_life(town)
+        return town.commits - first
+
+    return run_virtually(life())
+
+
+@pytest.mark.parametrize("where", ["before", "after"])
+@pytest.mark.parametrize("offset", range(4))
+def test_killed_at_every_commit(where: str, offset: int) -> None:
+    """Every fourth commit here, in turn over the four cases, so that all of them are met."""
+    count = commits_of_a_life()
+
+    async def life(at: int) -> None:
+        town = Town(seed=at)
+        await town.start()
+        if where == "before":
+            town.die_before = town.commits + at
+        else:
+            town.die_after = town.commits + at
+        await paid_life(town)
+
+    for at in range(1 + offset, count + 1, 4):
+        try:
+            run_virtually(life(at))
+        except BaseException as error:
+            raise AssertionError(f"killed {where} commit {at} of {count}") from error

@@ -1,0 +1,145 @@
+"""What stands beside the tasks' chains: the operator's terms, the daemon's own chain, and the state events."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+from verifier.chain import RECORD, TERMS, VERSION, Chain
+from verifier.crypto import Event, is_hex64, read_json
+from verifier.findings import Code, Finding, Notes
+from verifier.standing import Standing
+
+_NUMBERS = frozenset(
+    [
+        "budget_base_msat",
+        "budget_ppm",
+        "min_reward_msat",
+        "max_reward_msat",
+        "min_part_msat",
+        "max_parts",
+        "hold_cltv",
+        "margin",
+        "payout_limit",
+        "dispute_reserve",
+        "invoice_expiry",
+        "hold_timeout",
+        "review_window",
+        "max_deadline",
+        "quotes_a_day",
+        "proofs_a_day",
+    ]
+)
+_LISTS = frozenset({"custody_modes", "on_hold_end"})
+
+
+def terms(events: Iterable[Event]) -> dict[str, dict[str, Any]]:
+    """The versions of the operator's terms by id, with those of their facts that this verifier can judge by."""
+    found = {}
+    for event in events:
+        if event.kind == RECORD and event.values("t") == [TERMS]:
+            said = _object(event)
+            if said and said.get("v") == VERSION:
+                found[event.id] = {name: value for name, value in said.items() if _usable(name, value)}
+    return found
+
+
+def _usable(name: str, value: object) -> bool:
+    if name in _NUMBERS:
+        return type(value) is int and 0 <= value < 2**63
+    return name in _LISTS and isinstance(value, list)
+
+
+def outages(chain: Chain, notes: Notes) -> tuple[tuple[int, int | None], ...]:
+    """When the daemon was deaf: since when, until when (None while it still is).
+
+    A pause is published when it is noticed and names since when; the resumption names the deaf seconds of all outages so far, and may
+    itself be published a little after the outage's end. A pause that is told again after a restart is the same one.
+    """
+    found: list[tuple[int, int | None]] = []
+    total = over = 0
+    since: int | None = None  # of the open outage
+    for entry in chain.entries:
+        if entry.type == "clock.paused":
+            begun, problem = entry.facts.get("since", entry.time), ""
+            if type(begun) is not int or not over <= begun <= entry.time:
+                problem = "an outage begins after the last one and before it is published"
+            elif since is not None and begun != since:
+                problem = "an outage begins inside another"
+            else:
+                since = begun
+        elif entry.type == "clock.resumed":
+            now = entry.facts.get("deaf", total + entry.time - since if since is not None else None)
+            begun = entry.facts.get("since", since)
+            problem = _resumed(begun, since, now, total, over, entry.time)
+            if not problem:
+                over, total, since = begun + now - total, now, None
+                found.append((begun, over))
+        else:
+            continue
+        if problem:
+            notes.violations.append(Finding(Code.DEAF_UNACCOUNTED, problem, "", entry.seq, entry.id))
+    return tuple(found) if since is None else (*found, (since, None))
+
+
+def _resumed(begun: object, since: int | None, now: object, total: int, over: int, time: int) -> str:
+    if type(begun) is not int or type(now) is not int:
+        return "an outage ends that never began"
+    if (since is not None and begun != since) or begun < over:
+        return "an outage ends that began at another time"
+    return "" if 0 <= now - total <= time - begun else "the outages do not sum up to its deaf time"
+
+
+def announced(chain: Chain) -> tuple[tuple[int, str], ...]:
+    """Which terms were in force since when."""
+    said = [(entry.time, entry.facts.get("terms")) for entry in chain.entries if entry.type in ("start", "terms")]
+    return tuple((at, version) for at, version in said if isinstance(version, str) and is_hex64(version))
+
+
+def check_state(s: Standing, chain: Chain, events: list[Event]) -> None:
+    """The state event says what the log's head says. An older one is stale; one that knows more than the log betrays a hidden entry."""
+    if not events:
+        s.notes.warnings.append(Finding(Code.STATE_MISSING, "no state event was found", s.task))
+        return
+    event = min(events, key=lambda each: (-each.created_at, each.id))
+
+    def wrong(code: Code, detail: str) -> None:
+        s.notes.violations.append(Finding(code, detail, s.task, 0, event.id))
+
+    said = _object(event)
+    heads = [tag[1] for tag in event.tags if tag[0] == "e" and len(tag) == 2]
+    seq = event.first("seq") or ""
+    if said is None or said.get("task") != s.task or len(heads) != 1 or not seq.isdecimal() or len(seq) > 9:
+        return wrong(Code.STATE_CONTRADICTS, "the state event does not name its task and one head")
+    if int(seq) > len(chain.entries):
+        return wrong(Code.STATE_AHEAD, f"it knows {seq} entries, the log shows {len(chain.entries)}")
+    if int(seq) == 0 or chain.entries[int(seq) - 1].id != heads[0]:
+        return wrong(Code.STATE_CONTRADICTS, f"its head is not entry {seq} of the log")
+    head = chain.entries[int(seq) - 1]
+    wanted: dict[str, Any] = {"state": head.state, "work": head.work, "seq": head.seq, "head": head.id}
+    if head is s.last:
+        wanted |= {
+            "employer": s.employer,
+            "worker": s.worker or None,
+            "reward_msat": s.reward,
+            "hold_msat": s.hold,
+            "title": s.title,
+        }
+    differ = [name for name, value in wanted.items() if name in said and said[name] != value]
+    if event.values("a") != [s.address]:
+        differ.append("a")
+    if differ:
+        wrong(Code.STATE_CONTRADICTS, f"not as in the log: {', '.join(differ)}")
+    if head is not chain.entries[-1]:
+        behind = len(chain.entries) - head.seq
+        s.notes.warnings.append(
+            Finding(Code.STATE_STALE, f"it is {behind} entries behind the log", s.task, 0, event.id)
+        )
+
+
+def _object(event: Event) -> Mapping[str, Any] | None:
+    try:
+        said = read_json(event.content)
+    except ValueError:
+        return None
+    return said if isinstance(said, dict) else None

@@ -1,0 +1,238 @@
+"""Money: that amounts are the agreed ones to the msat, commitments open to what they hid, and nothing is left unexplained."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from verifier.chain import Entry, check_facts
+from verifier.crypto import commit, is_hex64, opens
+from verifier.findings import Code
+from verifier.rules import CREDIT_FACTS, ENDS_MARKED, PAYOUT_FACTS, Move
+from verifier.standing import CLOCK_SLACK, SETTLE_SLACK, Say, Standing, strength, weakest
+
+
+def budget(terms: Mapping[str, Any], amount: int) -> int:
+    """The fee budget of a payout: a part in ppm, rounded up to the sat, and at least the base."""
+    ppm = -(-amount * int(terms["budget_ppm"]) // 1_000_000)
+    return max(int(terms["budget_base_msat"]), -(-ppm // 1000) * 1000)
+
+
+def affordable(terms: Mapping[str, Any], rest: int) -> int:
+    """The largest amount in whole sats that `rest` can pay together with its own fee budget."""
+    base, ppm = int(terms["budget_base_msat"]), int(terms["budget_ppm"])
+    amount = max(0, min(rest - base, rest * 1_000_000 // (1_000_000 + ppm))) // 1000 * 1000
+    while amount > 0 and amount + budget(terms, amount) > rest:
+        amount -= 1000
+    return amount
+
+
+def invoiced(s: Standing, entry: Entry, move: Move) -> None:
+    say, facts = s.sayer(entry), entry.facts
+    ref = facts["funding"]
+    if ref in s.commitments or not ref.startswith(f"{s.task}/h"):
+        say(Code.WRONG_FUNDING, f"{ref[:40]} is not a fresh name for a funding of this task")
+    if facts["amount_msat"] != s.hold:
+        say(Code.WRONG_AMOUNT, f"the invoice is for {facts['amount_msat']} msat, the hold is {s.hold}")
+    s.commitments[ref], s.quote = facts["hash_commitment"], ref
+
+
+def voided(s: Standing, entry: Entry, move: Move) -> None:
+    if entry.facts["funding"] != s.quote:
+        s.sayer(entry)(Code.WRONG_FUNDING, f"the open invoice is {s.quote}")
+    s.quote = ""
+
+
+def accepted(s: Standing, entry: Entry, move: Move) -> None:
+    say, facts = s.sayer(entry), entry.facts
+    if facts["funding"] != s.quote:
+        say(Code.WRONG_FUNDING, f"the open invoice is {s.quote}")
+    if facts["amount_msat"] != s.hold:
+        say(Code.WRONG_AMOUNT, f"{facts['amount_msat']} msat are held, the hold is {s.hold}")
+    if not 1 <= facts["parts"] <= s.terms.get("max_parts", facts["parts"]):
+        say(Code.OUTSIDE_TERMS, f"{facts['parts']} parts")
+    if entry.heard >= s.deadline:
+        say(Code.TOO_LATE, "the deadline had passed when the money came")
+    s.quote, s.held, s.expiry_height = "", facts["funding"], facts["expiry_height"]
+    s.last_safe_height = s.settle_height - s.words["payout_limit"] - SETTLE_SLACK
+    if facts["last_safe_height"] != s.last_safe_height or s.last_safe_height <= entry.height:
+        say(Code.WRONG_HEIGHT, f"the last safe height is {s.last_safe_height}")
+    s.funded_until = min(entry.heard + s.words["hold_timeout"], s.deadline)
+    found = facts["until"] - entry.deaf
+    if not s.funded_until - CLOCK_SLACK <= found <= s.funded_until:
+        say(Code.WRONG_UNTIL, f"until is {found - s.funded_until:+d} s off")
+    s.funded_until = found
+
+
+def settling(s: Standing, entry: Entry, move: Move) -> None:
+    say = s.sayer(entry)
+    s.reason = entry.facts["reason"]
+    if entry.facts["funding"] != s.held:
+        say(Code.WRONG_FUNDING, f"the money is held by {s.held}")
+    if s.reason == "margin" and entry.height < s.settle_height:
+        say(Code.TOO_EARLY, f"an unpaid hold is settled at {s.settle_height} and not before")
+
+
+def lost(s: Standing, entry: Entry, move: Move) -> None:
+    if entry.facts["funding"] != s.held:
+        s.sayer(entry)(Code.WRONG_FUNDING, f"the money is held by {s.held}")
+    s.lost = True
+    s.warn(entry, Code.HOLD_LOST, "the daemon says that the hold vanished; only its node knows")
+
+
+def settled(s: Standing, entry: Entry, move: Move) -> None:
+    """The end of a paid task: one payment to the worker, or a credit, and every msat of the hold explained."""
+    say, facts = s.sayer(entry), entry.facts
+    lost_after = "incident" in move.types
+    if lost_after != s.lost:
+        say(Code.ILLEGAL_MOVE, "a payout out of a lost hold is an incident, and only that")
+    _open(s, entry, say)
+    if facts["hold_msat"] != s.hold:
+        say(Code.WRONG_AMOUNT, f"the hold was {s.hold} msat")
+    if facts["percent"] != s.percent:
+        say(Code.WRONG_SHARE, f"the worker's part is {s.percent} percent")
+    paid = [item for item in facts["payouts"] if _well_formed(item, PAYOUT_FACTS, say)]
+    owed = [item for item in facts["credited"] if _well_formed(item, CREDIT_FACTS, say)]
+    _check_payouts(s, entry, paid, say)
+    _check_credits(s, owed, "worker" if not paid else "", say)
+    if (s.reason == "paid" or lost_after) and not paid:
+        say(Code.UNBALANCED, "it was settled because the worker was paid, and no payment is shown")
+    out = sum(item["amount_msat"] + item["fee_msat"] for item in paid)
+    if lost_after:
+        if owed or facts["insurance_msat"] or facts.get("loss_msat") != out:
+            say(Code.UNBALANCED, "the loss is what was paid out, and nothing else is left to give")
+    else:
+        _balance(s, facts, out, owed, say)
+    s.evidence = weakest([strength(e) for t in ("task.created", "task.claimed") if (e := s.newest.get(t))] + s.decision)
+
+
+def _balance(s: Standing, facts: Mapping[str, Any], out: int, owed: list[Any], say: Say) -> None:
+    """hold = paid + fees + credits and their fee budgets + insurance."""
+    rest = s.hold - out
+    if not facts["payouts"]:
+        rest -= s.share + s.budget
+    change = next((item["amount_msat"] for item in owed if item["role"] == "employer"), 0)
+    kept = facts["insurance_msat"]
+    if s.percent == 100 or not {"budget_base_msat", "budget_ppm"} <= set(s.terms):
+        fits = change == 0 and kept == rest if s.percent == 100 else 0 <= rest - change - kept <= s.budget
+    else:
+        wanted = affordable(s.terms, rest)
+        fits = change == wanted and kept == rest - wanted - (budget(s.terms, wanted) if wanted else 0)
+    if not fits:
+        say(
+            Code.UNBALANCED, f"{rest} msat are left of the hold: {change} of change and {kept} kept do not explain them"
+        )
+
+
+def _check_payouts(s: Standing, entry: Entry, paid: list[Any], say: Say) -> None:
+    s.payout = "credited" if not paid else "attested"
+    if len(paid) > 1:
+        say(Code.WRONG_SHARE, "the worker is paid once")
+    for item in paid:
+        if item["role"] != "worker" or item["amount_msat"] != s.share:
+            say(Code.WRONG_SHARE, f"the worker's share is {s.share} msat")
+        if item["fee_msat"] > s.budget:
+            say(Code.FEE_ABOVE_BUDGET, f"the routing fee is above {s.budget} msat")
+        proven = _check_payment(s, entry, item, say)
+        if proven and s.claim_signed:
+            s.payout = "proven"
+
+
+def _check_payment(s: Standing, entry: Entry, item: Mapping[str, Any], say: Say) -> bool:
+    """The preimage opens the payment hash; True when the claim's commitment is opened too."""
+    if not opens(item["preimage"], item["payment_hash"]):
+        say(Code.WRONG_PREIMAGE, "the preimage does not hash to the payment hash")
+    _use(s, entry, item["payment_hash"], say)
+    salt = item["dest_salt"]
+    if (item["status"] == "proven") != bool(salt) or item["status"] not in ("proven", "attested"):
+        say(Code.COMMITMENT_BROKEN, "a payment is proven when its salt is shown, and else attested")
+    if not salt:
+        return False
+    if not is_hex64(salt) or commit(salt, item["payment_hash"]) != s.dest_hash:
+        say(Code.COMMITMENT_BROKEN, "the payment does not open the destination of the claim")
+        return False
+    return True
+
+
+def _check_credits(s: Standing, owed: list[Any], needed: str, say: Say) -> None:
+    """The worker is owed his share when he was not paid, the employer his change; nobody anything else."""
+    for item in owed:
+        who = {"worker": s.worker, "employer": s.employer}.get(item["role"])
+        right = item["to"] == who and item["role"] not in s.credits and item["amount_msat"] > 0
+        if item["role"] == "worker":
+            right = right and needed == "worker" and item["amount_msat"] == s.share
+        if not right:
+            say(Code.WRONG_SHARE, f"{item['role'][:20]} is credited with what he is not owed")
+        s.credits[item["role"]] = (item["to"], item["amount_msat"])
+    if needed and needed not in s.credits:
+        say(Code.UNBALANCED, f"the {needed} was neither paid nor credited")
+
+
+def ended(s: Standing, entry: Entry, move: Move) -> None:
+    """refund.completed and task.expired: without a hold at once, else on the node's word, which opens the commitment."""
+    say, facts = s.sayer(entry), entry.facts
+    marked = move.why in ENDS_MARKED
+    if facts.get("mark") != (s.worker if marked else None):
+        say(Code.WRONG_MARK, f"{move.why} {'puts a' if marked else 'puts no'} mark on the worker")
+    if move.why == "hold_lost":
+        if not s.lost:
+            say(Code.ILLEGAL_MOVE, "no hold was lost")
+        return
+    if s.phase != "refunding":
+        if facts.get("amount_msat", 0):
+            say(Code.WRONG_AMOUNT, "nothing was held that could be given back")
+        if move.why == "unfunded" and entry.heard < s.deadline:
+            say(Code.TOO_EARLY, "the deadline had not passed")
+        s.quote = ""
+        return
+    if facts["reason"] != s.reason:
+        say(Code.ILLEGAL_MOVE, f"the refund was started for another reason: {s.reason}")
+    _open(s, entry, say)
+    owed = [item for item in facts.get("credited", []) if _well_formed(item, CREDIT_FACTS, say)]
+    if facts.get("amount_msat") != (0 if owed else s.hold):
+        say(Code.WRONG_AMOUNT, f"{s.hold} msat go back")
+    _check_credits(s, owed, "employer" if "credited" in facts else "", say)
+    back = s.credits.get("employer", ("", 0))[1]
+    if owed and {"budget_base_msat", "budget_ppm"} <= set(s.terms) and back != affordable(s.terms, s.hold):
+        say(Code.UNBALANCED, "what was settled instead of refunded is owed to the employer")
+    s.evidence = weakest([strength(s.newest["task.created"]), *s.decision])
+
+
+def receipt(s: Standing, entry: Entry, move: Move) -> None:
+    """A credit that was paid out later."""
+    say, facts = s.sayer(entry), entry.facts
+    to, amount = s.credits.get(facts["role"], ("", 0))
+    if not amount or facts["amount_msat"] != amount or facts.get("to", to) != to:
+        say(Code.UNBALANCED, f"the {facts['role'][:20]} was owed {amount} msat")
+    if facts["fee_msat"] > s.budget:
+        say(Code.FEE_ABOVE_BUDGET, f"the routing fee is above {s.budget} msat")
+    _check_payment(s, entry, facts, say)
+    s.credits[facts["role"]] = (to, 0)
+
+
+def _open(s: Standing, entry: Entry, say: Say) -> None:
+    """The hold's payment hash, shown at the end, is the one that was committed to when its invoice was made."""
+    facts = entry.facts
+    if facts.get("funding") != s.held:
+        say(Code.WRONG_FUNDING, f"the money is held by {s.held}")
+    if "payment_hash" not in facts or "hash_salt" not in facts:
+        say(Code.BAD_FACTS, "payment_hash and hash_salt open the commitment at the end")
+        return
+    if commit(facts["hash_salt"], facts["payment_hash"]) != s.commitments.get(s.held):
+        say(Code.COMMITMENT_BROKEN, "the payment hash is not the one that was committed to")
+    _use(s, entry, facts["payment_hash"], say)
+
+
+def _use(s: Standing, entry: Entry, payment_hash: str, say: Say) -> None:
+    place = f"{s.task} #{entry.seq}"
+    if payment_hash in s.book.hashes:
+        say(Code.HASH_REUSED, f"this payment hash was used in {s.book.hashes[payment_hash]}")
+    s.book.hashes.setdefault(payment_hash, place)
+    s.opened.append((payment_hash, entry.seq))
+
+
+def _well_formed(item: Mapping[str, Any], wanted: Any, say: Say) -> bool:
+    problem, _ = check_facts(item, wanted)
+    if problem:
+        say(Code.BAD_FACTS, problem)
+    return not problem

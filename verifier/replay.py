@@ -1,0 +1,142 @@
+"""A task's chain, entry by entry: which move of the table each is, and whether it was allowed, said, timed and counted right."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from verifier import money, voices, work
+from verifier.chain import HEARING_SLACK, Chain, Entry
+from verifier.findings import Code, Notes
+from verifier.rules import FINAL, MOVES, Move
+from verifier.standing import Book, Standing
+
+Step = Callable[[Standing, Entry, Move], None]
+
+STEPS: dict[str, Step] = {
+    "task.created": work.created,
+    "task.claimed": work.claimed,
+    "task.abandoned": work.abandoned,
+    "proof.submitted": work.submitted,
+    "proof.verified": work.verified,
+    "proof.rejected": work.rejected,
+    "review.prolonged": work.prolonged,
+    "dispute.opened": work.disputed,
+    "dispute.resolved": work.resolved,
+    "cancel.offered": work.offered,
+    "refund.started": work.refund_started,
+    "invoice.created": money.invoiced,
+    "invoice.expired": money.voided,
+    "funding.failed": money.voided,
+    "invoice.accepted": money.accepted,
+    "settlement.started": money.settling,
+    "settlement.completed": money.settled,
+    "hold.lost": money.lost,
+    "refund.completed": money.ended,
+    "task.expired": money.ended,
+    "receipt": money.receipt,
+}
+
+AFTER_LOSS = frozenset({"settlement.completed", "task.expired", "funding.stray"})
+
+
+def replay(chain: Chain, book: Book, notes: Notes) -> Standing:
+    """Reads as far as the table allows: behind an illegal move nothing more can be judged."""
+    s = Standing(chain.name, book, notes)
+    entries = chain.entries
+    at = 0
+    while at < len(entries):
+        move = _find(s, entries, at)
+        if move is None:
+            break
+        group = entries[at : at + len(move.types)]
+        _step(s, group, move)
+        at += len(group)
+    return s
+
+
+def _find(s: Standing, entries: tuple[Entry, ...], at: int) -> Move | None:
+    """The move that stands here, the longest and most particular one first; or None and a violation."""
+    first = entries[at]
+    say = s.sayer(first)
+    if s.state in FINAL and first.type not in ("receipt", "funding.stray"):
+        say(Code.AFTER_FINAL, f"{first.type} after {s.state}")
+        return None
+    here = [m for m in MOVES if (m.state, m.phase) == (s.state, s.phase) and s.work in m.works]
+    here.sort(key=lambda m: (-len(m.types), m.why == ""))
+    fitting = [m for m in here if _fits(m, entries[at : at + len(m.types)], s.work)]
+    if not fitting:
+        where = f"{s.state or 'nothing'}{'/' + s.phase if s.phase else ''}, {s.work}"
+        say(Code.ILLEGAL_MOVE, f"from {where} no {first.type} leads to {first.state}, {first.work}")
+        return None
+    move = next((m for m in fitting if _may(s, m, first)), None)
+    if move is None:
+        say(Code.WRONG_AUTHOR, f"{first.type} takes the word of the {fitting[0].by}")
+    return move
+
+
+def _fits(move: Move, group: tuple[Entry, ...], before: str) -> bool:
+    if tuple(entry.type for entry in group) != move.types:
+        return False
+    facts = group[-1].facts
+    words = {facts.get("how"), facts.get("reason"), facts.get("verified_by")}
+    outcome = (move.state_after, move.work_after or before)
+    return (not move.why or move.why in words) and all((entry.state, entry.work) == outcome for entry in group)
+
+
+def _may(s: Standing, move: Move, entry: Entry) -> bool:
+    match move.by:
+        case "employer" if entry.type == "task.created":
+            return bool(entry.by == entry.facts["employer"])
+        case "employer":
+            return entry.by == s.employer
+        case "worker" if entry.type == "task.claimed":
+            return len(entry.by) == 64
+        case "worker":
+            return entry.by == s.worker
+        case "party":
+            return entry.by in (s.employer, s.worker)
+        case _:
+            return entry.by == move.by
+
+
+def _step(s: Standing, group: tuple[Entry, ...], move: Move) -> None:
+    first, last = group[0], group[-1]
+    for entry in group[1:]:
+        same = [(e.by, e.proven, e.embedded, e.time, e.deaf, e.height, e.facts) for e in (first, entry)]
+        if same[0] != same[1]:
+            s.sayer(entry)(Code.BAD_FACTS, "the entries of one move do not say the same")
+    if s.lost and s.state not in FINAL and not AFTER_LOSS & set(move.types):
+        s.sayer(first)(Code.ILLEGAL_MOVE, f"{first.type} after the hold was lost")
+    voices.check(s, first, last, move)
+    for entry in group:
+        if step := STEPS.get(entry.type):
+            step(s, entry, move)
+        s.seen[entry.id] = s.newest[entry.type] = entry
+    _place(s, group)
+    _deaf(s, last)
+    s.state, s.phase, s.work, s.last = move.state_after, move.phase_after, move.work_after or s.work, last
+
+
+def _place(s: Standing, group: tuple[Entry, ...]) -> None:
+    """The tags that say where an entry belongs and whom it concerns."""
+    parties = [s.employer, s.worker] if s.worker else [s.employer]
+    for entry in group:
+        say = s.sayer(entry)
+        root = s.root if entry.id != s.root else None
+        if entry.event.first("e") != root:
+            say(Code.WRONG_ROOT, "tag e does not name the beginning of this task")
+        if entry.event.values("a") != [s.address]:
+            say(Code.WRONG_ADDRESS, "tag a is not this task's address")
+        if entry.event.values("p") != parties:
+            say(Code.WRONG_PARTIES, "the tags p are not the parties")
+
+
+def _deaf(s: Standing, entry: Entry) -> None:
+    """The deaf time by which deadlines are moved is the sum of the outages in the daemon's own chain."""
+    if s.book.outages is None:
+        return
+    least = sum(until - since for since, until in s.book.outages if until is not None and until <= entry.time)
+    most = sum(max(0, min(until or entry.time, entry.time) - since) for since, until in s.book.outages)
+    if not least - HEARING_SLACK <= entry.deaf <= most + HEARING_SLACK:
+        detail = f"{entry.deaf} s of deaf time, the daemon's own chain shows {least if entry.deaf < least else most}"
+        s.sayer(entry)(Code.DEAF_UNACCOUNTED, detail)

@@ -1,0 +1,249 @@
+"""The verifier's own table of the protocol: which entry may stand where, who may be its reason, what he must have signed.
+
+It is written down here a second time on purpose. Nothing of it is imported from, or generated from, the daemon that is judged.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+STATES = frozenset(
+    ["Draft", "PendingFunding", "Funded", "Claimed", "Verified", "Paid", "Refunded", "Disputed", "Expired"]
+)
+FINAL = frozenset({"Paid", "Refunded", "Expired"})
+WORKS = frozenset(["PENDING", "IN_PROGRESS", "SUBMITTED", "APPROVED", "RELEASED", "REJECTED"])
+PHASES = ("", "settling", "refunding")
+
+TYPES = frozenset(
+    [
+        "task.created",
+        "task.accepted",
+        "task.claimed",
+        "task.abandoned",
+        "task.expired",
+        "task.frozen",
+        "task.unfrozen",
+        "claim.offered",
+        "plan.proposed",
+        "plan.agreed",
+        "cancel.offered",
+        "invoice.created",
+        "invoice.accepted",
+        "invoice.expired",
+        "funding.failed",
+        "funding.stray",
+        "deposit.offered",
+        "deposit.accepted",
+        "deposit.declined",
+        "rollover.asked",
+        "rollover.completed",
+        "ledger.locked",
+        "proof.submitted",
+        "proof.verified",
+        "proof.rejected",
+        "review.prolonged",
+        "payout.failed",
+        "payment.missed",
+        "settlement.started",
+        "settlement.completed",
+        "refund.started",
+        "refund.completed",
+        "dispute.opened",
+        "dispute.vote",
+        "dispute.resolved",
+        "dispute.appealed",
+        "hold.lost",
+        "incident",
+        "compensation",
+        "rating",
+        "receipt",
+    ]
+)
+HOUSE_TYPES = frozenset(["start", "terms", "clock.paused", "clock.resumed", "incident", "checkpoint"])
+
+
+@dataclass(frozen=True, slots=True)
+class Move:
+    """One step of a task, published as one entry of each of `types`, in this order, all showing where it ends.
+
+    `why` tells moves of the same types apart: a word that stands in the facts `how`, `reason` or `verified_by`.
+    """
+
+    state: str  # before; "" for none yet
+    phase: str
+    works: frozenset[str]
+    types: tuple[str, ...]
+    by: str  # employer, worker, party (either), node, clock
+    state_after: str
+    phase_after: str
+    work_after: str  # "" for the same
+    why: str
+
+
+# state/phase | work | entries | by | state/phase after | work after | why            "-": nothing, "*": any, "=": the same
+_TABLE = """
+-                   | PENDING            | task.created                    | employer | Draft              | = | -
+Draft               | PENDING            | invoice.created                 | node     | PendingFunding     | = | -
+Draft               | PENDING            | refund.completed                | employer | Refunded           | = | cancelled
+Draft               | PENDING            | task.expired                    | clock    | Expired            | = | unfunded
+PendingFunding      | PENDING            | invoice.expired                 | node     | Draft              | = | -
+PendingFunding      | PENDING            | funding.failed                  | node     | Draft              | = | -
+PendingFunding      | PENDING            | invoice.accepted                | node     | Funded             | = | -
+PendingFunding      | PENDING            | refund.completed                | employer | Refunded           | = | cancelled
+PendingFunding      | PENDING            | task.expired                    | clock    | Expired            | = | unfunded
+
+Funded              | PENDING            | task.claimed                    | worker   | Claimed            | IN_PROGRESS | -
+Funded              | PENDING            | refund.started                  | employer | Funded/refunding   | = | cancelled
+Funded              | PENDING            | refund.started                  | clock    | Funded/refunding   | = | hold_timeout
+Funded              | PENDING            | refund.started                  | clock    | Funded/refunding   | = | unclaimed
+Funded              | PENDING            | refund.started                  | clock    | Funded/refunding   | = | hold_end
+Funded              | PENDING            | hold.lost task.expired          | node     | Expired            | = | hold_lost
+Funded/refunding    | PENDING            | refund.completed                | node     | Refunded           | = | cancelled
+Funded/refunding    | PENDING            | task.expired                    | node     | Expired            | = | hold_timeout
+Funded/refunding    | PENDING            | task.expired                    | node     | Expired            | = | unclaimed
+Funded/refunding    | PENDING            | task.expired                    | node     | Expired            | = | hold_end
+
+Claimed             | WORKING            | proof.submitted                 | worker   | Claimed            | SUBMITTED | -
+Claimed             | WORKING            | task.abandoned                  | worker   | Funded             | PENDING | -
+Claimed             | WORKING            | task.abandoned refund.started   | worker   | Claimed/refunding  | = | abandoned
+Claimed             | WORKING            | dispute.opened                  | party    | Disputed           | = | -
+Claimed             | WORKING            | cancel.offered                  | party    | Claimed            | = | -
+Claimed             | WORKING            | refund.started                  | party    | Claimed/refunding  | = | agreed
+Claimed             | WORKING            | proof.verified                  | party    | Verified           | APPROVED | agreement
+Claimed             | SUBMITTED REJECTED | proof.verified                  | employer | Verified           | APPROVED | -
+Claimed             | SUBMITTED          | proof.verified                  | clock    | Verified           | APPROVED | silence
+Claimed             | SUBMITTED          | dispute.opened                  | clock    | Disputed           | = | -
+Claimed             | SUBMITTED          | review.prolonged                | clock    | Claimed            | = | -
+Claimed             | SUBMITTED          | proof.rejected                  | employer | Claimed            | REJECTED | -
+Claimed             | SUBMITTED          | proof.rejected dispute.opened   | employer | Disputed           | REJECTED | -
+Claimed             | IN_PROGRESS        | refund.started                  | clock    | Claimed/refunding  | = | no_proof
+Claimed             | REJECTED           | refund.started                  | clock    | Claimed/refunding  | = | no_resubmission
+Claimed             | IN_PROGRESS REJECTED | refund.started                | clock    | Claimed/refunding  | = | hold_end
+Claimed             | WORKING            | hold.lost task.expired          | node     | Expired            | = | hold_lost
+Claimed/refunding   | WORKING            | refund.completed                | node     | Refunded           | = | agreed
+Claimed/refunding   | WORKING            | refund.completed                | node     | Refunded           | = | no_resubmission
+Claimed/refunding   | WORKING            | refund.completed                | node     | Refunded           | = | hold_end
+Claimed/refunding   | WORKING            | task.expired                    | node     | Expired            | = | no_proof
+Claimed/refunding   | WORKING            | task.expired                    | node     | Expired            | = | abandoned
+
+Disputed            | WORKING            | cancel.offered                  | party    | Disputed           | = | -
+Disputed            | WORKING            | dispute.resolved refund.started | party    | Disputed/refunding | = | agreement
+Disputed            | WORKING            | dispute.resolved refund.started | clock    | Disputed/refunding | = | hold_end
+Disputed            | WORKING            | dispute.resolved                | party    | Verified           | APPROVED | agreement
+Disputed            | WORKING            | dispute.resolved                | employer | Verified           | APPROVED | approve
+Disputed            | WORKING            | hold.lost task.expired          | node     | Expired            | = | hold_lost
+Disputed/refunding  | WORKING            | refund.completed                | node     | Refunded           | = | agreed
+Disputed/refunding  | WORKING            | refund.completed                | node     | Refunded           | = | hold_end
+
+Verified            | APPROVED           | settlement.started              | node     | Verified/settling  | = | paid
+Verified            | APPROVED           | settlement.started              | clock    | Verified/settling  | = | margin
+Verified            | APPROVED           | payout.failed refund.started    | clock    | Verified/refunding | = | worker_unreachable
+Verified            | APPROVED           | dispute.opened                  | worker   | Disputed           | SUBMITTED | -
+Verified            | APPROVED           | hold.lost task.expired          | node     | Expired            | = | hold_lost
+Verified            | APPROVED           | hold.lost                       | node     | Verified           | = | -
+Verified            | APPROVED           | task.expired                    | node     | Expired            | = | hold_lost
+Verified            | APPROVED           | settlement.completed incident   | node     | Paid               | RELEASED | -
+Verified/settling   | APPROVED           | settlement.completed            | node     | Paid               | RELEASED | -
+Verified/settling   | APPROVED           | hold.lost                       | node     | Verified/settling  | = | -
+Verified/settling   | APPROVED           | task.expired                    | node     | Expired            | = | hold_lost
+Verified/settling   | APPROVED           | settlement.completed incident   | node     | Paid               | RELEASED | -
+Verified/refunding  | APPROVED           | task.expired                    | node     | Expired            | = | worker_unreachable
+
+Paid                | *                  | receipt                         | node     | Paid               | = | -
+Refunded            | *                  | receipt                         | node     | Refunded           | = | -
+Expired             | *                  | receipt                         | node     | Expired            | = | -
+"""
+_WORDS = {"*": WORKS, "WORKING": frozenset({"IN_PROGRESS", "SUBMITTED", "REJECTED"})}
+
+
+def _move(line: str) -> Move:
+    before, works, types, by, after, work_after, why = (cell.strip() for cell in line.split("|"))
+    state, _, phase = before.removeprefix("-").partition("/")
+    state_after, _, phase_after = after.partition("/")
+    fitting = _WORDS.get(works) or frozenset(works.split())
+    same, none = work_after.removeprefix("="), why.removeprefix("-")
+    return Move(state, phase, fitting, tuple(types.split()), by, state_after, phase_after, same, none)
+
+
+# A payment that nobody wants any more is on record in any state and changes nothing.
+_STRAYS = tuple(Move(s, p, WORKS, ("funding.stray",), "node", s, p, "", "") for s in sorted(STATES) for p in PHASES)
+MOVES: tuple[Move, ...] = (*(_move(line) for line in _TABLE.splitlines() if line), *_STRAYS)
+
+ENDS_MARKED = frozenset({"no_proof", "worker_unreachable"})  # reasons that put a mark on the worker
+
+# Entry types that a person causes: the action of the decision that he may have signed. A proof is an event of its own kind,
+# too; two actions may cause a proof.verified or a dispute.resolved, by the word that tells the moves apart.
+ACTIONS: dict[tuple[str, str], str] = {
+    ("task.claimed", ""): "claim",
+    ("task.abandoned", ""): "abandon",
+    ("task.abandoned", "abandoned"): "abandon",
+    ("proof.submitted", ""): "submit",
+    ("proof.verified", ""): "approve",
+    ("proof.verified", "agreement"): "cancel",
+    ("proof.rejected", ""): "reject",
+    ("dispute.opened", ""): "dispute",
+    ("dispute.resolved", "approve"): "approve",
+    ("dispute.resolved", "agreement"): "cancel",
+    ("cancel.offered", ""): "cancel",
+    ("refund.started", "cancelled"): "cancel",
+    ("refund.started", "agreed"): "cancel",
+    ("refund.completed", "cancelled"): "cancel",
+}
+
+# The entry that a signed decision must rest on, the newest of its type. Any other action: any earlier entry of the task.
+BASIS = {"claim": "task.created", "approve": "proof.submitted", "reject": "proof.submitted"}
+
+# The facts of each type: name:kind, "?" behind the name: may be missing, "|-" behind the kind: may be null.
+_ENDED = "payment_hash:hex hash_salt:hex"
+_PAID = f"funding:text hold_msat:msat {_ENDED} percent:percent payouts:list credited:list insurance_msat:msat"
+_LOST = f"{_PAID} loss_msat?:msat incident?:text"
+_FACTS = {
+    "task.created": "employer:hex title:text reward_msat:msat budget_msat:msat hold_msat:msat deadline:int review_window:int "
+    "hold_timeout:int on_reject:text max_rejects:int on_silence:text on_hold_end:text min_evidence:text margin:int "
+    "payout_limit:int custody_mode:text terms:hex pinned?:hex",
+    "invoice.created": "funding:text amount_msat:msat expires_at:int hash_commitment:hex",
+    "invoice.expired": "funding:text",
+    "funding.failed": "funding:text reason:text",
+    "invoice.accepted": "funding:text amount_msat:msat parts:int expiry_height:int last_safe_height:int until:int",
+    "funding.stray": "funding:text amount_msat:msat",
+    "task.claimed": "worker:hex dest_hash:hex|-",
+    "task.abandoned": "worker?:hex funding?:text reason?:text",
+    "proof.submitted": "number:int sha256:hex mime:text|- check:text check_reason:text heard_at:int review_until:int",
+    "proof.verified": "verified_by:text proof?:int|- how?:text percent?:percent",
+    "proof.rejected": "until?:int by?:hex",
+    "review.prolonged": "until:int",
+    "dispute.opened": "by:text",
+    "cancel.offered": "by:hex percent:percent",
+    "dispute.resolved": "how:text percent:percent verified_by?:text proof?:int|- funding?:text reason?:text",
+    "payout.failed": "funding:text reason:text",
+    "settlement.started": "funding:text reason:text",
+    "settlement.completed": _LOST,
+    "incident": _LOST,
+    "refund.started": "funding:text reason:text how?:text percent?:percent",
+    "refund.completed": f"amount_msat:msat reason:text funding?:text mark?:hex|- {_ENDED.replace(':', '?:')} credited?:list",
+    "task.expired": f"reason:text mark:hex|- funding?:text amount_msat?:msat {_ENDED.replace(':', '?:')} credited?:list",
+    "hold.lost": "funding:text reason?:text mark?:hex|-",
+    "receipt": "role:text amount_msat:msat fee_msat:msat payment_hash:hex preimage:hex dest_salt:text status:text to?:hex",
+}
+_PAYOUT = "role:text amount_msat:msat fee_msat:msat payment_hash:hex preimage:hex dest_salt:text status:text"
+_CREDIT = "role:text to:hex amount_msat:msat budget_msat?:msat"
+
+
+@dataclass(frozen=True, slots=True)
+class Fact:
+    name: str
+    kind: str
+    optional: bool
+    nullable: bool
+
+
+def _facts(line: str) -> tuple[Fact, ...]:
+    found = []
+    for word in line.split():
+        name, kind = word.split(":")
+        found.append(Fact(name.rstrip("?"), kind.removesuffix("|-"), name.endswith("?"), kind.endswith("|-")))
+    return tuple(found)
+
+
+FACTS: dict[str, tuple[Fact, ...]] = {type: _facts(line) for type, line in _FACTS.items()}
+PAYOUT_FACTS, CREDIT_FACTS = _facts(_PAYOUT), _facts(_CREDIT)

@@ -1,0 +1,125 @@
+"""What is known of a task after so many entries: the verifier's own memory while it reads a chain."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from verifier.chain import Entry
+from verifier.findings import Code, Finding, Notes
+
+DAY = 86400
+BLOCK = 600  # seconds that the protocol counts for one block
+SETTLE_SLACK = 6  # blocks in L = E - M - D - 6
+CLOCK_SLACK = 60
+"""Seconds by which a published time may lie before what its entry's clock gives: an entry never shows an earlier time than the one
+before it, so after a correction of the daemon's clock its own time is the later one."""
+
+Say = Callable[[Code, str], None]
+
+
+@dataclass(slots=True)
+class Book:
+    """What the chains of one daemon share: its key, its terms, its outages, and what may be used only once."""
+
+    bot: str
+    terms: Mapping[str, Mapping[str, Any]]
+    announced: tuple[tuple[int, str], ...] = ()  # (time, terms id) of the daemon's own chain
+    outages: tuple[tuple[int, int | None], ...] | None = None  # (since, until); None: its own chain was not found
+    consumed: dict[str, tuple[str, int]] = field(default_factory=dict)  # event id -> task and seq of the move
+    hashes: dict[str, str] = field(default_factory=dict)  # payment hash -> where it was used
+    addresses: dict[str, str] = field(default_factory=dict)  # task address -> task
+
+
+@dataclass(slots=True)
+class Standing:
+    """A task so far. Amounts are msat; `..._until` and `deadline` are on the hearing clock."""
+
+    task: str
+    book: Book
+    notes: Notes
+    state: str = ""
+    phase: str = ""
+    work: str = "PENDING"
+    seen: dict[str, Entry] = field(default_factory=dict)  # by id
+    newest: dict[str, Entry] = field(default_factory=dict)  # by type
+    last: Entry | None = None
+
+    employer: str = ""
+    worker: str = ""
+    title: str = ""
+    address: str = ""
+    root: str = ""
+    reward: int = 0
+    budget: int = 0
+    hold: int = 0
+    deadline: int = 0
+    words: Mapping[str, Any] = field(default_factory=dict)  # facts of task.created
+    terms: Mapping[str, Any] = field(default_factory=dict)  # the operator's terms that it names
+
+    commitments: dict[str, str] = field(default_factory=dict)  # funding -> hash_commitment
+    quote: str = ""  # the funding whose invoice is open
+    held: str = ""  # the funding that holds the money
+    expiry_height: int = 0  # E
+    last_safe_height: int = 0  # L
+    funded_until: int = 0
+
+    dest_hash: str = ""
+    claim_signed: bool = False
+    proofs: int = 0  # number of the newest proof, over all workers
+    proof: int = 0  # the same since the claim, 0 for none
+    review_until: int = 0
+    resubmit_until: int = 0
+    rejects: int = 0
+    prolonged: int = 0
+    offers: dict[str, tuple[int, Entry]] = field(default_factory=dict)  # who offered which percentage
+    percent: int = 100
+    approved_at: int = 0
+    decided: set[tuple[str, str, str]] = field(default_factory=set)  # signer, action, basis
+    decision: list[str] = field(default_factory=list)  # strength of what the money rests on
+
+    reason: str = ""  # of refund.started or settlement.started
+    lost: bool = False
+    credits: dict[str, tuple[str, int]] = field(default_factory=dict)  # role -> who and how much is owed
+    opened: list[tuple[str, int]] = field(default_factory=list)  # payment hashes that the log opened, and where
+    evidence: str | None = None  # the weakest on which money moved
+    payout: str | None = None  # how well the worker's payment is proven
+
+    def sayer(self, entry: Entry) -> Say:
+        def say(code: Code, detail: str) -> None:
+            self.notes.violations.append(Finding(code, detail, self.task, entry.seq, entry.id))
+
+        return say
+
+    def warn(self, entry: Entry, code: Code, detail: str) -> None:
+        self.notes.warnings.append(Finding(code, detail, self.task, entry.seq, entry.id))
+
+    @property
+    def share(self) -> int:
+        """What the worker gets: the reward, or his part of it rounded down to the sat."""
+        return self.reward if self.percent == 100 else share(self.reward, self.percent)
+
+    @property
+    def settle_height(self) -> int:
+        return self.expiry_height - int(self.words["margin"])
+
+    def at_height(self, entry: Entry, height: int) -> int:
+        """When a height is expected, on the hearing clock."""
+        return entry.heard + (height - entry.height) * BLOCK
+
+
+def share(reward: int, percent: int) -> int:
+    return reward * percent // 100 // 1000 * 1000
+
+
+_STRENGTH = {"signed": "signed", "attested": "attested"}
+
+
+def strength(entry: Entry) -> str:
+    """How well it is proven that somebody wanted this; node and clock speak for nobody, so that is silence."""
+    return _STRENGTH.get(entry.proven, "silence")
+
+
+def weakest(found: list[str]) -> str | None:
+    return max(found, key=("signed", "attested", "silence").index, default=None)

@@ -1,0 +1,208 @@
+"""Who said it: the signed event that an entry rests on is his, is meant for this daemon and task, and says what the facts say."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from verifier.chain import ADDRESSABLE, PROOF, RECORD, Entry
+from verifier.crypto import Bad, Event, read, read_json, task_id
+from verifier.findings import Code
+from verifier.rules import ACTIONS, BASIS, Move
+from verifier.standing import DAY, Say, Standing
+
+OFFER_TAG, DECISION_TAG = "holdfast-task", "holdfast-decision"
+AHEAD = 600  # seconds that a sender's clock may be ahead
+BACK = 2 * DAY  # and how long something said may be on its way
+
+_PLAIN_TERMS = {
+    "order": "fund_first",
+    "claim": "first",
+    "payment_type": "FIXED_PRICE",
+    "funding": "upfront",
+    "deposit_percent": 0,
+    "verification": "manual",
+}
+"""Terms that task.created does not name because only one value of each is built."""
+_DEFAULT_TERMS = {
+    "custody_mode": "lightning_self",
+    "on_reject": "dispute",
+    "max_rejects": 3,
+    "on_silence": "approve",
+    "on_hold_end": "refund",
+    "min_evidence": "attested",
+}
+_HOUSE_TERMS = ("review_window", "hold_timeout")  # their defaults stand in the operator's terms
+
+
+def check(s: Standing, first: Entry, entry: Entry, move: Move) -> None:
+    """The evidence of one move; `first` is its first entry, `entry` the last, which carries all its facts."""
+    say = s.sayer(first)
+    if move.by in ("node", "clock"):
+        if first.proven != move.by or first.embedded is not None:
+            say(Code.EVIDENCE_MISMATCH, f"what the {move.by} says is proven by nothing else")
+        return
+    if first.proven not in ("signed", "attested") or (first.proven == "signed") != (first.embedded is not None):
+        return say(Code.EVIDENCE_MISMATCH, "a signed entry embeds the event, an attested one embeds none")
+    wanted = entry.facts.get("min_evidence") if not s.words else s.words["min_evidence"]
+    if first.proven == "attested" and wanted == "signed":
+        if s.words:
+            say(Code.EVIDENCE_TOO_WEAK, "the terms ask for a signed decision")
+        else:
+            s.warn(first, Code.EVIDENCE_TOO_WEAK, "terms that ask for signatures were themselves given by message")
+    if first.embedded is None:
+        return
+    event = read(first.embedded)
+    if isinstance(event, Bad):
+        bad = Code.EMBEDDED_BAD_SIGNATURE if event.code is Code.BAD_SIGNATURE else Code.EMBEDDED_BAD_ID
+        return say(bad, event.detail)
+    if event.pubkey != first.by:
+        return say(Code.EMBEDDED_WRONG_AUTHOR, "the embedded event is not by the one who is named")
+    place = (s.task, first.seq)
+    if s.book.consumed.setdefault(event.id, place) != place:
+        say(Code.EVENT_REPLAYED, f"this event was used before, in {s.book.consumed[event.id][0]}")
+    if s.book.bot not in event.values("p"):
+        return say(Code.EMBEDDED_NOT_FOR_BOT, "the event does not name this daemon in a tag p")
+    if first.type == "task.created":
+        return _offer(s, event, entry, say)
+    _age(s, event, entry, say)
+    if first.type == "proof.submitted" and event.kind == PROOF:
+        return _proof(s, event, entry, say)
+    _decision(s, event, entry, move, say)
+
+
+def _age(s: Standing, event: Event, entry: Entry, say: Say) -> None:
+    heard_at = int(entry.facts.get("heard_at", entry.time))
+    if event.created_at > heard_at + AHEAD:
+        say(Code.EMBEDDED_FUTURE, "the event was made after it is said to have been heard")
+    if event.created_at < heard_at - entry.deaf - BACK:
+        say(Code.EMBEDDED_ANCIENT, "the event is older than anything that is still accepted")
+
+
+def _offer(s: Standing, event: Event, entry: Entry, say: Say) -> None:
+    if event.kind != ADDRESSABLE or OFFER_TAG not in event.values("t"):
+        return say(Code.EMBEDDED_WRONG_KIND, f"a task offer is of kind {ADDRESSABLE} with t={OFFER_TAG}")
+    name = event.first("d") or ""
+    if not name or ":" in name or entry.event.first("a") != f"{ADDRESSABLE}:{event.pubkey}:{name}":
+        say(Code.WRONG_ADDRESS, "tag a is not the address of the task event")
+    if entry.event.first("e") != event.id:
+        say(Code.WRONG_ROOT, "tag e is not the id of the task event")
+    if task_id(event.id) != s.task:
+        say(Code.WRONG_TASK_ID, f"the event's id gives {task_id(event.id)}")
+    facts, terms = entry.facts, _content(event)
+    if terms is None:
+        return say(Code.EMBEDDED_DISAGREES, "the terms are not a JSON object")
+    house = s.book.terms.get(facts["terms"], {})
+    said: dict[str, Any] = {
+        "title": (event.first("title") or "").strip(),
+        "reward_msat": _whole(event.first("amount")) * 1000,
+        "deadline": _whole(event.first("deadline")),
+        **{name: terms.get(name, default) for name, default in _DEFAULT_TERMS.items()},
+    }
+    for name in _HOUSE_TERMS:
+        value = terms.get(name) or house.get(name)
+        if value is not None:
+            said[name] = value
+    differ = [name for name, value in said.items() if facts[name] != value]
+    differ += [name for name, built in _PLAIN_TERMS.items() if terms.get(name, built) != built]
+    if event.first("currency") is not None:
+        differ.append("currency")
+    if differ:
+        say(Code.EMBEDDED_DISAGREES, f"not as the employer signed it: {', '.join(differ)}")
+
+
+def _proof(s: Standing, event: Event, entry: Entry, say: Say) -> None:
+    if s.address not in event.values("a") or s.root not in event.values("e"):
+        say(Code.EMBEDDED_WRONG_TASK, "the proof names another task")
+    if (event.first("x") or "").lower() != entry.facts["sha256"] or event.first("m") != entry.facts["mime"]:
+        say(Code.EMBEDDED_DISAGREES, "sha256 or mime type is not as the worker signed it")
+    if not event.first("url"):
+        say(Code.EMBEDDED_DISAGREES, "a proof has a url")
+
+
+def _decision(s: Standing, event: Event, entry: Entry, move: Move, say: Say) -> None:
+    if event.kind != RECORD or DECISION_TAG not in event.values("t"):
+        return say(Code.EMBEDDED_WRONG_KIND, f"a decision is of kind {RECORD} with t={DECISION_TAG}")
+    if event.first("expiration") is not None:
+        say(Code.EMBEDDED_EXPIRES, "a decision must not expire")
+    content = _content(event)
+    if content is None or type(content.get("v")) is not int or content["v"] != 1:
+        return say(Code.EMBEDDED_WRONG_ACTION, "the content is not a command in JSON, version 1")
+    named = content.get("task")
+    if event.values("d") != [s.task] or not isinstance(named, str) or not named or not s.task.startswith(_plain(named)):
+        say(Code.EMBEDDED_WRONG_TASK, "the decision names another task")
+    action = ACTIONS.get((move.types[0], move.why))
+    if action is None or content.get("action") != action:
+        return say(
+            Code.EMBEDDED_WRONG_ACTION, f"it takes the action {action}, and {content.get('action')!r} was signed"
+        )
+    _basis(s, event, action, move, say)
+    differ = _differ(action, content, entry.facts, move)
+    if differ:
+        say(Code.EMBEDDED_DISAGREES, f"not as signed: {', '.join(differ)}")
+
+
+def _basis(s: Standing, event: Event, action: str, move: Move, say: Say) -> None:
+    marked = [tag[1] for tag in event.tags if tag[0] == "e" and len(tag) > 3 and tag[3] == "basis"]
+    basis = next(iter(marked or event.values("e")), None)
+    if basis is None:
+        return say(Code.BASIS_MISSING, "the decision names no log entry that it rests on")
+    entry = s.seen.get(basis)
+    if entry is None:
+        return say(Code.BASIS_FOREIGN, "the basis is not an earlier entry of this task")
+    needs = "cancel.offered" if move.why in ("agreement", "agreed") else BASIS.get(action)
+    if needs == "proof.submitted" and not s.proof:
+        return  # an approval in a dispute to which nothing was delivered
+    if needs is None:
+        return
+    if entry.type != needs:
+        return say(Code.BASIS_WRONG_TYPE, f"{action} rests on {needs}, not on {entry.type}")
+    standing = [offer.id for who, (_, offer) in s.offers.items() if who != event.pubkey]
+    if basis not in (standing if needs == "cancel.offered" else [s.newest[needs].id]):
+        return say(Code.BASIS_STALE, f"a newer {needs} exists, or this one does not stand")
+    key = (event.pubkey, action, basis)
+    if key in s.decided:
+        say(Code.DECISION_REPEATED, f"the first {action} on this entry has been counted already")
+    s.decided.add(key)
+
+
+def _differ(action: str, content: Mapping[str, Any], facts: Mapping[str, Any], move: Move) -> list[str]:
+    match action:
+        case "claim":
+            pairs = {
+                "dest_hash": (_lower(content.get("dest_hash")), facts["dest_hash"]),
+                "destination": (content.get("destination"), None),
+            }
+        case "submit":
+            pairs = {
+                "sha256": (_lower(content.get("sha256")), facts["sha256"]),
+                "mime": (content.get("mime"), facts["mime"]),
+            }
+        case "cancel" if move.why != "cancelled":
+            pairs = {"percent": (content.get("percent") or 0, facts.get("percent"))}
+        case _:
+            pairs = {}
+    return [name for name, (signed, published) in pairs.items() if signed != published]
+
+
+def _lower(value: object) -> object:
+    return value.lower() if isinstance(value, str) else value
+
+
+def _content(event: Event) -> dict[str, Any] | None:
+    if not event.content.strip():
+        return {}
+    try:
+        said = read_json(event.content)
+    except ValueError:
+        return None
+    return said if isinstance(said, dict) else None
+
+
+def _plain(text: str) -> str:
+    """A task's id as a person types it: hyphens and case do not matter, i and l mean 1, o means 0."""
+    return text.lower().replace("-", "").translate(str.maketrans("ilo", "110"))
+
+
+def _whole(text: str | None) -> int:
+    return int(text) if text and text.isascii() and text.isdigit() and len(text) <= 16 else -1

@@ -1,0 +1,263 @@
+"""Offer, claim, proof and judgement: that each came in its time and as the task's own terms say."""
+
+from __future__ import annotations
+
+from verifier.chain import ADDRESSABLE, Entry
+from verifier.crypto import task_id
+from verifier.findings import Code
+from verifier.money import budget
+from verifier.rules import Move
+from verifier.standing import CLOCK_SLACK, DAY, Standing, share, strength
+
+PROLONGATIONS = 3
+FETCH_TIME = 3600  # the longest that looking at a deliverable may keep its entry back
+CHECKED = ("matched", "unchecked")
+
+
+def created(s: Standing, entry: Entry, move: Move) -> None:
+    say, facts = s.sayer(entry), entry.facts
+    s.words, s.employer, s.title = facts, facts["employer"], facts["title"]
+    s.reward, s.budget, s.hold = facts["reward_msat"], facts["budget_msat"], facts["hold_msat"]
+    s.deadline = facts["deadline"] - entry.deaf
+    s.address = entry.event.first("a") or ""
+    if entry.proven == "attested":
+        s.root = entry.id
+        if entry.event.first("e") is not None:
+            say(Code.WRONG_ROOT, "a posted task has no task event to name")
+        if s.address != f"{ADDRESSABLE}:{s.book.bot}:holdfast-{s.task}":
+            say(Code.WRONG_ADDRESS, "a posted task lives at the daemon's own state event")
+        _posted_id(s, entry)
+    else:
+        s.root = entry.event.first("e") or ""
+    if s.employer == s.book.bot:
+        say(Code.WRONG_AUTHOR, "the daemon may not be a party")
+    if s.hold != s.reward + s.budget or s.reward <= 0 or s.reward % 1000:
+        say(Code.WRONG_AMOUNT, "the hold is the reward in whole sats and the fee budget")
+    if facts["deadline"] <= entry.time:
+        say(Code.TOO_LATE, "the deadline had passed when the task was made")
+    other = s.book.addresses.setdefault(s.address, s.task)
+    if other != s.task:
+        say(Code.ADDRESS_REUSED, f"this address belongs to {other}")
+    _terms(s, entry)
+
+
+def _posted_id(s: Standing, entry: Entry) -> None:
+    pinned = entry.facts.get("pinned")
+    if pinned is None:
+        s.warn(
+            entry, Code.UNPROVEN_ID, "the id of the message that made it is not public, so its own cannot be derived"
+        )
+    elif task_id(pinned) != s.task:
+        s.sayer(entry)(Code.WRONG_TASK_ID, f"the message's id gives {task_id(pinned)}")
+
+
+def _terms(s: Standing, entry: Entry) -> None:
+    """The operator's terms that govern this task exist, and its numbers lie within them."""
+    say, facts = s.sayer(entry), entry.facts
+    terms = s.book.terms.get(facts["terms"])
+    if terms is None:
+        return say(Code.TERMS_MISSING, "the terms that it names were never published")
+    s.terms = terms
+    named = [version for at, version in s.book.announced if at <= entry.time]
+    if s.book.announced and facts["terms"] not in named[-1:]:
+        s.warn(entry, Code.TERMS_UNANNOUNCED, "these were not the terms in force by the daemon's own chain")
+    least, most = terms.get("min_reward_msat"), terms.get("max_reward_msat")
+    outside = []
+    if (least is not None and s.reward < least) or (most is not None and s.reward > most):
+        outside.append("reward_msat")
+    if {"budget_base_msat", "budget_ppm"} <= set(terms) and s.budget != budget(terms, s.reward):
+        outside.append("budget_msat")
+    outside += [name for name in ("margin", "payout_limit") if terms.get(name, facts[name]) != facts[name]]
+    if facts["custody_mode"] not in terms.get("custody_modes", [facts["custody_mode"]]):
+        outside.append("custody_mode")
+    if facts["on_hold_end"] not in terms.get("on_hold_end", [facts["on_hold_end"]]):
+        outside.append("on_hold_end")
+    if s.deadline > entry.heard + terms.get("max_deadline", s.deadline):
+        outside.append("deadline")
+    if outside:
+        say(Code.OUTSIDE_TERMS, f"not within the operator's terms: {', '.join(outside)}")
+    missing = sorted({"min_reward_msat", "max_reward_msat", "budget_base_msat", "budget_ppm", "margin"} - set(terms))
+    if missing:
+        s.warn(entry, Code.TERMS_INCOMPLETE, f"the terms do not say {', '.join(missing)}")
+
+
+def claimed(s: Standing, entry: Entry, move: Move) -> None:
+    say, facts = s.sayer(entry), entry.facts
+    if facts["worker"] != entry.by or entry.by in (s.employer, s.book.bot):
+        say(Code.WRONG_AUTHOR, "the worker is somebody else than the claimant, or one of the other parties")
+    if entry.heard >= min(s.deadline, s.funded_until) + CLOCK_SLACK:
+        say(Code.TOO_LATE, "the time for a claim was over")
+    s.worker, s.dest_hash, s.claim_signed = entry.by, facts["dest_hash"] or "", entry.proven == "signed"
+    s.proof, s.rejects, s.prolonged, s.offers = 0, 0, 0, {}
+
+
+def abandoned(s: Standing, entry: Entry, move: Move) -> None:
+    if move.state_after != "Funded":
+        return
+    if entry.heard >= s.deadline + CLOCK_SLACK:
+        s.sayer(entry)(Code.TOO_LATE, "after the deadline nobody else can take the task")
+    s.funded_until = min(entry.heard + s.words["hold_timeout"], s.deadline)
+    s.worker, s.dest_hash, s.offers = "", "", {}
+
+
+def submitted(s: Standing, entry: Entry, move: Move) -> None:
+    say, facts = s.sayer(entry), entry.facts
+    until = s.resubmit_until if s.work == "REJECTED" else s.deadline
+    at_once = facts["check_reason"] in ("fetching_off", "scheme")
+    outage = max(0, entry.deaf - s.last.deaf) if s.last else 0
+    earliest = max(s.newest["task.claimed"].time, entry.time - FETCH_TIME - outage)
+    if not earliest <= facts["heard_at"] <= entry.time:
+        say(Code.TOO_LATE, "heard_at is not between the claim and this entry")
+    elif at_once and facts["heard_at"] < entry.time - CLOCK_SLACK:
+        say(Code.TOO_LATE, "heard_at lies back although nothing was fetched")
+    if facts["heard_at"] - entry.deaf >= until:
+        say(Code.TOO_LATE, "the time for a proof was over")
+    if facts["number"] <= s.proofs:
+        say(Code.ILLEGAL_MOVE, "a proof's number is above that of the one before")
+    if facts["check"] not in CHECKED:
+        say(Code.BAD_FACTS, "a proof is matched or unchecked; one that does not match is refused")
+    s.proof = s.proofs = facts["number"]
+    s.prolonged = 0
+    s.review_until = _until(s, entry, "review_until", entry.heard + s.words["review_window"])
+
+
+def verified(s: Standing, entry: Entry, move: Move) -> None:
+    say, facts = s.sayer(entry), entry.facts
+    s.approved_at = entry.heard
+    if move.why == "agreement":
+        agreed(s, entry)
+    else:
+        s.percent, s.decision = 100, [strength(entry)]
+        if facts["verified_by"] != (entry.by if move.by == "employer" else "silence"):
+            say(Code.BAD_FACTS, "verified_by is somebody else than the one who did it")
+        if facts.get("proof") != s.proof:
+            say(Code.BASIS_STALE, f"it judges proof {facts.get('proof')}, the newest is {s.proof}")
+    if move.why == "silence":
+        _silent(s, entry, "approve")
+
+
+def _silent(s: Standing, entry: Entry, terms: str) -> None:
+    say = s.sayer(entry)
+    if s.words["on_silence"] != terms:
+        say(Code.AGAINST_TERMS, f"by the terms silence means {s.words['on_silence']}")
+    if entry.heard < s.review_until and entry.height < s.last_safe_height:
+        say(Code.TOO_EARLY, f"the review had {s.review_until - entry.heard} s left")
+
+
+def prolonged(s: Standing, entry: Entry, move: Move) -> None:
+    say = s.sayer(entry)
+    if entry.heard < s.review_until:
+        say(Code.TOO_EARLY, "the review was not over")
+    s.prolonged += 1
+    if s.prolonged > PROLONGATIONS:
+        say(Code.AGAINST_TERMS, f"a review is prolonged {PROLONGATIONS} times at most")
+    s.review_until = _until(s, entry, "until", entry.heard + DAY)
+    if s.review_until > s.at_height(entry, s.last_safe_height):
+        say(Code.WRONG_UNTIL, "it goes past the last safe height")
+
+
+def rejected(s: Standing, entry: Entry, move: Move) -> None:
+    say, terms = s.sayer(entry), s.words
+    again = terms["on_reject"] == "revise" and s.rejects < terms["max_rejects"]
+    if again != (move.state_after == "Claimed"):
+        word = "another try" if again else "a dispute"
+        return say(Code.AGAINST_TERMS, f"by the terms {word} follows")
+    if again:
+        s.rejects += 1
+        until = min(max(entry.heard + DAY, s.deadline), s.at_height(entry, s.last_safe_height))
+        if "until" not in entry.facts:
+            return say(Code.BAD_FACTS, "until is missing")
+        s.resubmit_until = _until(s, entry, "until", until)
+
+
+def disputed(s: Standing, entry: Entry, move: Move) -> None:
+    say = s.sayer(entry)
+    if move.by == "clock":
+        _silent(s, entry, "dispute")
+    if entry.facts["by"] != ("silence" if move.by == "clock" else entry.by):
+        say(Code.BAD_FACTS, "by is somebody else than the one who did it")
+    if s.state == "Verified" and s.percent != 100:
+        say(Code.AGAINST_TERMS, "what both agreed on cannot be disputed")
+    s.approved_at = 0
+
+
+def offered(s: Standing, entry: Entry, move: Move) -> None:
+    percent = entry.facts["percent"]
+    if entry.facts["by"] != entry.by:
+        s.sayer(entry)(Code.BAD_FACTS, "by is somebody else than the one who did it")
+    if any(who != entry.by and other == percent for who, (other, _) in s.offers.items()):
+        s.sayer(entry)(Code.AGREEMENT_IGNORED, "the other side had offered the same: that is an agreement")
+    s.offers[entry.by] = (percent, entry)
+
+
+def resolved(s: Standing, entry: Entry, move: Move) -> None:
+    say, facts = s.sayer(entry), entry.facts
+    match move.why:
+        case "agreement":
+            agreed(s, entry)
+        case "approve":
+            s.percent, s.decision = 100, [strength(entry)]
+            if facts["percent"] != 100 or facts.get("verified_by") != entry.by or (facts.get("proof") or 0) != s.proof:
+                say(Code.BAD_FACTS, "an approval is for everything, by the employer, of the newest proof")
+        case "hold_end":
+            s.percent, s.decision = 0, [strength(entry)]
+            if facts["percent"] != 0:
+                say(Code.WRONG_SHARE, "at the end of the hold everything goes back")
+            hold_end(s, entry)
+    s.approved_at = entry.heard
+
+
+def agreed(s: Standing, entry: Entry) -> None:
+    """Both want it: the other side's offer stands at exactly this percentage, and the worker's share decides which end it is."""
+    say, percent = s.sayer(entry), entry.facts.get("percent")
+    theirs = [offer for who, (offered, offer) in s.offers.items() if who != entry.by and offered == percent]
+    if percent is None or not theirs:
+        say(Code.NO_AGREEMENT, "the other side had not offered this")
+        return
+    s.percent, s.offers = percent, {}
+    if (entry.state == "Verified") != (share(s.reward, percent) > 0):
+        say(Code.WRONG_SHARE, f"{percent} percent of the reward ends otherwise")
+    s.decision = [strength(entry), *map(strength, theirs)]
+
+
+def refund_started(s: Standing, entry: Entry, move: Move) -> None:
+    """The money goes back: not before the time that is named as the reason."""
+    say, reason, heard = s.sayer(entry), entry.facts["reason"], entry.heard
+    s.reason = reason
+    if entry.facts["funding"] != s.held:
+        say(Code.WRONG_FUNDING, f"the money is held by {s.held}")
+    late = "the time for it had not come"
+    match reason:
+        case "hold_timeout":
+            if heard < s.funded_until:
+                say(Code.TOO_EARLY, late)
+        case "unclaimed" | "no_proof":
+            if heard < s.deadline:
+                say(Code.TOO_EARLY, late)
+        case "no_resubmission":
+            if heard < s.resubmit_until:
+                say(Code.TOO_EARLY, late)
+        case "hold_end":
+            hold_end(s, entry)
+        case "worker_unreachable":
+            if heard < s.approved_at + DAY and entry.height < s.settle_height:
+                say(Code.TOO_EARLY, late)
+        case "agreed" if move.types == ("refund.started",):
+            return agreed(s, entry)
+    if reason == "worker_unreachable":
+        s.decision.append(strength(entry))
+    elif "dispute.resolved" not in move.types:
+        s.decision = [strength(entry)]
+
+
+def hold_end(s: Standing, entry: Entry) -> None:
+    if entry.height < s.last_safe_height:
+        s.sayer(entry)(Code.TOO_EARLY, f"the hold's last safe height is {s.last_safe_height}")
+
+
+def _until(s: Standing, entry: Entry, name: str, wanted: int) -> int:
+    """A published time on the hearing clock; a violation when it is not the one that the terms give."""
+    found = int(entry.facts[name]) - entry.deaf
+    if not wanted - CLOCK_SLACK <= found <= wanted:
+        s.sayer(entry)(Code.WRONG_UNTIL, f"{name} is {found - wanted:+d} s off")
+    return found
