@@ -101,6 +101,9 @@ class LimitSettings(_Section):
     messages_a_minute: Annotated[int, Field(ge=1, le=100_000)] = Field(
         60, description="Messages that one person may send."
     )
+    invoices_a_day: Annotated[int, Field(ge=1, le=1_000_000)] = Field(
+        100, description="Per person, over all his tasks."
+    )
     stranger_bits: Annotated[int, Field(ge=0, le=40)] = Field(
         0, description="NIP-13 work asked of people without a task."
     )
@@ -209,4 +212,5 @@ def policy_from(settings: Settings, bot: Pubkey, facts: NodeFacts, terms_version
 
 
 def limits_from(settings: Settings) -> Limits:
-    return Limits(settings.limits.messages_a_minute, settings.limits.stranger_bits)
+    limits = settings.limits
+    return Limits(limits.messages_a_minute, limits.invoices_a_day, limits.stranger_bits)

@@ -13,7 +13,7 @@ from bot.world import Limits
 from handlers.policy import Policy
 from kinds import decision, proof, task
 from kinds.codes import BadWord, Form, Refused, Told
-from kinds.commands import Command, Help, History, Post, Status, Tasks, TermsAsked
+from kinds.commands import Command, Fund, Help, History, Post, Status, Tasks, TermsAsked
 from kinds.commands.base import TaskCommand
 from kinds.events import PROOF, RECORD, TASK, Event
 from kinds.grammar import read_message
@@ -103,7 +103,7 @@ def _event(tx: Connection, row: Row, policy: Policy, limits: Limits, floods: Flo
     _need_fresh(event.created_at, row.now)
     if event.kind == PROOF:
         return _proof(tx, event, said["event"], asker)
-    return _decision(tx, event, said["event"], asker)
+    return _decision(tx, event, said["event"], asker, row.now, limits)
 
 
 def _offered(tx: Connection, event: Event, raw: dict[str, Any], asker: Asker) -> Meant:
@@ -131,11 +131,12 @@ def _proof(tx: Connection, event: Event, raw: dict[str, Any], asker: Asker) -> M
     return Meant(found, Said(event.pubkey, command, evidence), asker)
 
 
-def _decision(tx: Connection, event: Event, raw: dict[str, Any], asker: Asker) -> Meant:
+def _decision(tx: Connection, event: Event, raw: dict[str, Any], asker: Asker, now: Now, limits: Limits) -> Meant:
     decided = decision.parse(event)
     found = _find(tx, read_task_id(event.tag("d") or "") or "", asker)
     if isinstance(decided.command, Status | History):
         return _question(found, decided.command, asker)
+    _need_quota(tx, event.pubkey, decided.command, now, limits)
     basis = reads.basis(tx, found, decided.basis) if decided.basis else None
     evidence = Evidence(Proven.SIGNED, raw, basis, event.created_at)
     return Meant(found, Said(event.pubkey, decided.command, evidence), asker)
@@ -157,7 +158,17 @@ def _letter(tx: Connection, row: Row, limits: Limits, floods: Floods) -> Meant |
     found = _find(tx, command.task, asker)
     if isinstance(command, Status | History):
         return _question(found, command, asker)
+    _need_quota(tx, said["by"], command, row.now, limits)
     return Meant(found, Said(Pubkey(said["by"]), command, evidence), asker)
+
+
+def _need_quota(tx: Connection, who: str, command: Command, now: Now, limits: Limits) -> None:
+    """Invoices cost the node something: so many a day for one person, whatever the task."""
+    if not isinstance(command, Fund):
+        return
+    asked = reads.invoices_since(tx, who, now.time - 86400)
+    if len(asked) >= limits.invoices_a_day:
+        raise BadWord(Refused.RATE_LIMITED, what="invoices", wait=asked[-limits.invoices_a_day] + 86400 - now.time)
 
 
 def _find(tx: Connection, letters: str, asker: Asker) -> TaskId:

@@ -24,6 +24,7 @@ class Limits:
     """Against floods; all per pubkey."""
 
     messages_a_minute: int = 60
+    invoices_a_day: int = 100  # over all tasks of one person
     stranger_bits: int = 0  # NIP-13 proof of work asked of those who are in no task
 
 

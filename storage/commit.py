@@ -210,6 +210,8 @@ def _funding_row(task: Task, funding: Any) -> dict[str, Any]:
         "goal": funding.goal,
         "amount": funding.amount,
         "payment_hash": funding.payment_hash,
+        "payer": task.employer,
+        "asked": funding.asked,
         "expiry_height": funding.expiry_height,
     }
 

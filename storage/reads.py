@@ -85,6 +85,12 @@ def next_due(tx: Connection) -> tuple[int | None, int | None, int | None]:
     return row[0], row[1], row[2]
 
 
+def invoices_since(tx: Connection, payer: str, since: int) -> list[int]:
+    """When this person asked for his invoices, over all his tasks, the oldest first."""
+    found = select(fundings.c.asked).where(fundings.c.payer == payer, fundings.c.asked > since)
+    return [row.asked for row in tx.execute(found.order_by(fundings.c.asked))]
+
+
 @dataclass(frozen=True, slots=True)
 class Watched:
     hold: HoldRef

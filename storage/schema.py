@@ -121,9 +121,12 @@ fundings = Table(
     Column("goal", String(8), nullable=False),
     Column("amount", Money, nullable=False),
     Column("payment_hash", String(64), nullable=False),
+    Column("payer", String(64), nullable=False),
+    Column("asked", BigInteger, nullable=False),
     Column("expiry_height", Integer, nullable=False),
     Column("seen", String(64), nullable=False, server_default=""),  # digest of the node's last word
     Column("looks", Integer, nullable=False, server_default="0"),  # how often its word has changed
+    Index("fundings_payer", "payer", "asked"),
     Index("fundings_watched", "state", sqlite_where=text("state in ('created', 'pending', 'accepted', 'lost')")),
 )
 

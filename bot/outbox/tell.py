@@ -9,9 +9,10 @@ import asyncio
 
 import structlog
 from sqlalchemy import Connection
+from sqlalchemy.exc import OperationalError
 
 from bot.relays.signer import Unsendable
-from bot.relays.values import Ack, RelayTrouble
+from bot.relays.values import RelayTrouble
 from bot.world import World
 from kinds.events import DM_NIP04, DM_RUMOR, Event, Unsigned
 from kinds.inputs import Reached
@@ -33,61 +34,56 @@ class Teller:
         self._world = world
         self._busy: set[str] = set()  # people to whom a letter is on its way
         self._inboxes: dict[str, tuple[float, list[str]]] = {}
-        self._slow: set[asyncio.Task[None]] = set()  # deliveries that go on after the first relay has acknowledged
+        self._tasks = asyncio.TaskGroup()
 
     async def run(self) -> None:
         """One letter at a time for each person, the oldest first; nobody waits for anybody else's relays."""
         world = self._world
-        async with asyncio.TaskGroup() as tasks:
+        async with self._tasks:
             while True:
                 found = await world.writer.do(
                     lambda tx: outbox.pending_letters(tx, world.moments.time, _BATCH, self._busy)
                 )
                 for letter in found:
                     self._busy.add(letter.to)
-                    tasks.create_task(self._deliver(letter))
+                    self._tasks.create_task(self._deliver(letter))
                 if not found:
                     await world.idle(world.wakes.letters, letters)
 
     async def _deliver(self, letter: Letter) -> None:
-        world = self._world
+        """Done with the first relay's OK; the others may take their time. Whatever goes wrong, it is tried again later."""
         try:
             sealed = await self._seal(letter)
+            reads_there, urls = await self._where(letter)
+            sends = {self._send(url, sealed): url for url in urls}
+            waiting, accepted = set(sends), set[str]()
+            while waiting and not accepted:
+                ended, waiting = await asyncio.wait(waiting, return_when=asyncio.FIRST_COMPLETED)
+                accepted |= {sends[send] for send in ended if send.result()}
+            reached = bool(accepted & reads_there)
+            if waiting and letter.ref and not reached:
+                self._tasks.create_task(self._wait_for(letter, {send: sends[send] for send in waiting}, reads_there))
+            await self._sent(letter, done=bool(accepted) or letter.tries >= _GIVE_UP, reached=reached)
         except Unsendable:
             log.warning("a letter is too long to be sent", letter=letter.n)
             await self._sent(letter, done=True, reached=False)
-            return
-        except Exception:
-            self._busy.discard(letter.to)
+        except OperationalError:
             raise
-        reads_there, urls = await self._where(letter)
-        sends = {
-            asyncio.ensure_future(world.relays.publish_to([url], sealed.as_json(), sealed.id)): url for url in urls
-        }
-        waiting, accepted = set(sends), set[str]()
-        while waiting and not accepted:
-            ended, waiting = await asyncio.wait(waiting, return_when=asyncio.FIRST_COMPLETED)
-            accepted |= {sends[send] for send in ended if any(ack.accepted for ack in send.result().values())}
-        reached = bool(accepted & reads_there)
-        await self._sent(letter, done=bool(accepted) or letter.tries >= _GIVE_UP, reached=reached)
-        if waiting:
-            slow = asyncio.create_task(self._wait_for(letter, waiting, sends, reads_there, reached))
-            self._slow.add(slow)
-            slow.add_done_callback(self._slow.discard)
+        except Exception as error:
+            log.error("a letter could not be sent", letter=letter.n, error=type(error).__name__)
+            await self._sent(letter, done=letter.tries >= _GIVE_UP, reached=False)
 
-    async def _wait_for(
-        self,
-        letter: Letter,
-        waiting: set[asyncio.Task[dict[str, Ack]]],
-        sends: dict[asyncio.Task[dict[str, Ack]], str],
-        reads_there: set[str],
-        reached: bool,
-    ) -> None:
-        """The other relays may take their time; that one of them is read by the person may matter to the task."""
-        for send in asyncio.as_completed(waiting):
-            await send
-        late = {sends[send] for send in waiting if any(ack.accepted for ack in send.result().values())}
-        if letter.ref and not reached and late & reads_there:
+    def _send(self, url: str, sealed: Event) -> asyncio.Task[bool]:
+        async def send() -> bool:
+            acks = await self._world.relays.publish_to([url], sealed.as_json(), sealed.id)
+            return any(ack.accepted for ack in acks.values())
+
+        return self._tasks.create_task(send())
+
+    async def _wait_for(self, letter: Letter, sends: dict[asyncio.Task[bool], str], reads_there: set[str]) -> None:
+        """That a relay which the person reads has the letter may matter to the task, also when it comes late."""
+        await asyncio.wait(sends)
+        if any(send.result() and url in reads_there for send, url in sends.items()):
             await self._world.writer.do(lambda tx: self._reached(tx, letter))
             self._world.wakes.inputs.ring()
 
@@ -133,14 +129,9 @@ class Teller:
         else:
             listed = known[1] if known else []
             if stale:  # answer at once where he just spoke, and look his list up beside it
-                looking = asyncio.create_task(self._look_up_quietly(letter.to))
-                self._slow.add(looking)
-                looking.add_done_callback(self._slow.discard)
+                self._tasks.create_task(self._look_up(letter.to))
         heard_at = [letter.relay] if letter.relay else list(self._world.relays.urls)
         return set(listed or heard_at), list(dict.fromkeys([*heard_at, *listed]))
-
-    async def _look_up_quietly(self, who: Pubkey) -> None:
-        await self._look_up(who)
 
     async def _look_up(self, who: Pubkey) -> list[str]:
         """The relays of his newest list; [] when he has none. Remembered only when a relay has answered."""
