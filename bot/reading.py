@@ -126,7 +126,7 @@ def _proof(tx: Connection, event: Event, raw: dict[str, Any], asker: Asker) -> M
     if found is None or reads.task_by_address(tx, event.tag("a") or "") != found:
         raise BadWord(Refused.UNKNOWN_TASK, id=pinned[:16])
     command = proof.parse(event, found)
-    basis = reads.basis(tx, found, reads.entry_id(tx, found, 1) or "")  # a proof rests on the task itself
+    basis = reads.head(tx, found)  # a proof names the task; it rests on how that stands
     evidence = Evidence(Proven.SIGNED, raw, basis, event.created_at)
     return Meant(found, Said(event.pubkey, command, evidence), asker)
 

@@ -47,6 +47,13 @@ def basis(tx: Connection, task: str, entry: str) -> Basis | None:
     return Basis(LogType(row.type), row.seq) if row else None
 
 
+def head(tx: Connection, task: str) -> Basis | None:
+    """The newest entry of this task's log."""
+    newest = select(log.c.type, log.c.seq).where(log.c.task == task).order_by(log.c.seq.desc()).limit(1)
+    row = tx.execute(newest).first()
+    return Basis(LogType(row.type), row.seq) if row else None
+
+
 def entry_id(tx: Connection, task: str, seq: int) -> str | None:
     return tx.execute(select(log.c.id).where(log.c.task == task, log.c.seq == seq)).scalar()
 
