@@ -23,7 +23,7 @@ from rich.panel import Panel
 from rich.rule import Rule
 from rich.text import Text
 
-from bot.client import Client, Letter
+from bot.client import Client, Letter, NoBasis, Waited
 from bot.config import Daemon, RelaySettings, Settings
 from bot.daemon import Ready, run
 from bot.keys import new_secret
@@ -122,6 +122,7 @@ class Stage:
     task: str = ""
     state: str = ""
     seq: int = 0
+    last: str = ""  # words of the bot, for the case that nothing more comes
 
     def begin(self, title: str) -> None:
         self.life, self.task, self.state, self.seq = self.life + 1, "", "", 0
@@ -136,6 +137,7 @@ class Stage:
     async def tell(self, name: str, who: str, how: str, what: str, *, state: str, answer: Letter | None = None) -> None:
         """Waits for the state, then tells the step."""
         shown = legible(answer) if answer else ""
+        self.last = shown or self.last
         if answer and not answer.ok:
             raise Unplayable(f"life {self.life}, {name}: the bot refuses: {shown}")
         await self.reach(state)
@@ -173,7 +175,10 @@ def legible(letter: Letter) -> str:
 async def play(narrator: Narrator) -> bool:
     """All three lives and the verification. True when everything went as it must."""
     async with _stage(narrator) as stage:
-        tasks = [await paid(stage), await cancelled(stage), await disputed(stage)]
+        try:
+            tasks = [await paid(stage), await cancelled(stage), await disputed(stage)]
+        except (Waited, NoBasis) as error:
+            raise Unplayable(f"{error}; the last answer was: {stage.last or 'none'}") from error
         for task in tasks:
             await stage.employer.public.published(task)
         report = await verify(list(stage.ready.relays), stage.ready.pubkey)

@@ -1,0 +1,42 @@
+"""The command line. Exit codes: 0 done, 1 refused or violated, 2 wrong usage."""
+
+from __future__ import annotations
+
+import typer
+
+from bot.cli.daemon import run_command
+from bot.cli.look import export_command, log_command, show_command, tasks_command
+from bot.cli.people import client_app
+from bot.cli.playing import demo_command
+from bot.cli.simnet import simnet_app
+from bot.cli.starter import init_command
+from bot.cli.verifying import verify_command
+
+app = typer.Typer(
+    name="holdfast",
+    help="Holdfast: escrow for paid tasks over Nostr and Lightning.",
+    no_args_is_help=True,
+    rich_markup_mode=None,
+    pretty_exceptions_enable=False,
+    add_completion=False,
+)
+for name, command in (
+    ("run", run_command),
+    ("demo", demo_command),
+    ("init", init_command),
+    ("verify", verify_command),
+    ("tasks", tasks_command),
+    ("show", show_command),
+    ("log", log_command),
+    ("export", export_command),
+):
+    app.command(name)(command)
+app.add_typer(client_app, name="client")
+app.add_typer(simnet_app, name="simnet")
+
+
+def main() -> None:
+    app()
+
+
+__all__ = ["app", "main"]
