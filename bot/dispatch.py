@@ -246,7 +246,7 @@ def _asker_of(row: Row) -> Asker | None:
         said = json.loads(row.body)
         event = said["event"]
         form: Form = "json" if event["kind"] == 78 else "text"
-        return Asker(event["pubkey"], "nip17", form, said["relay"], event["id"], event["created_at"])
+        return Asker(event["pubkey"], said["channel"] or "nip17", form, said["relay"], event["id"], event["created_at"])
     return None
 
 

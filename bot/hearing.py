@@ -99,15 +99,16 @@ class Ears:
         relay_of = {event.id: relay for event, relay, _ in found}
         for event in inbox.hear(tx, found, now):
             if event.kind not in _SEALED:
-                self._input(tx, event.as_dict(), relay_of[event.id], "nip17", now)
+                self._input(tx, event.as_dict(), relay_of[event.id], "", now)
         for item in batch:
             if isinstance(item, CaughtUp) and item.want != "beat":
                 house.move_cursor(tx, item.relay, item.want, item.at)
 
-    def _input(self, tx: Connection, event: dict[str, Any], relay: str, channel: str, now: Now) -> None:
+    def _input(self, tx: Connection, event: dict[str, Any], relay: str, channel: str, now: Now) -> bool:
+        """False when it is known already."""
         body = canonical({"event": event, "relay": relay, "channel": channel})
         fresh = NewInput(f"event:{event['id']}", "event", body, by=event["pubkey"])
-        inbox.add(tx, fresh, now, self._world.policy_id)
+        return inbox.add(tx, fresh, now, self._world.policy_id)
 
     async def open(self) -> None:
         """Opens letters, many at a time; an absent signer loses none, and no letter can stop the others."""
@@ -168,7 +169,10 @@ class Ears:
             channel = "nip04" if letter.event.kind == DM_NIP04 else "nip17"
             embedded = _embedded(rumor)
             if embedded is not None and decision.concerns(embedded, self._world.bot):
-                self._input(tx, embedded.as_dict(), letter.relay, channel, moment)
+                if not self._input(tx, embedded.as_dict(), letter.relay, channel, moment):
+                    outbox.answer_again(
+                        tx, f"event:{embedded.id}", embedded.pubkey, self._world.moments.time + _REPEAT
+                    )
                 continue
             body = {
                 "id": rumor.id,
@@ -202,11 +206,11 @@ class Ears:
         world, told = self._world, False
         while True:
             ended = world.moments.ended_outages()
-            paused = world.moments.is_deaf and not told
+            paused = world.moments.silent_long and not told
             since = world.moments.confirmed
             if paused:
                 log.warning("deaf: deadlines stand still", since=since)
-            told = world.moments.is_deaf
+            told = world.moments.silent_long
             await world.writer.do(
                 lambda tx, ended=ended, paused=paused, since=since: self._note(tx, ended, since if paused else None)  # type: ignore[misc]
             )

@@ -68,7 +68,12 @@ class Moments:
 
     @property
     def is_deaf(self) -> bool:
-        return self._starting or self.time - self._confirmed > PATIENCE
+        return self._starting or self.silent_long
+
+    @property
+    def silent_long(self) -> bool:
+        """Deaf for longer than a restart takes: time to say so in public."""
+        return self.time - self._confirmed > PATIENCE
 
     def now(self) -> Now:
         """This moment, with fresh entropy."""

@@ -95,7 +95,8 @@ def _event(tx: Connection, row: Row, policy: Policy, limits: Limits, floods: Flo
     if len(row.body) > MAX_EMBEDDED:
         raise BadWord(Refused.TOO_LONG, limit=MAX_EMBEDDED)
     form: Form = "json" if event.kind == RECORD else "text"
-    asker = Asker(event.pubkey, said.get("channel", "nip17"), form, said["relay"], event.id, event.created_at)
+    channel = said["channel"] or _usual_channel(tx, event.pubkey)
+    asker = Asker(event.pubkey, channel, form, said["relay"], event.id, event.created_at)
     if event.created_at > row.now.time + _AHEAD:
         raise BadWord(Refused.BAD_CREATED_AT, problem="future")
     if event.kind == TASK:
@@ -104,6 +105,12 @@ def _event(tx: Connection, row: Row, policy: Policy, limits: Limits, floods: Flo
     if event.kind == PROOF:
         return _proof(tx, event, said["event"], asker)
     return _decision(tx, event, said["event"], asker, row.now, limits)
+
+
+def _usual_channel(tx: Connection, who: str) -> str:
+    """A public event is answered over the channel on which its author last wrote to us."""
+    known = reads.person(tx, who)
+    return known.channel if known else "nip17"
 
 
 def _offered(tx: Connection, event: Event, raw: dict[str, Any], asker: Asker) -> Meant:

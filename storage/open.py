@@ -24,6 +24,8 @@ class InUse(RuntimeError):
 
 def engine_for(path: Path | None) -> Engine:
     """One connection for the one writer; None is a database in memory, for simulations."""
+    if path:
+        path.touch(mode=0o600)  # it holds invoices and messages; SQLite gives its other files the same mode
     url = f"sqlite:///{path}" if path else "sqlite://"
     engine = create_engine(
         url, poolclass=StaticPool, connect_args={"check_same_thread": False, "timeout": 30}, hide_parameters=True

@@ -41,7 +41,9 @@ class Fetched:
 
 
 def filters(bot: str | None, task: str | None) -> list[Filter]:
-    """What to ask for: the logs, the daemon's own chain, its terms and state events. `task`: a whole id, else all of them."""
+    """What to ask for: state events, logs, the daemon's own chain, its terms. In this order: a daemon that is at work publishes
+    a log entry before the state that follows from it, so a state that was read first is never ahead of the log. `task`: a
+    whole id, else all of them."""
     who = {"authors": [bot]} if bot else {}
     logs: Filter = {"kinds": [RECORD], "#t": [LOG], **who}
     states: Filter = {"kinds": [ADDRESSABLE], "#t": [STATE], **who}
@@ -49,10 +51,10 @@ def filters(bot: str | None, task: str | None) -> list[Filter]:
         logs |= {"#d": [task]}
         states |= {"#d": [f"holdfast-{task}"]}
     return [
+        states,
         logs,
         {"kinds": [RECORD], "#t": [HOUSE], **who},
         {"kinds": [RECORD, ADDRESSABLE], "#t": [TERMS], **who},
-        states,
     ]
 
 
@@ -91,8 +93,9 @@ async def _ask(url: str, wanted: list[Filter], patience: float, page: int) -> tu
         async with connect(url, open_timeout=patience, close_timeout=1, max_size=MAX_MESSAGE) as line:
             for number, one in enumerate(wanted):
                 await _pages(line, f"v{number}", one, patience, page, events)
+            logs = next(one for one in wanted if one.get("#t") == [LOG])
             for task in _with_gaps(events):
-                await _pages(line, f"g{task}", {**wanted[0], "#d": [task]}, patience, page, events)
+                await _pages(line, f"g{task}", {**logs, "#d": [task]}, patience, page, events)
     except TimeoutError:
         return events, f"no answer within {patience:g} s"
     except (OSError, WebSocketException, ValueError, _Closed) as error:

@@ -54,4 +54,5 @@ async def embedded_relay(
         yield normal_url(str(await relay.url()))
     finally:
         relay.shutdown()
-        await asyncio.sleep(GRACE)
+        if path is not None:
+            await asyncio.sleep(GRACE)
