@@ -60,7 +60,9 @@ def status(task: Task, asker: Pubkey, now: Now) -> dict[str, Any]:
 
 def basis_seq(task: Task) -> int:
     """The log entry on which a signed decision of the next step would rest: the newest proof, or the task itself."""
-    return task.current.proof.seq if task.current.proof else task.seq_of(LogType.TASK_CREATED)
+    if task.current.proof:
+        return task.current.proof.seq
+    return task.seq_of(LogType.TASK_CLAIMED if task.worker else LogType.TASK_CREATED)
 
 
 def tasks(mine: Iterable[Task], open_ones: Iterable[Task], asker: Pubkey) -> dict[str, Any]:

@@ -104,6 +104,8 @@ def seen(task: Task, what: HoldSeen, moment: Moment) -> Decision:
             return done.incident("settled_unheld", funding=funding.ref)
         case F.ACCEPTED if view.status is H.SETTLED:
             return ending.settled(done, funding, view, moment)
+        case F.ACCEPTED if view.status is H.HELD and not all(part.on_channel for part in view.parts):
+            return done.incident("hold_off_channel", funding=funding.ref, amount_msat=view.received)
         case F.ACCEPTED if view.status in GONE and funding.goal == "stray":
             return done.on(task.with_funding(funding.ref, state=F.CANCELLED))
         case F.ACCEPTED if view.status in GONE and funding.goal == "cancel":

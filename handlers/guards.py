@@ -71,7 +71,7 @@ def need_thawed(task: Task) -> None:
 
 
 def need_evidence(task: Task, said: Said, rests_on: LogType | None = None) -> None:
-    """Signed where the terms ask for it; a signed one rests on the newest entry of its kind and is the first on it."""
+    """Signed where the terms ask for it; a signed one rests on the newest entry of its kind, and on nothing before the claim."""
     action = said.command.action
     if said.evidence.proven is not Proven.SIGNED:
         if task.terms.min_evidence == "signed":
@@ -84,7 +84,7 @@ def need_evidence(task: Task, said: Said, rests_on: LogType | None = None) -> No
         raise refuse(
             Refused.BASIS_STALE, task=task.id, action=action, needs=str(rests_on), latest=task.seq_of(rests_on)
         )
-    if basis.seq < task.seq_of(LogType.TASK_CLAIMED):  # said of an earlier worker's claim
+    if task.worker and basis.seq < task.seq_of(LogType.TASK_CLAIMED):  # said of an earlier worker's claim
         raise refuse(
             Refused.BASIS_STALE,
             task=task.id,
@@ -92,19 +92,6 @@ def need_evidence(task: Task, said: Said, rests_on: LogType | None = None) -> No
             needs=str(LogType.TASK_CLAIMED),
             latest=task.seq_of(LogType.TASK_CLAIMED),
         )
-    if rests_on and decided_key(said) in task.decided:
-        raise refuse(Refused.ALREADY_DECIDED, task=task.id, action=action)
-
-
-def decided_key(said: Said) -> str:
-    """Marks a signed decision as consumed: the first per signer, basis and action wins."""
-    basis = said.evidence.basis
-    return f"{said.by} {said.command.action} {basis.seq}" if basis else ""
-
-
-def remember_decided(task: Task, said: Said) -> tuple[str, ...]:
-    key = decided_key(said)
-    return (*task.decided, key) if key else task.decided
 
 
 def salt(now: Now, field: str) -> str:

@@ -15,7 +15,6 @@ from handlers.guards import (
     need_role,
     need_state,
     need_thawed,
-    remember_decided,
     salt,
     wrong_state,
 )
@@ -43,9 +42,13 @@ def claim(task: Task, said: Said, command: Claim, moment: Moment) -> Decision:
     if moment.now.heard >= min(task.terms.deadline, task.funded_until):
         raise refuse(Refused.TOO_LATE, task=task.id, what="deadline", since=task.terms.deadline + moment.now.deaf)
     need_fit(task, moment, task.hold.expiry_height, SLACK_BLOCKS)
+    signed = said.evidence.proven is Proven.SIGNED
+    if command.dest_hash and not signed:
+        problem = "only a signed claim promises a payment by its hash; here, send the invoice itself, now or later"
+        raise refuse(Refused.BAD_USAGE, action="claim", usage=command.example, problem=problem)
     destination = None
     if command.destination is not None:
-        if said.evidence.proven is Proven.SIGNED:
+        if signed:
             raise refuse(
                 Refused.BAD_USAGE,
                 action="claim",
@@ -63,7 +66,6 @@ def claim(task: Task, said: Said, command: Claim, moment: Moment) -> Decision:
         funded_until=0,
         destination=destination,
         dest_hash=dest_hash,
-        decided=remember_decided(task, said),
     )
     shown = commitment(destination.salt, destination.payment_hash) if destination else dest_hash
     done = move(Decision(bound), Cause.CLAIMED, moment, worker=said.by, dest_hash=shown)
@@ -102,7 +104,6 @@ def abandon(task: Task, said: Said, command: Abandon, moment: Moment) -> Decisio
         destination=None,
         dest_hash=None,
         offers=(),
-        decided=(),
         milestones=(fresh,),
     )
     return (

@@ -9,7 +9,7 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import Any
 
-from handlers import ending
+from handlers import ending, safety
 from handlers.decision import Decision, Moment, Pay, refuse
 from handlers.destination import check_destination
 from handlers.guards import need_role, need_thawed, next_ref, wrong_state
@@ -66,7 +66,7 @@ def payout(task: Task, said: Said, command: commands.Payout, moment: Moment) -> 
         raise wrong_state(task, said.by, command)
     need_thawed(task)
     waiting = share.state is P.PLANNED or (share.state is P.CLAIMED and not share.ordered)
-    if not waiting or task.phase is not Phase.NONE:
+    if not waiting or task.phase is not Phase.NONE or task.lost:
         raise refuse(Refused.PAYOUT_BUSY, task=task.id)
     destination = _promised(
         task, command, check_destination(task, command.destination, share.amount, moment.now.time + 60, moment)
@@ -104,11 +104,15 @@ def seen(task: Task, what: PaymentSeen, moment: Moment) -> Decision:
     """The node's word on a payout. UNKNOWN changes nothing; ABSENT means never sent, since the worker waited its grace."""
     payout, view = task.payout(what.ref), what.view
     done = Decision(task)
-    if payout is None or payout.state.is_final or payout.payment_hash != view.payment_hash:
+    if payout is None or payout.payment_hash != view.payment_hash:
         return done
+    if payout.state.is_final:
+        late = payout.state is not P.COMPLETE and view.status is PaymentStatus.COMPLETE
+        return done.incident("paid_after_given_up", payout=payout.ref, amount_msat=payout.amount) if late else done
     match view.status:
         case PaymentStatus.IN_FLIGHT:
-            return done.on(task.with_payout(payout.ref, state=P.IN_FLIGHT))
+            look = [] if payout.ordered else [Pay(payout.ref, payout.payment_hash)]  # somebody must watch it to its end
+            return done.on(task.with_payout(payout.ref, state=P.IN_FLIGHT, ordered=True, next_try=0)).do(*look)
         case PaymentStatus.COMPLETE:
             return _complete(done, payout, what, moment)
         case PaymentStatus.FAILED | PaymentStatus.ABSENT:
@@ -147,8 +151,10 @@ def _failed(done: Decision, payout: Payout, what: PaymentSeen, moment: Moment) -
     absent = view.status is PaymentStatus.ABSENT
     ours = absent or view.fault is Fault.OURS
     reason = "not_sent" if absent else view.reason
-    if payout.from_credit:
+    if payout.from_credit and (not ours or payout.expires_at <= now.time + 60):
         return _credit_failed(done, payout, reason, moment)
+    if payout.from_credit:
+        return _again_later(done, payout, reason, moment)
     if task.lost:
         return ending.lost_unpaid(done.on(task.with_payout(payout.ref, state=P.FAILED, reason=reason)), moment)
     if task.phase is Phase.SETTLING:
@@ -157,21 +163,11 @@ def _failed(done: Decision, payout: Payout, what: PaymentSeen, moment: Moment) -
         )
     first = not payout.reason
     blamed = not ours and not task.patience.told
-    done = done.change(patience=replace(task.patience, **({"ours_at": now.heard} if ours else {"told": True})))
+    if reason != safety.TOO_CLOSE:  # the time for attempts is over: nobody's failure, those before it decide
+        done = done.change(patience=replace(task.patience, **({"ours_at": now.heard} if ours else {"told": True})))
     if payout.expires_at <= now.time + 60:
         return _ask_again(done, payout, reason, moment)
-    wait = min(moment.policy.retry_first * 2 ** min(payout.attempts, 20), moment.policy.retry_most)
-    state = P.PLANNED if payout.state is P.PLANNED else P.CLAIMED  # a planned one was never sent
-    done = done.on(
-        done.task.with_payout(
-            payout.ref,
-            state=state,
-            reason=reason,
-            attempts=payout.attempts + 1,
-            ordered=False,
-            next_try=now.time + wait,
-        )
-    )
+    done = _again_later(done, payout, reason, moment)
     if not (first or blamed):
         return done
     return done.say(
@@ -182,6 +178,19 @@ def _failed(done: Decision, payout: Payout, what: PaymentSeen, moment: Moment) -
         reason=reason,
         fault=str(Fault.OURS if ours else Fault.THEIRS),
     )
+
+
+def _again_later(done: Decision, payout: Payout, reason: str, moment: Moment) -> Decision:
+    wait = min(moment.policy.retry_first * 2 ** min(payout.attempts, 20), moment.policy.retry_most)
+    waiting = done.task.with_payout(
+        payout.ref,
+        state=P.PLANNED if payout.state is P.PLANNED else P.CLAIMED,  # a planned one was never sent
+        reason=reason,
+        attempts=payout.attempts + 1,
+        ordered=False,
+        next_try=moment.now.time + wait,
+    )
+    return done.on(waiting)
 
 
 def retry(task: Task, moment: Moment) -> Decision:

@@ -12,7 +12,6 @@ from handlers.guards import (
     need_role,
     need_state,
     need_thawed,
-    remember_decided,
 )
 from handlers.policy import DAY
 from handlers.task import Dispute, Task
@@ -38,11 +37,10 @@ def approve(task: Task, said: Said, command: Approve, moment: Moment) -> Decisio
     need_evidence(task, said, LogType.PROOF_SUBMITTED if proof else None)
     if proof and said.evidence.proven is Proven.ATTESTED and not _saw(task, said):
         return show_again(task)
-    known = replace(task, decided=remember_decided(task, said))
     disputed = task.state is TaskState.DISPUTED
     cause = Cause.DISPUTE_APPROVED if disputed else Cause.APPROVED
     facts = {"how": "approve", "percent": 100} if disputed else {}
-    done = move(Decision(known), cause, moment, verified_by=said.by, proof=proof.number if proof else None, **facts)
+    done = move(Decision(task), cause, moment, verified_by=said.by, proof=proof.number if proof else None, **facts)
     done = done.say(said.by, Told.APPROVAL_NOTED, amount_msat=task.reward)
     return payout.plan(end_dispute(done), moment, feedback=command.feedback)
 
@@ -56,13 +54,12 @@ def reject(task: Task, said: Said, command: Reject, moment: Moment) -> Decision:
     if said.evidence.proven is Proven.ATTESTED and not _saw(task, said):
         return show_again(task)
     milestone, now, terms = task.current, moment.now, task.terms
-    known = replace(task, decided=remember_decided(task, said))
     again = terms.on_reject == "revise" and milestone.rejects < terms.max_rejects
     if not again:
-        done = move(Decision(known), Cause.REJECTED_DISPUTED, moment, by=said.by)
+        done = move(Decision(task), Cause.REJECTED_DISPUTED, moment, by=said.by)
         return disputed(done, said.by, moment, command.reason)
     until = min(max(now.heard + DAY, terms.deadline), height_seconds(now, task.last_safe_height))
-    done = move(Decision(known), Cause.REJECTED, moment, until=until + now.deaf)
+    done = move(Decision(task), Cause.REJECTED, moment, until=until + now.deaf)
     done = done.on(done.task.with_milestone(rejects=milestone.rejects + 1, resubmit_until=until, review_until=0))
     return done.say(task.worker, Told.REJECTED, reason=command.reason, until=until + now.deaf).say(
         said.by, Told.REJECTION_NOTED, until=until + now.deaf
@@ -94,9 +91,7 @@ def disputed(done: Decision, by: Pubkey | None, moment: Moment, reason: str) -> 
     task = done.task
     opened = Dispute(state=DisputeState.OPEN, by=by or task.employer, opened=moment.now.heard)
     done = done.on(
-        replace(task, dispute=opened, offers=(), decided=()).with_milestone(
-            review_until=0, resubmit_until=0, arriving=None
-        )
+        replace(task, dispute=opened, offers=()).with_milestone(review_until=0, resubmit_until=0, arriving=None)
     )
     until = height_seconds(moment.now, task.last_safe_height) + moment.now.deaf
     for who in (task.employer, task.worker):

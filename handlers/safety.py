@@ -13,6 +13,8 @@ from handlers.task import Funding, Payout, Task
 from kinds.lightning import HoldStatus, HoldView, NodeFacts, PaySpec
 from kinds.states import PayoutState, Phase
 
+TOO_CLOSE = "too_close_to_the_hold's_end"
+
 
 @dataclass(frozen=True, slots=True)
 class NotNow:
@@ -37,7 +39,7 @@ def may_pay(
             return NotNow("hold_too_small")
         limit = min(limit, hold.expiry_height - task.terms.margin - facts.height - 6)
     if limit < payout.final_cltv + 3:
-        return NotNow("too_close_to_the_hold's_end")
+        return NotNow(TOO_CLOSE)
     return PaySpec(
         ref=payout.ref,
         payment_hash=payout.payment_hash,

@@ -186,7 +186,6 @@ class Task:
     lost: bool = False  # the hold vanished while a payout was pending
     warned: tuple[str, ...] = ()
     reached: tuple[str, ...] = ()  # warnings that a relay acknowledged
-    decided: tuple[str, ...] = ()  # "<pubkey> <action> <seq of basis>": the first decision wins
     seq: int = 0
     latest: tuple[tuple[LogType, int], ...] = ()  # the newest entry of each type
     counter: int = 0  # for refs of fundings, payouts and effects

@@ -56,7 +56,6 @@ class Refused(StrEnum):
     BASIS_MISSING = "basis_missing"  # task, action, needs: log entry type
     BASIS_STALE = "basis_stale"  # task, action, needs, latest: event id
     SIGNED_ONLY = "signed_only"  # task, action: the terms ask for a signed decision
-    ALREADY_DECIDED = "already_decided"  # task, action
     # money
     BELOW_MINIMUM = "below_minimum"  # minimum_msat
     ABOVE_MAXIMUM = "above_maximum"  # maximum_msat

@@ -42,7 +42,9 @@ def parse(event: Event) -> Decided:
         )
     named = read_task_id(event.tag("d") or "") or ""
     if len(named) != TASK_LETTERS or not named.startswith(command.task) or event.tag("d") != named:
-        raise BadWord(Refused.BAD_TAG, tag="d", problem="it is the whole id of the task that the command names, in small letters")
+        raise BadWord(
+            Refused.BAD_TAG, tag="d", problem="it is the whole id of the task that the command names, in small letters"
+        )
     marked = [tag[1] for tag in event.tags if tag[0] == "e" and len(tag) > 3 and tag[3] == "basis"]
     plain = [tag[1] for tag in event.tags if tag[0] == "e" and len(tag) > 1]
     basis = next(iter(marked or plain), None)

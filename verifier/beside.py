@@ -53,15 +53,15 @@ def _usable(name: str, value: object) -> bool:
 def outages(chain: Chain, notes: Notes) -> tuple[tuple[int, int | None], ...]:
     """When the daemon was deaf: since when, until when (None while it still is).
 
-    A pause is published when it is noticed and names since when; the resumption names the deaf seconds of all outages so far, and may
-    itself be published a little after the outage's end. A pause that is told again after a restart is the same one.
+    A long outage is published when it is noticed (`clock.paused`, told again after a restart), every one after its end, also the
+    short one at a restart (`clock.resumed`, with the deaf seconds of all so far).
     """
     found: list[tuple[int, int | None]] = []
     total = over = 0
     since: int | None = None  # of the open outage
     for entry in chain.entries:
         if entry.type == "clock.paused":
-            begun, problem = entry.facts.get("since", entry.time), ""
+            begun, problem = entry.facts.get("since"), ""
             if type(begun) is not int or not over <= begun <= entry.time:
                 problem = "an outage begins after the last one and before it is published"
             elif since is not None and begun != since:
@@ -69,12 +69,12 @@ def outages(chain: Chain, notes: Notes) -> tuple[tuple[int, int | None], ...]:
             else:
                 since = begun
         elif entry.type == "clock.resumed":
-            now = entry.facts.get("deaf", total + entry.time - since if since is not None else None)
-            begun = entry.facts.get("since", since)
-            problem = _resumed(begun, since, now, total, over, entry.time)
+            said: list[Any] = [entry.facts.get(name) for name in ("since", "until", "deaf")]
+            begun, until, deaf = said
+            problem = _resumed(begun, until, deaf, since, over, total, entry.time)
             if not problem:
-                over, total, since = begun + now - total, now, None
-                found.append((begun, over))
+                found.append((begun, until))
+                over, total, since = until, deaf, None
         else:
             continue
         if problem:
@@ -82,12 +82,15 @@ def outages(chain: Chain, notes: Notes) -> tuple[tuple[int, int | None], ...]:
     return tuple(found) if since is None else (*found, (since, None))
 
 
-def _resumed(begun: object, since: int | None, now: object, total: int, over: int, time: int) -> str:
-    if type(begun) is not int or type(now) is not int:
-        return "an outage ends that never began"
+def _resumed(begun: Any, until: Any, deaf: Any, since: int | None, over: int, total: int, time: int) -> str:
+    """What is wrong with the end of an outage, or ''. `since`: of the one that is known to be open; `over`: when the last ended."""
+    if not all(type(number) is int for number in (begun, until, deaf)):
+        return "an outage has a beginning, an end and a sum"
     if (since is not None and begun != since) or begun < over:
         return "an outage ends that began at another time"
-    return "" if 0 <= now - total <= time - begun else "the outages do not sum up to its deaf time"
+    if not begun <= until <= time:
+        return "an outage ends before it began, or after it is published"
+    return "" if deaf == total + until - begun else "the outages do not sum up to its deaf time"
 
 
 def announced(chain: Chain) -> tuple[tuple[int, str], ...]:

@@ -54,9 +54,8 @@ class Code(StrEnum):
     BASIS_MISSING = "basis_missing"
     BASIS_FOREIGN = "basis_foreign"  # not an earlier entry of this chain
     BASIS_WRONG_TYPE = "basis_wrong_type"
-    BASIS_STALE = "basis_stale"  # a newer entry of its kind exists
+    BASIS_STALE = "basis_stale"  # a newer entry of its kind exists, or it is older than the claim
     EVENT_REPLAYED = "event_replayed"
-    DECISION_REPEATED = "decision_repeated"
     # money
     WRONG_AMOUNT = "wrong_amount"
     WRONG_FUNDING = "wrong_funding"
@@ -88,7 +87,6 @@ class Code(StrEnum):
     TERMS_INCOMPLETE = "terms_incomplete"
     TERMS_UNANNOUNCED = "terms_unannounced"
     UNKNOWN_FACT = "unknown_fact"
-    UNPROVEN_ID = "unproven_id"  # a posted task: nothing public fixes its id
     SECRET_QUOTED = "secret_quoted"  # a person published an invoice or key in his own words
     HOLD_LOST = "hold_lost"
     OVERDUE = "overdue"

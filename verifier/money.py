@@ -9,7 +9,9 @@ from verifier.chain import Entry, check_facts
 from verifier.crypto import commit, is_hex64, opens
 from verifier.findings import Code
 from verifier.rules import CREDIT_FACTS, ENDS_MARKED, PAYOUT_FACTS, Move
-from verifier.standing import CLOCK_SLACK, SETTLE_SLACK, Say, Standing, strength, weakest
+from verifier.standing import CLOCK_SLACK, SETTLE_SLACK, Credit, Say, Standing, strength, weakest
+
+_NOTHING = Credit("", 0, 0)
 
 
 def budget(terms: Mapping[str, Any], amount: int) -> int:
@@ -74,8 +76,7 @@ def settling(s: Standing, entry: Entry, move: Move) -> None:
 
 
 def lost(s: Standing, entry: Entry, move: Move) -> None:
-    if entry.facts["funding"] != s.held:
-        s.sayer(entry)(Code.WRONG_FUNDING, f"the money is held by {s.held}")
+    _open(s, entry, s.sayer(entry))
     s.lost = True
     s.warn(entry, Code.HOLD_LOST, "the daemon says that the hold vanished; only its node knows")
 
@@ -107,21 +108,21 @@ def settled(s: Standing, entry: Entry, move: Move) -> None:
 
 
 def _balance(s: Standing, facts: Mapping[str, Any], out: int, owed: list[Any], say: Say) -> None:
-    """hold = paid + fees + credits and their fee budgets + insurance."""
-    rest = s.hold - out
-    if not facts["payouts"]:
-        rest -= s.share + s.budget
+    """hold = paid + fees + credits and their fee budgets + insurance; of what is left the employer gets all that can be paid."""
+    credited = {item["role"]: item["amount_msat"] + item["budget_msat"] for item in owed}
+    rest = s.hold - out - credited.get("worker", 0)
     change = next((item["amount_msat"] for item in owed if item["role"] == "employer"), 0)
+    wanted = 0 if s.percent == 100 else affordable(s.terms, rest) if _budgeted(s) else change
     kept = facts["insurance_msat"]
-    if s.percent == 100 or not {"budget_base_msat", "budget_ppm"} <= set(s.terms):
-        fits = change == 0 and kept == rest if s.percent == 100 else 0 <= rest - change - kept <= s.budget
-    else:
-        wanted = affordable(s.terms, rest)
-        fits = change == wanted and kept == rest - wanted - (budget(s.terms, wanted) if wanted else 0)
-    if not fits:
+    if change != wanted or kept != rest - credited.get("employer", 0):
         say(
             Code.UNBALANCED, f"{rest} msat are left of the hold: {change} of change and {kept} kept do not explain them"
         )
+
+
+def _budgeted(s: Standing) -> bool:
+    """Do the operator's terms say how fee budgets are reckoned?"""
+    return {"budget_base_msat", "budget_ppm"} <= set(s.terms)
 
 
 def _check_payouts(s: Standing, entry: Entry, paid: list[Any], say: Say) -> None:
@@ -129,29 +130,28 @@ def _check_payouts(s: Standing, entry: Entry, paid: list[Any], say: Say) -> None
     if len(paid) > 1:
         say(Code.WRONG_SHARE, "the worker is paid once")
     for item in paid:
-        if item["role"] != "worker" or item["amount_msat"] != s.share:
+        if (item["role"], item["to"], item["amount_msat"]) != ("worker", s.worker, s.share):
             say(Code.WRONG_SHARE, f"the worker's share is {s.share} msat")
-        if item["fee_msat"] > s.budget:
-            say(Code.FEE_ABOVE_BUDGET, f"the routing fee is above {s.budget} msat")
-        proven = _check_payment(s, entry, item, say)
-        if proven and s.claim_signed:
+        if _check_payment(s, entry, item, s.budget, say):
             s.payout = "proven"
 
 
-def _check_payment(s: Standing, entry: Entry, item: Mapping[str, Any], say: Say) -> bool:
-    """The preimage opens the payment hash; True when the claim's commitment is opened too."""
+def _check_payment(s: Standing, entry: Entry, item: Mapping[str, Any], most: int, say: Say) -> bool:
+    """The preimage opens the payment hash, and the salt, where one is shown, the claim's commitment to it. True when the worker
+    had signed that commitment; what the daemon committed to for him is its own word."""
+    if item["fee_msat"] > most:
+        say(Code.FEE_ABOVE_BUDGET, f"the routing fee is above {most} msat")
     if not opens(item["preimage"], item["payment_hash"]):
         say(Code.WRONG_PREIMAGE, "the preimage does not hash to the payment hash")
-    _use(s, entry, item["payment_hash"], say)
+    _use(s, entry, f"{s.task} #{entry.seq}", item["payment_hash"], say)
     salt = item["dest_salt"]
-    if (item["status"] == "proven") != bool(salt) or item["status"] not in ("proven", "attested"):
-        say(Code.COMMITMENT_BROKEN, "a payment is proven when its salt is shown, and else attested")
-    if not salt:
-        return False
-    if not is_hex64(salt) or commit(salt, item["payment_hash"]) != s.dest_hash:
+    promised = bool(salt) and s.claim_signed
+    if item["status"] != ("proven" if promised else "attested"):
+        say(Code.COMMITMENT_BROKEN, "a payment is proven when a signed claim promised it and its salt is shown")
+    if salt and (not is_hex64(salt) or commit(salt, item["payment_hash"]) != s.dest_hash):
         say(Code.COMMITMENT_BROKEN, "the payment does not open the destination of the claim")
         return False
-    return True
+    return promised
 
 
 def _check_credits(s: Standing, owed: list[Any], needed: str, say: Say) -> None:
@@ -163,7 +163,10 @@ def _check_credits(s: Standing, owed: list[Any], needed: str, say: Say) -> None:
             right = right and needed == "worker" and item["amount_msat"] == s.share
         if not right:
             say(Code.WRONG_SHARE, f"{item['role'][:20]} is credited with what he is not owed")
-        s.credits[item["role"]] = (item["to"], item["amount_msat"])
+        usual = budget(s.terms, item["amount_msat"]) if _budgeted(s) else item["budget_msat"]
+        if item["budget_msat"] != (s.budget if item["role"] == "worker" else usual):
+            say(Code.WRONG_AMOUNT, "a credit keeps the fee budget that the terms give its amount")
+        s.credits[item["role"]] = Credit(item["to"], item["amount_msat"], item["budget_msat"])
     if needed and needed not in s.credits:
         say(Code.UNBALANCED, f"the {needed} was neither paid nor credited")
 
@@ -192,8 +195,7 @@ def ended(s: Standing, entry: Entry, move: Move) -> None:
     if facts.get("amount_msat") != (0 if owed else s.hold):
         say(Code.WRONG_AMOUNT, f"{s.hold} msat go back")
     _check_credits(s, owed, "employer" if "credited" in facts else "", say)
-    back = s.credits.get("employer", ("", 0))[1]
-    if owed and {"budget_base_msat", "budget_ppm"} <= set(s.terms) and back != affordable(s.terms, s.hold):
+    if owed and _budgeted(s) and s.credits.get("employer", _NOTHING).amount != affordable(s.terms, s.hold):
         say(Code.UNBALANCED, "what was settled instead of refunded is owed to the employer")
     s.evidence = weakest([strength(s.newest["task.created"]), *s.decision])
 
@@ -201,17 +203,14 @@ def ended(s: Standing, entry: Entry, move: Move) -> None:
 def receipt(s: Standing, entry: Entry, move: Move) -> None:
     """A credit that was paid out later."""
     say, facts = s.sayer(entry), entry.facts
-    to, amount = s.credits.get(facts["role"], ("", 0))
-    if not amount or facts["amount_msat"] != amount or facts.get("to", to) != to:
-        say(Code.UNBALANCED, f"the {facts['role'][:20]} was owed {amount} msat")
-    if facts["fee_msat"] > s.budget:
-        say(Code.FEE_ABOVE_BUDGET, f"the routing fee is above {s.budget} msat")
-    _check_payment(s, entry, facts, say)
-    s.credits[facts["role"]] = (to, 0)
+    owed = s.credits.pop(facts["role"], _NOTHING)
+    if not owed.amount or (facts["to"], facts["amount_msat"]) != (owed.to, owed.amount):
+        say(Code.UNBALANCED, f"the {facts['role'][:20]} was owed {owed.amount} msat")
+    _check_payment(s, entry, facts, owed.budget, say)
 
 
 def _open(s: Standing, entry: Entry, say: Say) -> None:
-    """The hold's payment hash, shown at the end, is the one that was committed to when its invoice was made."""
+    """The hold's payment hash, shown when it is over, is the one that was committed to when its invoice was made."""
     facts = entry.facts
     if facts.get("funding") != s.held:
         say(Code.WRONG_FUNDING, f"the money is held by {s.held}")
@@ -220,14 +219,13 @@ def _open(s: Standing, entry: Entry, say: Say) -> None:
         return
     if commit(facts["hash_salt"], facts["payment_hash"]) != s.commitments.get(s.held):
         say(Code.COMMITMENT_BROKEN, "the payment hash is not the one that was committed to")
-    _use(s, entry, facts["payment_hash"], say)
+    _use(s, entry, s.held, facts["payment_hash"], say)
 
 
-def _use(s: Standing, entry: Entry, payment_hash: str, say: Say) -> None:
-    place = f"{s.task} #{entry.seq}"
-    if payment_hash in s.book.hashes:
-        say(Code.HASH_REUSED, f"this payment hash was used in {s.book.hashes[payment_hash]}")
-    s.book.hashes.setdefault(payment_hash, place)
+def _use(s: Standing, entry: Entry, by: str, payment_hash: str, say: Say) -> None:
+    """One hash, one use; the end of a lost hold may show its hash again."""
+    if s.book.hashes.setdefault(payment_hash, by) != by:
+        say(Code.HASH_REUSED, f"this payment hash was used by {s.book.hashes[payment_hash]}")
     s.opened.append((payment_hash, entry.seq))
 
 

@@ -190,17 +190,20 @@ ACTIONS: dict[tuple[str, str], str] = {
     ("refund.completed", "cancelled"): "cancel",
 }
 
-# The entry that a signed decision must rest on, the newest of its type. Any other action: any earlier entry of the task.
+# The entry that a signed decision must rest on, the newest of its type. Any other action: any earlier entry of the task; while a
+# worker is bound, none before his claim.
 BASIS = {"claim": "task.created", "approve": "proof.submitted", "reject": "proof.submitted"}
 
 # The facts of each type: name:kind, "?" behind the name: may be missing, "|-" behind the kind: may be null.
 _ENDED = "payment_hash:hex hash_salt:hex"
 _PAID = f"funding:text hold_msat:msat {_ENDED} percent:percent payouts:list credited:list insurance_msat:msat"
 _LOST = f"{_PAID} loss_msat?:msat incident?:text"
+_PAYOUT = "role:text to:hex amount_msat:msat fee_msat:msat payment_hash:hex preimage:hex dest_salt:text status:text"
+_CREDIT = "role:text to:hex amount_msat:msat budget_msat:msat"
 _FACTS = {
     "task.created": "employer:hex title:text reward_msat:msat budget_msat:msat hold_msat:msat deadline:int review_window:int "
     "hold_timeout:int on_reject:text max_rejects:int on_silence:text on_hold_end:text min_evidence:text margin:int "
-    "payout_limit:int custody_mode:text terms:hex pinned?:hex",
+    "payout_limit:int custody_mode:text terms:hex pinned:hex",
     "invoice.created": "funding:text amount_msat:msat expires_at:int hash_commitment:hex",
     "invoice.expired": "funding:text",
     "funding.failed": "funding:text reason:text",
@@ -222,11 +225,9 @@ _FACTS = {
     "refund.started": "funding:text reason:text how?:text percent?:percent",
     "refund.completed": f"amount_msat:msat reason:text funding?:text mark?:hex|- {_ENDED.replace(':', '?:')} credited?:list",
     "task.expired": f"reason:text mark:hex|- funding?:text amount_msat?:msat {_ENDED.replace(':', '?:')} credited?:list",
-    "hold.lost": "funding:text reason?:text mark?:hex|-",
-    "receipt": "role:text amount_msat:msat fee_msat:msat payment_hash:hex preimage:hex dest_salt:text status:text to?:hex",
+    "hold.lost": f"funding:text {_ENDED} reason?:text mark?:hex|-",
+    "receipt": _PAYOUT,
 }
-_PAYOUT = "role:text amount_msat:msat fee_msat:msat payment_hash:hex preimage:hex dest_salt:text status:text"
-_CREDIT = "role:text to:hex amount_msat:msat budget_msat?:msat"
 
 
 @dataclass(frozen=True, slots=True)

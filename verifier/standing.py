@@ -28,8 +28,17 @@ class Book:
     announced: tuple[tuple[int, str], ...] = ()  # (time, terms id) of the daemon's own chain
     outages: tuple[tuple[int, int | None], ...] | None = None  # (since, until); None: its own chain was not found
     consumed: dict[str, tuple[str, int]] = field(default_factory=dict)  # event id -> task and seq of the move
-    hashes: dict[str, str] = field(default_factory=dict)  # payment hash -> where it was used
+    hashes: dict[str, str] = field(default_factory=dict)  # payment hash -> the funding or the entry that used it
     addresses: dict[str, str] = field(default_factory=dict)  # task address -> task
+
+
+@dataclass(frozen=True, slots=True)
+class Credit:
+    """What somebody is owed, and the most that its payment may cost; msat."""
+
+    to: str
+    amount: int
+    budget: int
 
 
 @dataclass(slots=True)
@@ -76,12 +85,11 @@ class Standing:
     offers: dict[str, tuple[int, Entry]] = field(default_factory=dict)  # who offered which percentage
     percent: int = 100
     approved_at: int = 0
-    decided: set[tuple[str, str, str]] = field(default_factory=set)  # signer, action, basis
     decision: list[str] = field(default_factory=list)  # strength of what the money rests on
 
     reason: str = ""  # of refund.started or settlement.started
     lost: bool = False
-    credits: dict[str, tuple[str, int]] = field(default_factory=dict)  # role -> who and how much is owed
+    credits: dict[str, Credit] = field(default_factory=dict)  # by role
     opened: list[tuple[str, int]] = field(default_factory=list)  # payment hashes that the log opened, and where
     evidence: str | None = None  # the weakest on which money moved
     payout: str | None = None  # how well the worker's payment is proven

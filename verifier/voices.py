@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from verifier.chain import ADDRESSABLE, PROOF, RECORD, Entry
-from verifier.crypto import Bad, Event, read, read_json, task_id
+from verifier.crypto import Bad, Event, read, read_json
 from verifier.findings import Code
 from verifier.rules import ACTIONS, BASIS, Move
 from verifier.standing import DAY, Say, Standing
@@ -87,8 +87,6 @@ def _offer(s: Standing, event: Event, entry: Entry, say: Say) -> None:
         say(Code.WRONG_ADDRESS, "tag a is not the address of the task event")
     if entry.event.first("e") != event.id:
         say(Code.WRONG_ROOT, "tag e is not the id of the task event")
-    if task_id(event.id) != s.task:
-        say(Code.WRONG_TASK_ID, f"the event's id gives {task_id(event.id)}")
     facts, terms = entry.facts, _content(event)
     if terms is None:
         return say(Code.EMBEDDED_DISAGREES, "the terms are not a JSON object")
@@ -129,7 +127,7 @@ def _decision(s: Standing, event: Event, entry: Entry, move: Move, say: Say) -> 
     if content is None or type(content.get("v")) is not int or content["v"] != 1:
         return say(Code.EMBEDDED_WRONG_ACTION, "the content is not a command in JSON, version 1")
     named = content.get("task")
-    if event.values("d") != [s.task] or not isinstance(named, str) or not named or not s.task.startswith(_plain(named)):
+    if event.first("d") != s.task or not isinstance(named, str) or not named or not s.task.startswith(_plain(named)):
         say(Code.EMBEDDED_WRONG_TASK, "the decision names another task")
     action = ACTIONS.get((move.types[0], move.why))
     if action is None or content.get("action") != action:
@@ -152,18 +150,14 @@ def _basis(s: Standing, event: Event, action: str, move: Move, say: Say) -> None
         return say(Code.BASIS_FOREIGN, "the basis is not an earlier entry of this task")
     needs = "cancel.offered" if move.why in ("agreement", "agreed") else BASIS.get(action)
     if needs == "proof.submitted" and not s.proof:
-        return  # an approval in a dispute to which nothing was delivered
-    if needs is None:
-        return
-    if entry.type != needs:
+        needs = None  # an approval in a dispute to which nothing was delivered
+    if needs and entry.type != needs:
         return say(Code.BASIS_WRONG_TYPE, f"{action} rests on {needs}, not on {entry.type}")
     standing = [offer.id for who, (_, offer) in s.offers.items() if who != event.pubkey]
-    if basis not in (standing if needs == "cancel.offered" else [s.newest[needs].id]):
+    if needs and basis not in (standing if needs == "cancel.offered" else [s.newest[needs].id]):
         return say(Code.BASIS_STALE, f"a newer {needs} exists, or this one does not stand")
-    key = (event.pubkey, action, basis)
-    if key in s.decided:
-        say(Code.DECISION_REPEATED, f"the first {action} on this entry has been counted already")
-    s.decided.add(key)
+    if s.worker and entry.seq < s.newest["task.claimed"].seq:
+        say(Code.BASIS_STALE, "it was signed before this worker's claim")
 
 
 def _differ(action: str, content: Mapping[str, Any], facts: Mapping[str, Any], move: Move) -> list[str]:

@@ -26,9 +26,12 @@ def created(s: Standing, entry: Entry, move: Move) -> None:
             say(Code.WRONG_ROOT, "a posted task has no task event to name")
         if s.address != f"{ADDRESSABLE}:{s.book.bot}:holdfast-{s.task}":
             say(Code.WRONG_ADDRESS, "a posted task lives at the daemon's own state event")
-        _posted_id(s, entry)
     else:
         s.root = entry.event.first("e") or ""
+        if s.root != facts["pinned"]:
+            say(Code.WRONG_ROOT, "tag e is not the id of the pinned task event")
+    if task_id(facts["pinned"]) != s.task:
+        say(Code.WRONG_TASK_ID, f"the pinned id gives {task_id(facts['pinned'])}")
     if s.employer == s.book.bot:
         say(Code.WRONG_AUTHOR, "the daemon may not be a party")
     if s.hold != s.reward + s.budget or s.reward <= 0 or s.reward % 1000:
@@ -39,16 +42,6 @@ def created(s: Standing, entry: Entry, move: Move) -> None:
     if other != s.task:
         say(Code.ADDRESS_REUSED, f"this address belongs to {other}")
     _terms(s, entry)
-
-
-def _posted_id(s: Standing, entry: Entry) -> None:
-    pinned = entry.facts.get("pinned")
-    if pinned is None:
-        s.warn(
-            entry, Code.UNPROVEN_ID, "the id of the message that made it is not public, so its own cannot be derived"
-        )
-    elif task_id(pinned) != s.task:
-        s.sayer(entry)(Code.WRONG_TASK_ID, f"the message's id gives {task_id(pinned)}")
 
 
 def _terms(s: Standing, entry: Entry) -> None:
@@ -178,7 +171,7 @@ def disputed(s: Standing, entry: Entry, move: Move) -> None:
         say(Code.BAD_FACTS, "by is somebody else than the one who did it")
     if s.state == "Verified" and s.percent != 100:
         say(Code.AGAINST_TERMS, "what both agreed on cannot be disputed")
-    s.approved_at = 0
+    s.approved_at, s.offers = 0, {}
 
 
 def offered(s: Standing, entry: Entry, move: Move) -> None:

@@ -16,6 +16,7 @@ from bot.relays.values import Filter, Have, Refused
 from kinds.events import Event
 
 PAGE = 500  # events asked for at once; relays cap it as they like
+FEW = 20  # no relay gives fewer events than this at once when it has more
 IDS_AT_ONCE = 200
 TALK_WAIT = 5.0  # seconds for the first answer to NEG-OPEN, after which the relay counts as not speaking NIP-77
 ROUND_WAIT = 30.0
@@ -50,7 +51,7 @@ async def _by_pages(session: Session, wanted: Filter, deliver: Deliver, crowded:
             return
         oldest = min(page.values())
         if page.keys() <= before:
-            if len(page) > 1 and oldest == max(page.values()):
+            if len(page) >= FEW and oldest == max(page.values()):
                 crowded()  # more events may share this second than the relay gives at once: only NIP-77 gets at them
             oldest -= 1
         before = set(page)

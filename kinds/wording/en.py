@@ -51,7 +51,6 @@ SENTENCES: Mapping[R | T, str] = {
     " Look at it, then sign again with that one as its basis.",
     R.SIGNED_ONLY: "The terms of task {task} ask for signed decisions: publish {action} as a signed event (kind 78)."
     " Answers in JSON have one ready to sign.",
-    R.ALREADY_DECIDED: "You have already signed a decision ({action}) on this entry of task {task}: the first one counts.",
     # money
     R.BELOW_MINIMUM: "That is less than the smallest reward here: {minimum_msat:sats}.",
     R.ABOVE_MAXIMUM: "That is more than the largest reward here: {maximum_msat:sats}.",
@@ -116,7 +115,7 @@ SENTENCES: Mapping[R | T, str] = {
     " [on_silence=approve? the work counts as approved][on_silence!=approve? it goes to dispute].",
     T.APPROVED: "Your work is approved: {amount_msat:sats} for you[percent!=100? ({percent} %)].[ They say: {feedback:says}]"
     "[needs_destination? \nSend me an invoice over exactly {amount_msat:sats}: payout {task} INVOICE]"
-    "[!needs_destination? The payment to your invoice is on its way.]",
+    "[!needs_destination?\nThe payment to your invoice is on its way.]",
     T.APPROVAL_NOTED: "[silence? The time for your review is over, so the work counts as approved, as agreed.]"
     "[!silence? You have approved the work.] The worker gets {amount_msat:sats}; I tell you when it has arrived.",
     T.REJECTED: "Your work was not accepted[: {reason:says}].[until? You can deliver again until {until:when}: submit {task} LINK"

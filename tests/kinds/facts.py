@@ -126,7 +126,6 @@ PASSED: dict[R | T, list[dict[str, Any]]] = {
     ],
     R.BASIS_STALE: [{"task": TASK, "action": "approve", "needs": "proof.submitted", "latest": 7}],
     R.SIGNED_ONLY: [{"task": TASK, "action": "approve"}],
-    R.ALREADY_DECIDED: [{"task": TASK, "action": "approve"}],
     R.BELOW_MINIMUM: [{"minimum_msat": 100_000}],
     R.ABOVE_MAXIMUM: [{"maximum_msat": 10**9}],
     R.BAD_INVOICE: [{"problem": "it has expired"}, {"problem": "it expires too early", "live_until": NOW + DAY}],

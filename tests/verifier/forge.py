@@ -138,11 +138,11 @@ class Life:
             "hold_msat": REWARD + BUDGET, "deadline": self.deadline, "review_window": DAY, "hold_timeout": DAY,
             "on_reject": "dispute", "max_rejects": 3, "on_silence": "approve", "on_hold_end": "refund",
             "min_evidence": "attested", "margin": MARGIN, "payout_limit": LIMIT, "custody_mode": "lightning_self",
-            "terms": self.terms["id"], **(terms or {}), **facts,
+            "terms": self.terms["id"], "pinned": self.offer["id"], **(terms or {}), **facts,
         }  # fmt: skip
         said.pop("description", None)
         if posted:
-            self.add("task.created", "Draft", "PENDING", EMPLOYER, None, pinned=self.offer["id"], **said)
+            self.add("task.created", "Draft", "PENDING", EMPLOYER, None, **said)
         else:
             self.add("task.created", "Draft", "PENDING", EMPLOYER, lambda ids: self.offer, **said)
 
@@ -165,7 +165,7 @@ class Life:
         self.house.append(("clock.paused", self.time, {"since": self.time}))
         since, self.deaf = self.time, self.deaf + seconds
         self.wait(seconds)
-        self.house.append(("clock.resumed", self.time, {"since": since, "deaf": self.deaf}))
+        self.house.append(("clock.resumed", self.time, {"since": since, "until": self.time, "deaf": self.deaf}))
 
     def decide(
         self, who: Key, action: str, basis: int | str, at: int | None = None, **words: Any
@@ -237,18 +237,24 @@ class Life:
         self.add("settlement.started", "Verified", "APPROVED", by, funding=ref, reason=reason)
         self.wait()
         rest = REWARD + BUDGET - (share + fee if paid else share + BUDGET)
-        kept = rest - (change + max(10_000, -(-change // 100_000) * 1000) if change else 0)
-        credited = [{"role": "worker", "to": self.worker, "amount_msat": credit}] if credit else []
-        credited += [{"role": "employer", "to": EMPLOYER.pub, "amount_msat": change}] if change else []
+        spare = max(10_000, -(-change // 100_000) * 1000) if change else 0
+        kept = rest - change - spare
+        owed = [("worker", self.worker, credit, BUDGET), ("employer", EMPLOYER.pub, change, spare)]
+        credited = [
+            {"role": role, "to": to, "amount_msat": amount, "budget_msat": most}
+            for role, to, amount, most in owed
+            if amount
+        ]
         self.add("settlement.completed", "Paid", "RELEASED", "node", funding=ref, hold_msat=REWARD + BUDGET,
                  payment_hash=self.hash, hash_salt=self.salt, percent=percent, credited=credited, insurance_msat=kept,
                  payouts=[self.payment(share, fee)] if paid else [])  # fmt: skip
         return self
 
     def payment(self, amount: int, fee: int = 1000) -> dict[str, Any]:
+        signed = self.lines[self.newest("task.claimed") - 1].proven == "signed"
         return {
-            "role": "worker", "amount_msat": amount, "fee_msat": fee, "payment_hash": self.pay_hash,
-            "preimage": self.pay_preimage, "dest_salt": self.pay_salt, "status": "proven",
+            "role": "worker", "to": self.worker, "amount_msat": amount, "fee_msat": fee, "payment_hash": self.pay_hash,
+            "preimage": self.pay_preimage, "dest_salt": self.pay_salt, "status": "proven" if signed else "attested",
         }  # fmt: skip
 
     def offer_end(self, who: Key, percent: int, signed: bool = True) -> Life:

@@ -127,7 +127,7 @@ class Town:
         self.checkpoint("clock.paused", {"since": since})
         self.wait(seconds)
         self.deaf += seconds
-        self.checkpoint("clock.resumed", {"deaf": self.deaf})
+        self.checkpoint("clock.resumed", {"since": since, "until": self.time, "deaf": self.deaf})
 
     def happen(self, what: Any) -> Decision:
         now = Now(self.time, self.height, sha(f"b{self.height}"), self.deaf, sha(f"e{self.time}{len(self.log)}"))
@@ -163,8 +163,10 @@ class Town:
         ]
         content = {"v": 1, "action": command.action, **command.model_dump(exclude_none=True)}
         event = who.sign(78, tags, json.dumps(content), self.time)
-        type = LogType(next(tag[1] for tag in self.log[seq - 1]["tags"] if tag[0] == "type"))
-        return self.happen(Said(Pubkey(who.pub), command, Evidence(Proven.SIGNED, event, Basis(type, seq), self.time)))
+        return self.happen(Said(Pubkey(who.pub), command, Evidence(Proven.SIGNED, event, self.basis(seq), self.time)))
+
+    def basis(self, seq: int) -> Basis:
+        return Basis(LogType(next(tag[1] for tag in self.log[seq - 1]["tags"] if tag[0] == "type")), seq)
 
     # the chapters
 
@@ -192,7 +194,7 @@ class Town:
         """As `payout` by message would, after the invoice was checked."""
         named = Destination(
             invoice=Secret("lnplay"), payment_hash=self.pay_hash, amount=self.task.reward, expires_at=self.time + 30 * DAY,
-            final_cltv=80, salt=self.pay_salt,
+            final_cltv=80, salt=self.pay_salt, promised=True,
         )  # fmt: skip
         self.known = replace(self.task, destination=named)
         return self
@@ -204,7 +206,7 @@ class Town:
         event = WORKER.sign(30079, tags, "", self.time)
         command = Submit(task=self.task.id, url="https://example.org/x", sha256=sha(f"file{self.time}"))
         self.happen(
-            Said(Pubkey(WORKER.pub), command, Evidence(Proven.SIGNED, event, Basis(LogType.TASK_CREATED, 1), self.time))
+            Said(Pubkey(WORKER.pub), command, Evidence(Proven.SIGNED, event, self.basis(self.task.seq), self.time))
         )
         return self
 
@@ -245,7 +247,12 @@ class Town:
 
 
 def paid(town: Town) -> Town:
-    return town.fund().claim().name_destination().proof().approve().pay().node(HoldStatus.SETTLED)
+    return paid_on(town.fund())
+
+
+def paid_on(town: Town) -> Town:
+    """From Funded to Paid."""
+    return town.claim().name_destination().proof().approve().pay().node(HoldStatus.SETTLED)
 
 
 def disputed() -> Town:
@@ -327,6 +334,31 @@ def abandoned(late: bool) -> Town:
     return town.node(HoldStatus.CANCELLED) if late else town.claim(signed=False).proof()
 
 
+def cancelled_after_abandoning() -> Town:
+    """An employer who cancels an open task may rest on what was said before the worker who gave it back."""
+    town = Town().fund().claim()
+    town.command(WORKER, Abandon(task=town.task.id))
+    town.command(EMPLOYER, Cancel(task=town.task.id), LogType.TASK_CREATED)
+    return town.node(HoldStatus.CANCELLED)
+
+
+def taken_again() -> Town:
+    """The same worker claims once more, by a new signature on the same entry."""
+    town = Town().fund().claim()
+    town.command(WORKER, Abandon(task=town.task.id))
+    return paid_on(town)
+
+
+def short_outage() -> Town:
+    """A restart: a few deaf seconds, published only when they are over."""
+    town = Town().fund()
+    since = town.time
+    town.wait(40)
+    town.deaf += 40
+    town.checkpoint("clock.resumed", {"since": since, "until": town.time, "deaf": town.deaf})
+    return paid_on(town)
+
+
 def cancelled(at: str) -> Town:
     town = Town()
     if at != "Draft":
@@ -338,7 +370,7 @@ def cancelled(at: str) -> Town:
 def disputed_after_approval() -> Town:
     town = Town().fund().claim().proof().approve()
     town.command(WORKER, Dispute(task=town.task.id, reason="the wrong file"))
-    town.command(EMPLOYER, Approve(task=town.task.id), signed=False)
+    town.command(EMPLOYER, Approve(task=town.task.id), LogType.PROOF_SUBMITTED)
     return town
 
 
@@ -381,6 +413,9 @@ LIVES: dict[str, Any] = {
     "revised": revised,
     "abandoned": lambda: abandoned(late=False),
     "abandoned late": lambda: abandoned(late=True),
+    "abandoned and cancelled": cancelled_after_abandoning,
+    "abandoned and taken again by the same": taken_again,
+    "a restart": short_outage,
     "disputed after approval": disputed_after_approval,
     **{f"lost after {after}": (lambda after=after: lost(after)) for after in ("claim", "paid", "flight", "failure")},
     **{f"cancelled in {at}": (lambda at=at: cancelled(at)) for at in ("Draft", "PendingFunding", "Funded")},

@@ -175,7 +175,8 @@ def split() -> Life:
     life.add("proof.verified", "Verified", "APPROVED", WORKER, event, **facts)
     life.settle(30)
     end = at(life, "settlement.completed").facts
-    end["credited"] = [{"role": "employer", "to": EMPLOYER.pub, "amount_msat": 35_147_000}]
+    change = {"role": "employer", "to": EMPLOYER.pub, "amount_msat": 35_147_000, "budget_msat": 352_000}
+    end["credited"] = [change]
     end["insurance_msat"] = 0
     return life
 
@@ -230,19 +231,90 @@ def unreachable(early: int = 0) -> Life:
     return life.refunded("APPROVED", "worker_unreachable")
 
 
-def abandoned() -> Life:
+def given_back(basis: int = 4) -> Life:
     life = Life().fund().claim()
     life.wait()
-    event = life.decide(WORKER, "abandon", 4)
+    event = life.decide(WORKER, "abandon", basis)
     worker, life.worker = life.worker, ""
     life.add("task.abandoned", "Funded", "PENDING", WORKER, event, worker=worker)
-    return life.claim(signed=False).proof().approve().settle()
+    return life
+
+
+def abandoned(signed: bool = False) -> Life:
+    return given_back().claim(signed).proof().approve().settle()
+
+
+def cancelled_after_abandoning() -> Life:
+    life = given_back()
+    life.wait()
+    return life.refund("Funded", "PENDING", EMPLOYER, "cancelled", life.decide(EMPLOYER, "cancel", 2))
+
+
+def approved_on(basis: int) -> Life:
+    """Disputed before anything was delivered; the employer approves all the same, resting on this entry."""
+    life = disputed_on(4)
+    life.wait()
+    facts = {"verified_by": EMPLOYER.pub, "proof": None, "how": "approve", "percent": 100}
+    event = life.decide(EMPLOYER, "approve", basis)
+    life.add("dispute.resolved", "Verified", "APPROVED", EMPLOYER, event, **facts)
+    return life
+
+
+def disputed_on(basis: int) -> Life:
+    life = Life().fund().claim()
+    life.wait()
+    event = life.decide(WORKER, "dispute", basis)
+    life.add("dispute.opened", "Disputed", "IN_PROGRESS", WORKER, event, by=WORKER.pub)
+    return life
+
+
+def offered_on(basis: int) -> Life:
+    life = Life().fund().claim().offer_end(EMPLOYER, 30)
+    life.lines[-1].event = life.decide(EMPLOYER, "cancel", basis, percent=30)
+    return life
+
+
+def offered_before_a_dispute() -> Life:
+    """The worker accepts in the dispute what the employer had offered before it."""
+    life = reviewing().offer_end(EMPLOYER, 0)
+    life.wait()
+    life.add("dispute.opened", "Disputed", "SUBMITTED", WORKER, life.decide(WORKER, "dispute", 5), by=WORKER.pub)
+    life.wait()
+    event = life.decide(WORKER, "cancel", 6, percent=0)
+    facts = {"funding": f"{life.id}/h1", "reason": "agreed", "how": "agreement", "percent": 0}
+    for type in ("dispute.resolved", "refund.started"):
+        life.add(type, "Disputed", "SUBMITTED", WORKER, event, **facts)
+    return life
+
+
+def restarted(life: Life, seconds: int = 40) -> None:
+    """Deaf for a moment, and that is published only when it is over."""
+    since, life.deaf = life.time, life.deaf + seconds
+    life.wait(seconds)
+    life.house.append(("clock.resumed", life.time, {"since": since, "until": life.time, "deaf": life.deaf}))
+
+
+def told_twice(life: Life) -> None:
+    life.outage(HOUR)
+    life.house.insert(-1, life.house[-2])
+
+
+def opening(life: Life) -> dict[str, str]:
+    return {"funding": f"{life.id}/h1", "payment_hash": life.hash, "hash_salt": life.salt}
+
+
+def lost() -> Life:
+    life = Life().fund().claim()
+    life.wait()
+    for type in ("hold.lost", "task.expired"):
+        life.add(type, "Expired", "IN_PROGRESS", "node", reason="hold_lost", mark=None, **opening(life))
+    return life
 
 
 def lost_after_payout() -> Life:
     life = reviewing().approve()
     life.wait()
-    life.add("hold.lost", "Verified", "APPROVED", "node", funding=f"{life.id}/h1")
+    life.add("hold.lost", "Verified", "APPROVED", "node", **opening(life))
     facts = {
         "funding": f"{life.id}/h1", "hold_msat": REWARD + BUDGET, "payment_hash": life.hash, "hash_salt": life.salt,
         "percent": 100, "payouts": [life.payment(REWARD)], "credited": [], "insurance_msat": 0,
@@ -250,6 +322,20 @@ def lost_after_payout() -> Life:
     }  # fmt: skip
     for type in ("settlement.completed", "incident"):
         life.add(type, "Paid", "RELEASED", "node", **facts)
+    return life
+
+
+def change_receipt(fee: int) -> Life:
+    """The employer's change is paid out."""
+    life = split()
+    preimage = sha("change")
+    paid = {"payment_hash": sha(bytes.fromhex(preimage)), "preimage": preimage, "fee_msat": fee}
+    return receipt(life, 35_147_000, role="employer", to=EMPLOYER.pub, **paid)
+
+
+def paid_by_message(**changed: str) -> Life:
+    life = paid_life(signed=False)
+    at(life, "settlement.completed").facts["payouts"][0] |= changed
     return life
 
 
@@ -263,13 +349,21 @@ SOUND: dict[str, Spoil] = {
     "agreed on a share": split,
     "agreed on nothing": lambda: agreed(0),
     "credited, and paid later": lambda: receipt(margin(), fee_msat=7),
+    "change, paid later": lambda: change_receipt(352_000),
     "ended: cancelled": lambda: ended("cancelled"),
     "ended: hold_timeout": lambda: ended("hold_timeout"),
     "ended: no_proof": lambda: ended("no_proof"),
     "the hold's end": hold_end,
     "unreachable": unreachable,
     "abandoned and taken again": abandoned,
+    "abandoned and taken again, signed": lambda: abandoned(signed=True),
+    "abandoned and cancelled on an old entry": cancelled_after_abandoning,
+    "approved once more after a dispute": lambda: reapproved(),
+    "approved in a dispute without a proof": lambda: approved_on(4),
+    "lost before a payout": lost,
     "lost after the payout": lost_after_payout,
+    "a restart": lambda: edited(Life(), lambda life: restarted(life)).fund(),
+    "a pause that is told twice": lambda: edited(Life(), lambda life: told_twice(life)).fund(),
     "deaf for an hour": lambda: edited(Life(), lambda life: life.outage(HOUR)).fund(),
 }
 
@@ -436,9 +530,19 @@ def house_gap(life: Life) -> Life:
     return life
 
 
-def house_lies(life: Life) -> Life:
+def house_lies(**facts: int | None) -> Life:
+    """One outage of an hour, and its end says something else."""
+    life = Life()
     life.outage(HOUR)
-    life.house[-1][2]["deaf"] = 2 * HOUR
+    life.house[-1][2].update(facts)
+    return life
+
+
+def overlapping() -> Life:
+    life = Life()
+    life.outage(HOUR)
+    again = {"since": T0 + HOUR // 2, "until": T0 + HOUR, "deaf": HOUR + HOUR // 2}
+    life.house.append(("clock.resumed", life.time, again))
     return life
 
 
@@ -473,6 +577,9 @@ SPOILT: dict[str, tuple[str, Spoil]] = {
     "tag a differs": ("wrong_address", tags("task.claimed", a="30078:x:y")),
     "tag p leaves the worker out": ("wrong_parties", lambda: edited(paid_life(), lambda life: at(life, "proof.verified").parties.pop())),
     "another task's id": ("wrong_task_id", lambda: edited(Life(), lambda life: setattr(life, "id", "0" * 13))),
+    "another pinned id": ("wrong_task_id", fact("task.created", pinned="ab" * 32)),
+    "a pinned id that is not the task event": ("wrong_root", fact("task.created", pinned=lambda old: old[:32] + "0" * 32)),
+    "no pinned id": ("bad_facts", lambda: edited(paid_life(), lambda life: life.lines[0].facts.pop("pinned"))),
     "another posted task's id": ("wrong_task_id", lambda: edited(Life(posted=True), lambda life: life.lines[0].facts.update(pinned="ab" * 32))),
     # the chain
     "a missing entry": ("gap", lambda: drop(paid_life(), "task.claimed")),
@@ -495,7 +602,7 @@ SPOILT: dict[str, tuple[str, Spoil]] = {
     "a refund of what is being settled": ("illegal_move", lambda: edited(paid_life(), lambda life: life.lines.pop()).refunded("APPROVED", "agreed")),
     "half of a move": ("illegal_move", lambda: edited(hold_end(), lambda life: life.lines.remove(at(life, "refund.started")))),
     "a refund of a lost hold": ("illegal_move", lambda: refunded_loss()),
-    "an entry after the end": ("after_final", lambda: again(paid_life(), "hold.lost", funding="x")),
+    "an entry after the end": ("after_final", lambda: again(paid_life(), "hold.lost", funding="x", payment_hash="ab" * 32, hash_salt="ab" * 32)),
     "two entries of one move differ": ("bad_facts", lambda: edited(hold_end(), lambda life: setattr(at(life, "refund.started"), "facts", {**at(life, "refund.started").facts, "percent": 3}))),
     "another reason at the end": ("illegal_move", lambda: edited(ended("hold_timeout"), lambda life: life.lines[-1].facts.update(reason="unclaimed"))),
     # who
@@ -548,7 +655,10 @@ SPOILT: dict[str, tuple[str, Spoil]] = {
     "an acceptance that names no offer": ("basis_wrong_type", lambda: accepted_on(5)),
     "an acceptance of an offer that was replaced": ("basis_stale", lambda: accepted_on(6)),
     "a replayed approval": ("event_replayed", replayed),
-    "a second approval of one proof": ("decision_repeated", reapproved),
+    "an abandonment from before the claim": ("basis_stale", lambda: given_back(3)),
+    "a dispute from before the claim": ("basis_stale", lambda: disputed_on(1)),
+    "an offer from before the claim": ("basis_stale", lambda: offered_on(2)),
+    "an approval without a proof from before the claim": ("basis_stale", lambda: approved_on(3)),
     # money
     "an invoice that is off by one msat": ("wrong_amount", fact("invoice.created", amount_msat=lambda old: old + 1)),
     "a hold that is off by one msat": ("wrong_amount", fact("invoice.accepted", amount_msat=lambda old: old - 1)),
@@ -561,6 +671,7 @@ SPOILT: dict[str, tuple[str, Spoil]] = {
     "another funding is settled": ("wrong_funding", fact("settlement.started", funding="x/h9")),
     "a share that is off by one msat": ("wrong_share", payout(amount_msat=REWARD - 1)),
     "a payment to the employer": ("wrong_share", payout(role="employer")),
+    "a payment to somebody else": ("wrong_share", payout(to=STRANGER.pub)),
     "two payments": ("wrong_share", lambda: edited(paid_life(), lambda life: at(life, "settlement.completed").facts["payouts"].append(life.payment(REWARD)))),
     "another percentage at the end": ("wrong_share", fact("settlement.completed", percent=99)),
     "a share that is not rounded down": ("wrong_share", lambda: edited(split(), lambda life: life.lines[-1].facts["payouts"][0].update(amount_msat=15_000_001))),
@@ -569,6 +680,12 @@ SPOILT: dict[str, tuple[str, Spoil]] = {
     "a hold's commitment that does not open": ("commitment_broken", fact("settlement.completed", hash_salt="ab" * 32)),
     "a destination that does not open": ("commitment_broken", payout(dest_salt="ab" * 32)),
     "proven without a salt": ("commitment_broken", payout(dest_salt="")),
+    "proven by a claim by message": ("commitment_broken", lambda: paid_by_message(status="proven")),
+    "a message's destination that does not open": ("commitment_broken", lambda: paid_by_message(dest_salt="ab" * 32)),
+    "less than it proves": ("commitment_broken", payout(status="attested")),
+    "a status of its own": ("commitment_broken", payout(status="sure")),
+    "a lost hold's commitment that does not open": ("commitment_broken", lambda: edited(lost(), lambda life: [line.facts.update(hash_salt="ab" * 32) for line in life.lines[-2:]])),
+    "a lost hold of another name": ("wrong_funding", lambda: edited(lost_after_payout(), lambda life: at(life, "hold.lost").facts.update(funding="x/h9"))),
     "a refund whose commitment does not open": ("commitment_broken", lambda: edited(ended("cancelled"), lambda life: life.lines[-1].facts.update(payment_hash="ab" * 32))),
     "an msat disappears": ("unbalanced", fact("settlement.completed", insurance_msat=lambda old: old - 1)),
     "an msat is made": ("unbalanced", fact("settlement.completed", insurance_msat=lambda old: old + 1)),
@@ -576,6 +693,11 @@ SPOILT: dict[str, tuple[str, Spoil]] = {
     "paid, and no payment is shown": ("unbalanced", fact("settlement.completed", payouts=[])),
     "a credit for somebody else": ("wrong_share", lambda: edited(margin(), lambda life: life.lines[-1].facts["credited"][0].update(to=STRANGER.pub))),
     "a credit that is short": ("wrong_share", lambda: edited(margin(), lambda life: life.lines[-1].facts["credited"][0].update(amount_msat=1))),
+    "a credit with another fee budget": ("wrong_amount", lambda: edited(margin(), lambda life: life.lines[-1].facts["credited"][0].update(budget_msat=BUDGET + 1))),
+    "change with another fee budget": ("wrong_amount", lambda: edited(split(), lambda life: life.lines[-1].facts["credited"][0].update(budget_msat=353_000))),
+    "a credit without its fee budget": ("bad_facts", lambda: edited(margin(), lambda life: life.lines[-1].facts["credited"][0].pop("budget_msat"))),
+    "a receipt of somebody else": ("unbalanced", lambda: receipt(margin(), to=STRANGER.pub)),
+    "a receipt whose fee is above the credit's budget": ("fee_above_budget", lambda: change_receipt(352_001)),
     "a receipt for more than was owed": ("unbalanced", lambda: receipt(margin(), REWARD + 1000)),
     "a receipt for nothing owed": ("unbalanced", lambda: receipt(paid_life())),
     "a credit paid twice": ("unbalanced", lambda: receipt(receipt(margin()))),
@@ -607,13 +729,19 @@ SPOILT: dict[str, tuple[str, Spoil]] = {
     "a last safe height that is off": ("wrong_height", fact("invoice.accepted", last_safe_height=lambda old: old + 1)),
     "deafness that is not on record": ("deaf_unaccounted", late_by_deafness),
     "deafness that is not counted": ("deaf_unaccounted", hidden_deafness),
-    "outages that do not add up": ("deaf_unaccounted", lambda: house_lies(Life())),
+    "outages that do not add up": ("deaf_unaccounted", lambda: house_lies(deaf=2 * HOUR)),
+    "an outage that ends after it is published": ("deaf_unaccounted", lambda: house_lies(until=T0 + 2 * HOUR, deaf=2 * HOUR)),
+    "an outage that ends before it began": ("deaf_unaccounted", lambda: house_lies(until=T0 - 1, deaf=-1)),
+    "an outage that began at another time": ("deaf_unaccounted", lambda: house_lies(since=T0 + 60, deaf=HOUR - 60)),
+    "an outage without a beginning": ("deaf_unaccounted", lambda: house_lies(since=None)),
+    "outages that overlap": ("deaf_unaccounted", overlapping),
     # terms
     "four prolongations": ("against_terms", lambda: prolonged(4)),
     "silence where it disputes": ("against_terms", against_silence),
     "another try that the terms do not give": ("against_terms", lambda: rejected(reviewing())),
     "a dispute where another try is due": ("against_terms", lambda: rejected(reviewing(on_reject="revise"), again=False)),
     "an agreement that nobody offered": ("no_agreement", unproven_agreement),
+    "an agreement on an offer from before the dispute": ("no_agreement", offered_before_a_dispute),
     "an agreement at another percentage": ("no_agreement", lambda: agreed(0, offered=10)),
     "an agreement with oneself": ("no_agreement", lambda: agreed(0, by=WORKER)),
     "an agreement that is not carried out": ("agreement_ignored", ignored_agreement),
@@ -667,7 +795,7 @@ def refunded_loss() -> Life:
     """The hold is lost, and then it is given back."""
     life = unreachable()
     life.lines.insert(6, Line("hold.lost", "Verified", "APPROVED", "node", "node", life.lines[5].time, life.lines[5].height,
-                              {"funding": f"{life.id}/h1"}, parties=life.lines[5].parties))  # fmt: skip
+                              opening(life), parties=life.lines[5].parties))  # fmt: skip
     return life
 
 
@@ -704,7 +832,7 @@ def test_a_spoilt_record_is_caught(name: str) -> None:
 def test_all_codes_of_violations_are_tested() -> None:
     only_noted = {
         "forged_copy", "state_stale", "state_missing", "house_missing", "terms_incomplete", "terms_unannounced",
-        "unknown_fact", "unproven_id", "secret_quoted", "hold_lost", "overdue", "relay",
+        "unknown_fact", "secret_quoted", "hold_lost", "overdue", "relay",
     }  # fmt: skip
     asked_for_by_name = {"not_found"}
     assert {code.value for code in Code} - only_noted - asked_for_by_name == {code for code, _ in SPOILT.values()}
@@ -745,7 +873,6 @@ def test_the_weakest_evidence(make: Spoil, evidence: str | None, paid: str | Non
         ("state_missing", lambda: edited(paid_life(), lambda life: setattr(life, "without_state", True))),
         ("house_missing", lambda: edited(paid_life(), lambda life: setattr(life, "house", []))),
         ("unknown_fact", fact("settlement.started", colour="blue")),
-        ("unproven_id", lambda: edited(Life(posted=True), lambda life: life.lines[0].facts.pop("pinned"))),
         ("hold_lost", lost_after_payout),
         ("forged_copy", lambda: edited(paid_life(), lambda life: life.extra.append({**life.log()[3], "content": "{}"}))),
         ("terms_unannounced", lambda: edited(paid_life(), lambda life: life.house.append(("terms", T0, {"terms": sha("x")})))),
