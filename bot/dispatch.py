@@ -17,10 +17,11 @@ from sqlalchemy.exc import OperationalError
 
 from bot.floods import Floods
 from bot.reading import Asker, Meant, Question, interpret
+from bot.wake import Bell
 from bot.world import World
 from handlers import answers
 from handlers.decide import decide
-from handlers.decision import Decision, Refusal, Say
+from handlers.decision import Decision, Fetch, Refusal, Say
 from handlers.policy import Policy
 from kinds.codes import BadWord, Form, Refused, Told
 from kinds.grammar import form_of
@@ -49,51 +50,56 @@ class Dispatch:
         self._floods = Floods(world.limits.messages_a_minute)
         self._held_back: set[str] = set()  # tasks with an input that is stuck
         self._current: str | None = None  # the task of the input being decided
+        self._stirred: set[Bell] = set()  # whose work the present transaction has queued
 
     async def run(self) -> None:
         """Takes inputs as long as there are any, then waits for the bell."""
         world = self._world
         while True:
             try:
-                taken = await world.writer.do(lambda tx: self.advance(tx, _BATCH))
+                taken, stirred = await world.writer.do(lambda tx: self.advance(tx, _BATCH))
+                for bell in stirred:
+                    bell.ring()
             except OperationalError:  # the disk: nothing was lost, and nothing can be done from here
                 raise
             except Exception:  # the batch was rolled back: find the one that fails
                 taken = await self._one_by_one()
-            if taken:
                 world.wakes.ring_outbox()
-            else:
+            if not taken:
                 await world.wakes.inputs.wait(60.0)
 
     async def ask(self, new: NewInput, and_then: Callable[[Connection], None]) -> str | None:
         """Stores an input, processes everything up to it and, when it was done, `and_then`, all in one commit. Returns '' for
         done, else the refusal's code; None when it could not be processed now, and nothing was stored."""
 
-        def job(tx: Connection) -> str:
+        def job(tx: Connection) -> tuple[str, set[Bell]]:
+            stirred: set[Bell] = set()
             inbox.add(tx, new, self._world.moments.now(), self._world.policy_id)
             while (found := inbox.result_of(tx, new.key)) and found[0] == "new":
-                self.advance(tx, 1)
+                stirred |= self.advance(tx, 1)[1]
             refused = "" if found and found[0] == "done" else found[1] if found else "unknown"
             if not refused:
                 and_then(tx)
-            return refused
+            return refused, stirred
 
         try:
-            result = await self._world.writer.do(job)
+            result, stirred = await self._world.writer.do(job)
         except OperationalError:
             raise
         except Exception:  # an input before it is stuck: the loop of this part finds out which
             self._world.wakes.inputs.ring()
             return None
-        self._world.wakes.ring_outbox()
+        for bell in stirred:
+            bell.ring()
         return result
 
-    def advance(self, tx: Connection, limit: int) -> int:
-        """Processes the oldest inputs; how many."""
+    def advance(self, tx: Connection, limit: int) -> tuple[int, frozenset[Bell]]:
+        """Processes the oldest inputs: how many, and whom to wake once this is durable, since there is work for him now."""
+        self._stirred = set()
         rows = inbox.waiting(tx, limit)
         for row in rows:
             self._process(tx, row)
-        return len(rows)
+        return len(rows), frozenset(self._stirred)
 
     async def _one_by_one(self) -> int:
         for _ in range(_BATCH):
@@ -162,6 +168,7 @@ class Dispatch:
         outcome = decide(held.task if held else None, what, row.now, policy)
         if isinstance(outcome, Decision) and _changes(held, outcome):
             outcome = commit.store(tx, held, outcome, row.now, policy) or outcome
+            self._stir(outcome)
         if isinstance(outcome, Refusal):
             inbox.finish(tx, row.n, "refused", str(outcome.code), meant.task)
             if meant.asker:
@@ -173,6 +180,12 @@ class Dispatch:
         inbox.finish(tx, row.n, "done", "", outcome.task.id)
         for say in outcome.says:
             self._tell(tx, row, meant, say, outcome)
+
+    def _stir(self, stored: Decision | Refusal) -> None:
+        if isinstance(stored, Decision):
+            wakes = self._world.wakes
+            self._stirred |= {wakes.timers, wakes.events} if stored.log else {wakes.timers}
+            self._stirred |= {wakes.fetches if isinstance(effect, Fetch) else wakes.money for effect in stored.effects}
 
     def _reply_to_question(
         self, tx: Connection, row: Row, meant: Meant, asker: Asker, question: Question, policy: Policy
@@ -208,6 +221,7 @@ class Dispatch:
         self, tx: Connection, row: Row, to: Asker, code: Refused | Told, facts: Mapping[str, Any], ref: str = ""
     ) -> None:
         task = facts.get("task")
+        self._stirred.add(self._world.wakes.letters)
         outbox.write_letter(
             tx,
             source=row.key,

@@ -73,8 +73,11 @@ class Ears:
                     if isinstance(marker, CaughtUp):
                         world.cursors[marker.relay, marker.want] = marker.at
                         world.moments.delivered(marker.relay, marker.want)
-                world.wakes.inputs.ring()
-                world.wakes.sealed.ring()
+                kinds = {item.event.kind for item in kept if isinstance(item, Heard)}
+                if kinds & set(_SEALED):
+                    world.wakes.sealed.ring()
+                if kinds - set(_SEALED):
+                    world.wakes.inputs.ring()
 
     def _concerns(self, event: Event) -> bool:
         """Ours to keep: addressed to us, not by us, not expired (NIP-40), and meant as what we take it for."""
@@ -118,7 +121,12 @@ class Ears:
             if not waiting:
                 await world.wakes.sealed.wait(60.0)
                 continue
-            opened = await self._unseal(waiting)
+            try:
+                opened = await self._unseal(waiting)
+            except SignerAway:
+                log.warning("the signer is away: letters wait for it")
+                await asyncio.sleep(5.0)
+                continue
             await world.writer.do(lambda tx, opened=opened: self._letters(tx, opened))  # type: ignore[misc]
             world.wakes.inputs.ring()
             world.wakes.letters.ring()
@@ -170,9 +178,7 @@ class Ears:
             embedded = _embedded(rumor)
             if embedded is not None and decision.concerns(embedded, self._world.bot):
                 if not self._input(tx, embedded.as_dict(), letter.relay, channel, moment):
-                    outbox.answer_again(
-                        tx, f"event:{embedded.id}", embedded.pubkey, self._world.moments.time + _REPEAT
-                    )
+                    outbox.answer_again(tx, f"event:{embedded.id}", embedded.pubkey, self._world.moments.time + _REPEAT)
                 continue
             body = {
                 "id": rumor.id,

@@ -44,7 +44,7 @@ class Moments:
         self._confirmed = confirmed if confirmed is not None else int(clock())
         self._deaf = deaf
         self._beats: dict[str, int] = dict.fromkeys(relays, 0)
-        self._delivered: dict[str, set[str]] = {relay: set() for relay in self._beats}
+        self._delivered: dict[str, dict[str, int]] = {relay: {} for relay in self._beats}  # want -> when
         self._synced_at = 0
         self._height, self._block = 0, "0" * 64
         self._outages: list[Outage] = []
@@ -81,17 +81,18 @@ class Moments:
 
     def beat(self, relay: str, sent_at: int) -> None:
         """A heartbeat sent at that time was read back from this relay."""
-        if relay not in self._beats or sent_at <= self._beats[relay]:
+        last = self._beats.get(relay)
+        if last is None or sent_at <= last:
             return
-        if sent_at - self._beats[relay] > _MISSED and self._beats[relay]:
-            self._delivered[relay].clear()
+        if last and sent_at - last > _MISSED:  # only a catch-up after that counts; it often precedes the next heartbeat
+            self._delivered[relay] = {want: at for want, at in self._delivered[relay].items() if at > last}
         self._beats[relay] = sent_at
         self._confirm()
 
     def delivered(self, relay: str, want: str) -> None:
         """What this relay had stored for that subscription has been kept."""
         if relay in self._delivered:
-            self._delivered[relay].add(want)
+            self._delivered[relay][want] = self.time
         self._confirm()
 
     def node(self, facts: NodeFacts | None) -> None:
@@ -117,7 +118,9 @@ class Moments:
         return self.time - self._confirmed if self.is_deaf else 0
 
     def _confirm(self) -> None:
-        heard = sorted((at for relay, at in self._beats.items() if self._delivered[relay] >= NEEDED), reverse=True)
+        heard = sorted(
+            (at for relay, at in self._beats.items() if self._delivered[relay].keys() >= NEEDED), reverse=True
+        )
         enough = (len(self._beats) + 1) // 2
         if len(heard) < enough or enough == 0:
             return
@@ -125,7 +128,7 @@ class Moments:
         if surely < self._confirmed:
             return
         gap = surely - self._confirmed
-        if gap > 0 and (self._starting or gap > PATIENCE):
+        if gap > 0 and self.is_deaf:  # as it was counted until now
             self._deaf += gap
             self._outages.append(Outage(self._confirmed, surely, self._deaf))
         self._confirmed, self._starting = surely, False

@@ -94,9 +94,10 @@ def _event(tx: Connection, row: Row, policy: Policy, limits: Limits, floods: Flo
         )  # a signed event is consumed: it is never dropped in silence
     if len(row.body) > MAX_EMBEDDED:
         raise BadWord(Refused.TOO_LONG, limit=MAX_EMBEDDED)
-    form: Form = "json" if event.kind == RECORD else "text"
-    channel = said["channel"] or _usual_channel(tx, event.pubkey)
-    asker = Asker(event.pubkey, channel, form, said["relay"], event.id, event.created_at)
+    channel, form = _usual(tx, event.pubkey)
+    if event.kind == RECORD:
+        form = "json"
+    asker = Asker(event.pubkey, said["channel"] or channel, form, said["relay"], event.id, event.created_at)
     if event.created_at > row.now.time + _AHEAD:
         raise BadWord(Refused.BAD_CREATED_AT, problem="future")
     if event.kind == TASK:
@@ -107,10 +108,10 @@ def _event(tx: Connection, row: Row, policy: Policy, limits: Limits, floods: Flo
     return _decision(tx, event, said["event"], asker, row.now, limits)
 
 
-def _usual_channel(tx: Connection, who: str) -> str:
-    """A public event is answered over the channel on which its author last wrote to us."""
+def _usual(tx: Connection, who: str) -> tuple[str, Form]:
+    """A public event is answered over the channel, and in the form, in which its author last wrote to us."""
     known = reads.person(tx, who)
-    return known.channel if known else "nip17"
+    return (known.channel if known else "nip17"), "json" if known and known.form == "json" else "text"
 
 
 def _offered(tx: Connection, event: Event, raw: dict[str, Any], asker: Asker) -> Meant:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from dataclasses import replace
 
 from sqlalchemy import Connection
@@ -13,6 +14,7 @@ from storage.codec import body_of
 from storage.inbox import NewInput
 
 _AT_ONCE = 200
+_PAUSE = 1.0  # seconds between two looks at the least
 
 
 class Timers:
@@ -26,8 +28,9 @@ class Timers:
             count = await world.writer.do(self._tick)
             if count:
                 world.wakes.inputs.ring()
-            wait = 1.0 if count else await world.writer.do(self._until_next)
-            await world.wakes.timers.wait(wait)
+            wait = _PAUSE if count else await world.writer.do(self._until_next)
+            await asyncio.sleep(_PAUSE)  # the bell rings with each commit, and moments are whole seconds
+            await world.wakes.timers.wait(wait - _PAUSE)
 
     def _tick(self, tx: Connection) -> int:
         """Time stops for ticks at the oldest letter that nobody has opened: it may be what a deadline waits for."""

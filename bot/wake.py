@@ -36,6 +36,6 @@ class Wakes:
     timers: Bell = field(default_factory=Bell)
 
     def ring_outbox(self) -> None:
-        """After a commit: anything may have been queued."""
+        """Anything may have been queued."""
         for bell in (self.events, self.letters, self.money, self.fetches, self.timers):
             bell.ring()

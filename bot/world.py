@@ -5,8 +5,6 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
-from sqlalchemy import Table
-
 from bot.absences import Absences
 from bot.moments import Moments
 from bot.nodes.base import Node
@@ -16,7 +14,6 @@ from bot.wake import Bell, Wakes
 from bot.writer import Writer
 from handlers.policy import Policy
 from kinds.units import Pubkey
-from storage import outbox
 
 
 @dataclass(slots=True)
@@ -57,8 +54,6 @@ class World:
         wait = min(first * 2 ** min(tries, 20), most) * (0.75 + 0.5 * self.jitter())
         return int(self.clock() + max(1.0, wait))
 
-    async def idle(self, bell: Bell, table: Table) -> None:
-        """For an outbox worker without work: until the bell, or until the soonest row of its table is due again."""
-        now = self.moments.time
-        soonest = await self.writer.do(lambda tx: outbox.next_try(tx, table, now))
-        await bell.wait(300.0 if soonest is None else min(300.0, max(0.5, soonest - now)))
+    async def idle(self, bell: Bell, soonest: int | None) -> None:
+        """For an outbox worker without work: until the bell, or until `soonest`, when a row of its table is due again."""
+        await bell.wait(300.0 if soonest is None else min(300.0, max(0.5, soonest - self.moments.time)))

@@ -10,7 +10,7 @@ from __future__ import annotations
 import asyncio
 import queue
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any, TypeVar
 
 from sqlalchemy import Connection, Engine
@@ -28,9 +28,6 @@ class _Job:
         self.future: asyncio.Future[Any] = loop.create_future()
 
     def answer(self, result: Any, error: BaseException | None) -> None:
-        self.loop.call_soon_threadsafe(self._set, result, error)
-
-    def _set(self, result: Any, error: BaseException | None) -> None:
         if self.future.done():  # whoever asked has gone; the job is done all the same
             return
         if error is None:
@@ -97,10 +94,23 @@ class Writer:
             self.commits += 1
         except Exception as error:
             if len(batch) == 1:
-                batch[0].answer(None, error)
+                _answer(batch, [None], error)
                 return
             for job in batch:
                 self._commit([job])
             return
-        for job, result in zip(batch, results, strict=True):
-            job.answer(result, None)
+        _answer(batch, results, None)
+
+
+def _answer(batch: Sequence[_Job], results: Sequence[Any], error: BaseException | None) -> None:
+    """Wakes those who wait for these jobs: each event loop is called once for all of them, since a call costs a system call."""
+
+    def answer(jobs: Sequence[tuple[_Job, Any]]) -> None:
+        for job, result in jobs:
+            job.answer(result, error)
+
+    answers: dict[asyncio.AbstractEventLoop, list[tuple[_Job, Any]]] = {}
+    for job, result in zip(batch, results, strict=True):
+        answers.setdefault(job.loop, []).append((job, result))
+    for loop, jobs in answers.items():
+        loop.call_soon_threadsafe(answer, jobs)

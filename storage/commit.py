@@ -6,8 +6,7 @@ import dataclasses
 from collections.abc import Mapping
 from typing import Any
 
-from sqlalchemy import Connection, insert, select, update
-from sqlalchemy.dialects.sqlite import insert as upsert
+from sqlalchemy import Connection, Table, bindparam, insert, select, update
 
 from handlers.check import check
 from handlers.decision import Decision, Refusal, refuse
@@ -23,6 +22,16 @@ from kinds.units import EventId, Pubkey
 from storage import house, outbox
 from storage.codec import read_task, task_text
 from storage.schema import credits, fundings, log, payment_hashes, payouts, tasks
+from storage.statements import insert_or_update
+
+_TASK = select(tasks).where(tasks.c.id == bindparam("which"))
+_NEW_TASK = insert(tasks)
+_CHANGED = update(tasks).where(tasks.c.id == bindparam("which"), tasks.c.version == bindparam("was"))
+_USED = select(payment_hashes.c.hash).where(payment_hashes.c.hash.in_(bindparam("hashes", expanding=True)))
+_LAST = select(log.c.time, log.c.deaf, log.c.height, log.c.block).where(
+    log.c.task == bindparam("which"), log.c.seq == bindparam("at")
+)
+_LOG = insert(log)
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -41,7 +50,7 @@ class Stale(RuntimeError):
 
 
 def load(tx: Connection, task: str) -> Held | None:
-    row = tx.execute(select(tasks).where(tasks.c.id == task)).first()
+    row = tx.execute(_TASK, {"which": task}).first()
     if row is None:
         return None
     return Held(read_task(row.document), row.version, EventId(row.root), EventId(row.head), row.state_at)
@@ -52,7 +61,7 @@ def store(tx: Connection, before: Held | None, done: Decision, now: Now, policy:
     task = done.task
     check(task)
     fresh = _new_hashes(before.task if before else None, task)
-    if fresh and tx.execute(select(payment_hashes.c.hash).where(payment_hashes.c.hash.in_(list(fresh)))).first():
+    if fresh and tx.execute(_USED, {"hashes": list(fresh)}).first():
         return refuse(Refused.HASH_USED)
     head, root = _write_log(tx, before, done, now, policy)
     changed = bool(done.log)
@@ -88,10 +97,7 @@ def _write_log(
     task = done.task
     prev = before.head if before else None
     root = before.root if before else (None if task.posted else task.pinned)
-    time = now.time
-    if before and done.log:
-        last = tx.execute(select(log.c.time).where(log.c.task == task.id, log.c.seq == before.task.seq)).scalar()
-        time = max(time, int(last or 0))
+    stamp = _stamp(tx, before, now)
     for line in done.log:
         event = words.entry(
             bot=policy.bot,
@@ -106,24 +112,31 @@ def _write_log(
             work=line.work,
             by=line.by,
             proven=line.proven,
-            time=time,
-            deaf=now.deaf,
-            height=now.height,
-            block_hash=now.block_hash,
+            time=stamp["time"],
+            deaf=stamp["deaf"],
+            height=stamp["height"],
+            block_hash=stamp["block"],
             facts=line.facts,
             event=line.event,
         )
-        tx.execute(
-            insert(log).values(
-                task=task.id, seq=line.seq, id=event.id, type=str(line.type), state=str(line.state), time=time
-            )
-        )
+        row = {"task": task.id, "seq": line.seq, "id": event.id, "type": str(line.type), "state": str(line.state)}
+        tx.execute(_LOG, row | stamp)
         outbox.publish(tx, event)
         prev = event.id
         root = root or event.id
     if not (prev and root):
         raise Stale(f"{task.id} begins without a log entry")
     return prev, root
+
+
+def _stamp(tx: Connection, before: Held | None, now: Now) -> dict[str, Any]:
+    """The moment as the log tells it: never before the entry that came first, though a letter may be opened late."""
+    stamp = {"time": now.time, "deaf": now.deaf, "height": now.height, "block": now.block_hash}
+    last = tx.execute(_LAST, {"which": before.task.id, "at": before.task.seq}).first() if before else None
+    if last is None:
+        return stamp
+    block = {"height": last.height, "block": last.block} if last.height > now.height else {}
+    return stamp | {"time": max(now.time, last.time), "deaf": max(now.deaf, last.deaf)} | block
 
 
 def _parties(task: Task) -> tuple[Pubkey, ...]:
@@ -169,10 +182,10 @@ def _write_task(tx: Connection, before: Held | None, task: Task, root: EventId, 
     }
     if before is None:
         fixed = {"id": task.id, "address": task.address, "pinned": task.pinned, "root": root, "employer": task.employer}
-        tx.execute(insert(tasks).values(**fixed, **row, version=1))
+        tx.execute(_NEW_TASK, {**fixed, **row, "version": 1})
         return
-    where = (tasks.c.id == task.id) & (tasks.c.version == before.version)
-    if tx.execute(update(tasks).where(where).values(**row, version=before.version + 1)).rowcount != 1:
+    changed = {**row, "version": before.version + 1, "which": task.id, "was": before.version}
+    if tx.execute(_CHANGED, changed).rowcount != 1:
         raise Stale(task.id)
 
 
@@ -181,10 +194,10 @@ def _write_money(tx: Connection, before: Task | None, task: Task, fresh: dict[st
         tx.execute(insert(payment_hashes), [{"hash": h, "ref": ref, "task": task.id} for h, ref in fresh.items()])
     if before is None or before.fundings != task.fundings:
         old = set(before.fundings) if before else set()
-        _upsert(tx, fundings, [_funding_row(task, f) for f in task.fundings if f not in old])
+        _put(tx, fundings, [_funding_row(task, f) for f in task.fundings if f not in old])
     if before is None or before.payouts != task.payouts:
         known = set(before.payouts) if before else set()
-        _upsert(tx, payouts, [_payout_row(task, p) for p in task.payouts if p not in known])
+        _put(tx, payouts, [_payout_row(task, p) for p in task.payouts if p not in known])
     start = len(before.credits) if before else 0
     for n, entry in enumerate(task.credits[start:], start + 1):
         tx.execute(
@@ -194,12 +207,10 @@ def _write_money(tx: Connection, before: Task | None, task: Task, fresh: dict[st
         )
 
 
-def _upsert(tx: Connection, table: Any, rows: list[dict[str, Any]]) -> None:
-    for row in sorted(
-        rows, key=lambda row: row["state"] not in ("failed", "abandoned")
-    ):  # make room for the active one
-        statement = upsert(table).values(row)
-        tx.execute(statement.on_conflict_do_update(index_elements=["ref"], set_=row))
+def _put(tx: Connection, table: Table, rows: list[dict[str, Any]]) -> None:
+    ended_first = sorted(rows, key=lambda row: row["state"] not in ("failed", "abandoned"))
+    for row in ended_first:  # which makes room for the active one
+        tx.execute(insert_or_update(table, tuple(row), "ref"), row)
 
 
 def _funding_row(task: Task, funding: Any) -> dict[str, Any]:

@@ -6,8 +6,7 @@ import json
 from collections.abc import Mapping
 from typing import Any
 
-from sqlalchemy import Connection, func, insert, select
-from sqlalchemy.dialects.sqlite import insert as upsert
+from sqlalchemy import Connection, bindparam, func, insert, select
 
 from handlers.policy import Policy
 from kinds import log as words
@@ -17,15 +16,17 @@ from kinds.units import EventId, Pubkey
 from storage.codec import policy_id, policy_text, read_policy
 from storage.outbox import publish
 from storage.schema import chain, house, incidents, policies
+from storage.statements import insert_new, insert_or_update
+
+_GET = select(house.c.value).where(house.c.key == bindparam("which"))
 
 
 def get(tx: Connection, key: str) -> str | None:
-    return tx.execute(select(house.c.value).where(house.c.key == key)).scalar()
+    return tx.execute(_GET, {"which": key}).scalar()
 
 
 def put(tx: Connection, key: str, value: str) -> None:
-    statement = upsert(house).values(key=key, value=value)
-    tx.execute(statement.on_conflict_do_update(index_elements=["key"], set_={"value": statement.excluded.value}))
+    tx.execute(insert_or_update(house, ("key", "value"), "key"), {"key": key, "value": value})
 
 
 def get_json(tx: Connection, key: str, default: Any) -> Any:
@@ -74,8 +75,7 @@ def publish_addressable(tx: Connection, event: Unsigned) -> Unsigned:
 def remember_policy(tx: Connection, policy: Policy, time: int) -> str:
     """Keeps this set of values, so that an input that names it can be replayed exactly. Returns its id."""
     name = policy_id(policy)
-    statement = upsert(policies).values(id=name, at=time, body=policy_text(policy)).on_conflict_do_nothing()
-    tx.execute(statement)
+    tx.execute(insert_new(policies, ("id", "at", "body")), {"id": name, "at": time, "body": policy_text(policy)})
     return name
 
 

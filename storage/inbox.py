@@ -6,12 +6,18 @@ import json
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
-from sqlalchemy import Connection, func, select, update
-from sqlalchemy.dialects.sqlite import insert as upsert
+from sqlalchemy import Connection, bindparam, func, literal_column, select, update
 
 from kinds.events import Event
 from kinds.inputs import Now
 from storage.schema import heard, inputs
+from storage.statements import insert_new, word
+
+_SEALED = select(heard).where(heard.c.opened == literal_column("0")).order_by(heard.c.at).limit(bindparam("most"))
+_OPENED = update(heard).where(heard.c.id == bindparam("which"))
+_WAITING = select(inputs).where(inputs.c.state == word("new")).order_by(inputs.c.n).limit(bindparam("most"))
+_FINISH = update(inputs).where(inputs.c.n == bindparam("which"))
+_RESULT = select(inputs.c.state, inputs.c.result).where(inputs.c.key == bindparam("which"))
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,7 +61,7 @@ def hear(tx: Connection, events: Iterable[tuple[Event, str, bool]], now: Now) ->
             "raw": event.as_json(),
             "opened": 0 if sealed else 1,
         }
-        if tx.execute(upsert(heard).values(row).on_conflict_do_nothing()).rowcount:
+        if tx.execute(insert_new(heard, tuple(row)), row).rowcount:
             fresh.append(event)
     return fresh
 
@@ -71,7 +77,7 @@ class Sealed:
 
 def sealed_waiting(tx: Connection, limit: int) -> list[Sealed]:
     """Letters that nobody has opened yet, the oldest first."""
-    rows = tx.execute(select(heard).where(heard.c.opened == 0).order_by(heard.c.at).limit(limit))
+    rows = tx.execute(_SEALED, {"most": limit})
     return [
         Sealed(Event.parse(json.loads(row.raw)), row.relay, Now(row.at, row.height, row.block, row.deaf, ""))
         for row in rows
@@ -79,7 +85,9 @@ def sealed_waiting(tx: Connection, limit: int) -> list[Sealed]:
 
 
 def mark_opened(tx: Connection, ids: Iterable[str], readable: bool) -> None:
-    tx.execute(update(heard).where(heard.c.id.in_(list(ids))).values(opened=1 if readable else 2))
+    rows = [{"which": event_id, "opened": 1 if readable else 2} for event_id in ids]
+    if rows:
+        tx.execute(_OPENED, rows)
 
 
 def known_events(tx: Connection, kinds: Sequence[int], since: int) -> list[tuple[int, str]]:
@@ -103,12 +111,12 @@ def add(tx: Connection, new: NewInput, now: Now, policy: str) -> bool:
         "entropy": now.entropy,
         "policy": policy,
     }
-    return bool(tx.execute(upsert(inputs).values(row).on_conflict_do_nothing(index_elements=["key"])).rowcount)
+    return bool(tx.execute(insert_new(inputs, tuple(row), "key"), row).rowcount)
 
 
 def waiting(tx: Connection, limit: int) -> list[Row]:
     """The oldest inputs that have not been processed."""
-    rows = tx.execute(select(inputs).where(inputs.c.state == "new").order_by(inputs.c.n).limit(limit))
+    rows = tx.execute(_WAITING, {"most": limit})
     return [
         Row(
             row.n, row.key, row.sort, row.task, row.body,
@@ -120,12 +128,12 @@ def waiting(tx: Connection, limit: int) -> list[Row]:
 
 def finish(tx: Connection, n: int, state: str, result: str = "", task: str | None = None) -> None:
     values = {"state": state, "result": result} | ({"task": task} if task else {})
-    tx.execute(update(inputs).where(inputs.c.n == n).values(values))
+    tx.execute(_FINISH, values | {"which": n})
 
 
 def result_of(tx: Connection, key: str) -> tuple[str, str] | None:
     """(state, result) of an input, or None when it never came."""
-    row = tx.execute(select(inputs.c.state, inputs.c.result).where(inputs.c.key == key)).first()
+    row = tx.execute(_RESULT, {"which": key}).first()
     return (row.state, row.result) if row else None
 
 

@@ -6,13 +6,87 @@ import json
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
-from sqlalchemy import Connection, Row, Table, and_, bindparam, func, insert, or_, select, update
+from sqlalchemy import (
+    ColumnElement,
+    Connection,
+    Row,
+    Select,
+    Table,
+    bindparam,
+    func,
+    insert,
+    literal_column,
+    or_,
+    select,
+    update,
+)
 
 from handlers.decision import Effect
 from kinds.events import Unsigned, canonical_json
 from kinds.units import Pubkey
 from storage.codec import body_of, read_effect, sort_of
 from storage.schema import effects, events, letters, payment_hashes, payouts
+from storage.statements import word
+
+_SUPERSEDE = (
+    update(events)
+    .where(events.c.address == bindparam("which"), events.c.address != literal_column("''"))
+    .where(events.c.state != word("superseded"))
+    .values(state="superseded")
+)
+_EVENT = insert(events)
+_PARCELS = (
+    select(events)
+    .where(events.c.state == word("pending"), events.c.next_at <= bindparam("now"))
+    .order_by(events.c.tries, events.c.n)  # what is new before what is tried again
+    .limit(bindparam("most"))
+)
+_SIGNED = (
+    update(events).where(events.c.n == bindparam("row"), events.c.signed == 0).values(body=bindparam("bytes"), signed=1)
+)
+_ACKED = update(events).where(events.c.n == bindparam("row"), events.c.state == "pending")
+_LETTER = insert(letters)
+_OLDEST = (
+    select(func.min(letters.c.n))
+    .where(letters.c.state == word("pending"), letters.c.to.not_in(bindparam("skip", expanding=True)))
+    .group_by(letters.c.to)
+)
+_LETTERS = (
+    select(letters)
+    .where(letters.c.n.in_(_OLDEST), letters.c.next_at <= bindparam("now"))
+    .order_by(letters.c.n)
+    .limit(bindparam("most"))
+)
+_SENT = update(letters).where(letters.c.n == bindparam("row"))
+_ORDER = insert(effects)
+_OPEN = (
+    select(effects)
+    .where(
+        effects.c.state != word("done"),
+        effects.c.sort.in_(bindparam("sorts", expanding=True)),
+        effects.c.next_at <= bindparam("now"),
+    )
+    .order_by(effects.c.n)
+)
+_EFFECT = update(effects).where(effects.c.n == bindparam("row"))
+_HINTED = select(payment_hashes.c.ref).where(payment_hashes.c.hash == bindparam("hash"))
+_PAID_BY = select(payouts.c.ref).join(payment_hashes, payment_hashes.c.task == payouts.c.task)
+_PAID_BY = _PAID_BY.where(payment_hashes.c.hash == bindparam("hash"), payouts.c.payment_hash == bindparam("hash"))
+_LOOK_AGAIN = update(effects).where(
+    effects.c.ref.in_(bindparam("refs", expanding=True)), effects.c.state != word("done")
+)
+_EVER = 2**62  # later than any time
+
+
+def _soonest(table: Table, unfinished: ColumnElement[bool]) -> Select[tuple[int | None]]:
+    return select(func.min(table.c.next_at)).where(unfinished, table.c.next_at > bindparam("after"))
+
+
+_SOONEST = {
+    "events": _soonest(events, events.c.state == word("pending")),
+    "letters": _soonest(letters, letters.c.state == word("pending")),
+    "effects": _soonest(effects, effects.c.state != word("done")),
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,25 +139,24 @@ class Order:
 def publish(tx: Connection, event: Unsigned, address: str = "") -> None:
     """Queues an event. Of an addressable one only the newest version is still worth sending."""
     if address:
-        older = and_(events.c.address == address, events.c.state != "superseded")
-        tx.execute(update(events).where(older).values(state="superseded"))
+        tx.execute(_SUPERSEDE, {"which": address})
+    said = event.as_dict()
     tx.execute(
-        insert(events).values(
-            id=event.id,
-            kind=event.kind,
-            address=address,
-            created_at=event.created_at,
-            body=canonical_json(event.as_dict()),
-        )
+        _EVENT,
+        {
+            "id": said["id"],
+            "kind": event.kind,
+            "address": address,
+            "created_at": event.created_at,
+            "body": canonical_json(said),
+        },
     )
 
 
 def parcels(tx: Connection, now: int, limit: int, skip: Iterable[int] = ()) -> list[Parcel]:
     """Pending events that may be tried now, new ones first."""
-    may = select(events).where(events.c.state == "pending", events.c.next_at <= now)
-    found = may.order_by(events.c.tries, events.c.n).limit(limit)  # what is new before what is tried again
     busy = set(skip)
-    return [_parcel(row) for row in tx.execute(found) if row.n not in busy]
+    return [_parcel(row) for row in tx.execute(_PARCELS, {"now": now, "most": limit}) if row.n not in busy]
 
 
 def _parcel(row: Row[tuple[object, ...]]) -> Parcel:
@@ -94,10 +167,7 @@ def _parcel(row: Row[tuple[object, ...]]) -> Parcel:
 def store_signed(tx: Connection, signed: Sequence[tuple[int, str]]) -> None:
     """Keeps the signed bytes (n, JSON), before they are sent."""
     if signed:
-        statement = update(events).where(events.c.n == bindparam("row"), events.c.signed == 0)
-        tx.execute(
-            statement.values(body=bindparam("bytes"), signed=1), [{"row": n, "bytes": body} for n, body in signed]
-        )
+        tx.execute(_SIGNED, [{"row": n, "bytes": body} for n, body in signed])
 
 
 def record_acks(tx: Connection, parcel_n: int, acked: Iterable[str], done: bool, tries: int, next_at: int) -> None:
@@ -107,8 +177,7 @@ def record_acks(tx: Connection, parcel_n: int, acked: Iterable[str], done: bool,
         "tries": tries,
         "next_at": next_at,
     }
-    where = and_(events.c.n == parcel_n, events.c.state == "pending")
-    tx.execute(update(events).where(where).values(values))
+    tx.execute(_ACKED, values | {"row": parcel_n})
 
 
 def lost_by(tx: Connection, relay: str, ids: Sequence[str]) -> int:
@@ -141,19 +210,16 @@ def write_letter(
     text: str,
     ref: str = "",
 ) -> None:
-    tx.execute(
-        insert(letters).values(
-            source=source, task=task, to=to, channel=channel, relay=relay, created_at=created_at, reply_to=reply_to,
-            text=text, ref=ref,
-        )
-    )  # fmt: skip
+    row = {
+        "source": source, "task": task, "to": to, "channel": channel, "relay": relay, "created_at": created_at,
+        "reply_to": reply_to, "text": text, "ref": ref,
+    }  # fmt: skip
+    tx.execute(_LETTER, row)
 
 
 def pending_letters(tx: Connection, now: int, limit: int, skip: Iterable[str] = ()) -> list[Letter]:
     """The oldest pending letter of each person, if it may be tried now; nobody's letters stand in another's way."""
-    oldest = select(func.min(letters.c.n)).where(letters.c.state == "pending", letters.c.to.not_in(list(skip)))
-    first = oldest.group_by(letters.c.to)
-    found = select(letters).where(letters.c.n.in_(first), letters.c.next_at <= now).order_by(letters.c.n).limit(limit)
+    found = tx.execute(_LETTERS, {"skip": list(skip), "now": now, "most": limit})
     return [
         Letter(
             row.n,
@@ -167,57 +233,51 @@ def pending_letters(tx: Connection, now: int, limit: int, skip: Iterable[str] = 
             row.task,
             row.tries,
         )
-        for row in tx.execute(found)
+        for row in found
     ]
 
 
 def letter_sent(tx: Connection, n: int, done: bool, tries: int, next_at: int) -> None:
-    values = {"state": "done" if done else "pending", "tries": tries, "next_at": next_at}
-    tx.execute(update(letters).where(letters.c.n == n).values(values))
+    tx.execute(_SENT, {"row": n, "state": "done" if done else "pending", "tries": tries, "next_at": next_at})
 
 
 def answer_again(tx: Connection, source: str, to: str, at: int) -> int:
     """The same message came twice: the same answer goes out again, not before `at`."""
-    where = and_(letters.c.source == source, letters.c.to == to, letters.c.state == "done")
+    where = (letters.c.source == source) & (letters.c.to == to) & (letters.c.state == "done")
     return int(tx.execute(update(letters).where(where).values(state="pending", tries=0, next_at=at)).rowcount)
 
 
 def order(tx: Connection, task: str, effect: Effect) -> None:
-    tx.execute(insert(effects).values(task=task, sort=sort_of(effect), ref=effect.ref, body=body_of(effect)))
+    tx.execute(_ORDER, {"task": task, "sort": sort_of(effect), "ref": effect.ref, "body": body_of(effect)})
 
 
 def open_orders(tx: Connection, sorts: Sequence[str], now: int | None = None) -> list[Order]:
     """All effects of these sorts that are not done, oldest first; with `now`, only those whose time has come."""
-    found = select(effects).where(effects.c.state != "done", effects.c.sort.in_(list(sorts))).order_by(effects.c.n)
-    if now is not None:
-        found = found.where(or_(effects.c.next_at <= now))
+    found = tx.execute(_OPEN, {"sorts": list(sorts), "now": _EVER if now is None else now})
     return [
-        Order(row.n, row.task, read_effect(row.sort, row.body), row.started_at, row.tries, row.next_at)
-        for row in tx.execute(found)
+        Order(row.n, row.task, read_effect(row.sort, row.body), row.started_at, row.tries, row.next_at) for row in found
     ]
 
 
 def order_started(tx: Connection, n: int, at: int) -> None:
-    tx.execute(update(effects).where(effects.c.n == n).values(state="started", started_at=at))
+    tx.execute(_EFFECT, {"row": n, "state": "started", "started_at": at})
 
 
 def order_later(tx: Connection, n: int, tries: int, next_at: int) -> None:
-    tx.execute(update(effects).where(effects.c.n == n).values(tries=tries, next_at=next_at))
+    tx.execute(_EFFECT, {"row": n, "tries": tries, "next_at": next_at})
 
 
 def order_done(tx: Connection, n: int) -> None:
-    tx.execute(update(effects).where(effects.c.n == n).values(state="done"))
+    tx.execute(_EFFECT, {"row": n, "state": "done"})
 
 
 def next_try(tx: Connection, table: Table, after: int) -> int | None:
     """When the soonest of what waits for another try is due (unix seconds), for a worker that has nothing to do now."""
-    waiting = and_(table.c.state.not_in(("done", "superseded")), table.c.next_at > after)
-    return tx.execute(select(func.min(table.c.next_at)).where(waiting)).scalar()
+    return tx.execute(_SOONEST[table.name], {"after": after}).scalar()
 
 
 def look_again(tx: Connection, payment_hash: str) -> None:
     """The node has hinted at this hash: its payout is looked at now and not when its time comes."""
-    ref = tx.execute(select(payment_hashes.c.ref).where(payment_hashes.c.hash == payment_hash)).scalar()
-    named = [row.ref for row in tx.execute(select(payouts.c.ref).where(payouts.c.payment_hash == payment_hash))]
-    where = and_(effects.c.ref.in_([ref or "", *named]), effects.c.state != "done")
-    tx.execute(update(effects).where(where).values(next_at=0))
+    ref = tx.execute(_HINTED, {"hash": payment_hash}).scalar()
+    named = [row.ref for row in tx.execute(_PAID_BY, {"hash": payment_hash})]
+    tx.execute(_LOOK_AGAIN, {"refs": [ref or "", *named], "next_at": 0})

@@ -3,15 +3,14 @@
 from __future__ import annotations
 
 from sqlalchemy import Connection, select, update
-from sqlalchemy.dialects.sqlite import insert as upsert
 
 from storage.schema import people, tasks
+from storage.statements import insert_or_update
 
 
 def remember(tx: Connection, who: str, channel: str, form: str, relay: str, at: int) -> None:
-    statement = upsert(people).values(pubkey=who, channel=channel, form=form, relay=relay, at=at)
-    newer = {"channel": channel, "form": form, "relay": relay, "at": at}
-    tx.execute(statement.on_conflict_do_update(index_elements=["pubkey"], set_=newer))
+    row = {"pubkey": who, "channel": channel, "form": form, "relay": relay, "at": at}
+    tx.execute(insert_or_update(people, tuple(row), "pubkey"), row)
 
 
 def remember_relays(tx: Connection, who: str, relays: list[str]) -> None:

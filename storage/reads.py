@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from sqlalchemy import Connection, String, and_, case, func, or_, select, update
+from sqlalchemy import Connection, String, and_, bindparam, case, func, or_, select, update
 
 from handlers.task import Task
 from kinds.events import RECORD, TASK
@@ -17,13 +17,48 @@ from kinds.states import LogType
 from kinds.units import PaymentHash, TaskId
 from storage.codec import read_task
 from storage.commit import WATCHED
-from storage.schema import effects, events, fundings, letters, log, payouts, people, tasks
+from storage.schema import effects, events, fundings, letters, log, payment_hashes, payouts, people, tasks
+from storage.statements import word
+
+_BY_ID = select(tasks.c.id).where(tasks.c.id == bindparam("which"))
+_BY_PINNED = select(tasks.c.id).where(tasks.c.pinned == bindparam("which"))
+_BY_FIRST_ENTRY = (
+    select(tasks.c.id)
+    .join(log, log.c.task == tasks.c.id)
+    .where(log.c.id == bindparam("which"), log.c.seq == 1, tasks.c.root == bindparam("which"))
+)
+_BY_ADDRESS = select(tasks.c.id).where(tasks.c.address == bindparam("which"))
+_BASIS = select(log.c.type, log.c.seq).where(log.c.id == bindparam("entry"), log.c.task == bindparam("which"))
+_ENTRY = select(log.c.id).where(log.c.task == bindparam("which"), log.c.seq == bindparam("at"))
+_TICKED = update(tasks).where(tasks.c.id == bindparam("which"))
+_NEXT_DUE = select(
+    *(
+        select(func.min(column)).scalar_subquery()
+        for column in (tasks.c.due_heard, tasks.c.due_time, tasks.c.due_height)
+    )
+)
+_WATCHED = select(fundings).where(
+    fundings.c.state.in_([word(str(state)) for state in WATCHED]), fundings.c.payment_hash != ""
+)
+_HOLD = (
+    select(fundings)
+    .join(payment_hashes, payment_hashes.c.task == fundings.c.task)
+    .where(payment_hashes.c.hash == bindparam("hash"), fundings.c.payment_hash == bindparam("hash"))
+)
+_GIVEN_UP = (
+    select(payouts.c.ref, payouts.c.task)
+    .join(payment_hashes, payment_hashes.c.task == payouts.c.task)
+    .where(payment_hashes.c.hash == bindparam("hash"), payouts.c.payment_hash == bindparam("hash"))
+    .where(payouts.c.state.in_(("failed", "abandoned")))
+)
+_PERSON = select(people).where(people.c.pubkey == bindparam("who"))
+_HISTORY = select(log).where(log.c.task == bindparam("which")).order_by(log.c.seq)
 
 
 def find_task(tx: Connection, letters_: str, asker: str | None) -> list[TaskId]:
     """The tasks that these letters can mean: a whole id, or a prefix among the asker's own tasks."""
     if len(letters_) == 13:
-        return [TaskId(row.id) for row in tx.execute(select(tasks.c.id).where(tasks.c.id == letters_))]
+        return [TaskId(row.id) for row in tx.execute(_BY_ID, {"which": letters_})]
     mine = and_(
         tasks.c.id.startswith(letters_, autoescape=True), or_(tasks.c.employer == asker, tasks.c.worker == asker)
     )
@@ -32,18 +67,19 @@ def find_task(tx: Connection, letters_: str, asker: str | None) -> list[TaskId]:
 
 def task_by_pinned(tx: Connection, event_id: str) -> TaskId | None:
     """The task that this event made; a posted task is also named by its first log entry."""
-    found = tx.execute(select(tasks.c.id).where(or_(tasks.c.pinned == event_id, tasks.c.root == event_id))).scalar()
+    found = tx.execute(_BY_PINNED, {"which": event_id}).scalar()
+    found = found or tx.execute(_BY_FIRST_ENTRY, {"which": event_id}).scalar()
     return TaskId(found) if found else None
 
 
 def task_by_address(tx: Connection, address: str) -> TaskId | None:
-    found = tx.execute(select(tasks.c.id).where(tasks.c.address == address)).scalar()
+    found = tx.execute(_BY_ADDRESS, {"which": address}).scalar()
     return TaskId(found) if found else None
 
 
 def basis(tx: Connection, task: str, entry: str) -> Basis | None:
     """The entry of this task's log that an event id names."""
-    row = tx.execute(select(log.c.type, log.c.seq).where(log.c.id == entry, log.c.task == task)).first()
+    row = tx.execute(_BASIS, {"entry": entry, "which": task}).first()
     return Basis(LogType(row.type), row.seq) if row else None
 
 
@@ -55,7 +91,7 @@ def head(tx: Connection, task: str) -> Basis | None:
 
 
 def entry_id(tx: Connection, task: str, seq: int) -> str | None:
-    return tx.execute(select(log.c.id).where(log.c.task == task, log.c.seq == seq)).scalar()
+    return tx.execute(_ENTRY, {"which": task, "at": seq}).scalar()
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,14 +117,12 @@ def due_tasks(tx: Connection, heard: int, time: int, height: int, limit: int) ->
 
 
 def ticked(tx: Connection, due: DueTask) -> None:
-    tx.execute(update(tasks).where(tasks.c.id == due.id).values(ticked=due.tick))
+    tx.execute(_TICKED, {"which": due.id, "ticked": due.tick})
 
 
 def next_due(tx: Connection) -> tuple[int | None, int | None, int | None]:
     """The soonest (hearing clock, unix time, height) at which any task needs a tick."""
-    row = tx.execute(
-        select(func.min(tasks.c.due_heard), func.min(tasks.c.due_time), func.min(tasks.c.due_height))
-    ).one()
+    row = tx.execute(_NEXT_DUE).one()
     return row[0], row[1], row[2]
 
 
@@ -108,16 +142,13 @@ class Watched:
 
 def watched_holds(tx: Connection, payment_hash: str | None = None) -> list[Watched]:
     """Every hold that may still change, or the one with this hash."""
-    watched = fundings.c.state.in_([str(state) for state in WATCHED])
-    one = fundings.c.payment_hash == payment_hash if payment_hash else watched
-    rows = tx.execute(select(fundings).where(and_(one, fundings.c.payment_hash != "")))
+    rows = tx.execute(_HOLD, {"hash": payment_hash}) if payment_hash else tx.execute(_WATCHED)
     return [Watched(HoldRef(row.ref, PaymentHash(row.payment_hash)), row.task, row.seen, row.looks) for row in rows]
 
 
 def given_up_payout(tx: Connection, payment_hash: str) -> tuple[str, TaskId] | None:
     """(ref, task) of a payout that was given up, should its payment arrive all the same."""
-    over = and_(payouts.c.payment_hash == payment_hash, payouts.c.state.in_(["failed", "abandoned"]))
-    row = tx.execute(select(payouts.c.ref, payouts.c.task).where(over)).first()
+    row = tx.execute(_GIVEN_UP, {"hash": payment_hash}).first()
     return (row.ref, TaskId(row.task)) if row else None
 
 
@@ -134,7 +165,7 @@ def mine(tx: Connection, who: str, limit: int = 50) -> list[Task]:
 def claimable(tx: Connection, limit: int = 20) -> list[Task]:
     rows = tx.execute(
         select(tasks.c.document)
-        .where(tasks.c.state == "Funded", tasks.c.phase == "")
+        .where(tasks.c.state == word("Funded"), tasks.c.phase == "")
         .order_by(tasks.c.state_at.desc())
         .limit(limit)
     )
@@ -146,7 +177,7 @@ def all_tasks(tx: Connection) -> Sequence[Any]:
 
 
 def history(tx: Connection, task: str) -> list[dict[str, Any]]:
-    rows = tx.execute(select(log).where(log.c.task == task).order_by(log.c.seq))
+    rows = tx.execute(_HISTORY, {"which": task})
     return [{"seq": row.seq, "type": row.type, "state": row.state, "time": row.time, "id": row.id} for row in rows]
 
 
@@ -166,7 +197,7 @@ def published(tx: Connection, task: str | None = None) -> list[dict[str, Any]]:
 
 
 def person(tx: Connection, who: str) -> Any:
-    return tx.execute(select(people).where(people.c.pubkey == who)).first()
+    return tx.execute(_PERSON, {"who": who}).first()
 
 
 def backlog(tx: Connection) -> dict[str, int]:

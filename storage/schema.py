@@ -100,6 +100,9 @@ log = Table(
     Column("type", String(24), nullable=False),
     Column("state", String(16), nullable=False),
     Column("time", BigInteger, nullable=False),
+    Column("deaf", BigInteger, nullable=False),
+    Column("height", Integer, nullable=False),
+    Column("block", String(64), nullable=False),
 )
 
 chain = Table(  # the daemon's own chain, and the versions of its terms

@@ -17,8 +17,12 @@ CREATE TRIGGER payouts_final BEFORE UPDATE ON payouts
 WHEN OLD.state IN ('complete', 'failed', 'abandoned') AND NEW.state != OLD.state
 BEGIN SELECT RAISE(ABORT, 'a final payout stays as it is'); END
 """
+_HEARD_FIXED = """
+CREATE TRIGGER heard_fixed BEFORE UPDATE OF id, kind, pubkey, created_at, relay, at, deaf, height, block, raw ON heard
+BEGIN SELECT RAISE(ABORT, 'what was heard stays as it was'); END
+"""
 _INPUT_FIXED = """
-CREATE TRIGGER inputs_fixed BEFORE UPDATE OF n, key, sort, body, time, height, block, deaf, entropy, policy ON inputs
+CREATE TRIGGER inputs_fixed BEFORE UPDATE OF n, key, sort, "by", body, time, height, block, deaf, entropy, policy ON inputs
 BEGIN SELECT RAISE(ABORT, 'what happened stays as it was'); END
 """
 _LOG_CHAIN = """
@@ -34,6 +38,7 @@ def sqlite_triggers() -> list[str]:
         _STATE.format(when="UPDATE", old="OLD.state", changed="AND NEW.state != OLD.state"),
         _STATE.format(when="INSERT", old="''", changed=""),
         _FINAL_HASH,
+        _HEARD_FIXED,
         _INPUT_FIXED,
         _LOG_CHAIN,
     ]

@@ -47,12 +47,17 @@ class Fetcher:
         world = self._world
         async with asyncio.TaskGroup() as fetches:
             while True:
-                found = await world.writer.do(lambda tx: outbox.open_orders(tx, ("fetch",), world.moments.time))
+                found, soonest = await world.writer.do(
+                    lambda tx: (
+                        outbox.open_orders(tx, ("fetch",), world.moments.time),
+                        outbox.next_try(tx, effects, world.moments.time),
+                    )
+                )
                 for order in {order.task: order for order in found}.values():
                     if len(self._busy) < _AT_ONCE and order.task not in self._busy:
                         self._busy.add(order.task)
                         fetches.create_task(self._carry_out(order))
-                await world.idle(world.wakes.fetches, effects)
+                await world.idle(world.wakes.fetches, soonest)
 
     async def _carry_out(self, order: Order) -> None:
         try:

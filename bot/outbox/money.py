@@ -51,7 +51,12 @@ class Cashier:
         world = self._world
         async with asyncio.TaskGroup() as tasks:
             while True:
-                found = await world.writer.do(lambda tx: outbox.open_orders(tx, _SORTS, world.moments.time))
+                found, soonest = await world.writer.do(
+                    lambda tx: (
+                        outbox.open_orders(tx, _SORTS, world.moments.time),
+                        outbox.next_try(tx, effects, world.moments.time),
+                    )
+                )
                 lanes: dict[str, list[Order]] = {}
                 for order in found:
                     if order.task not in self._busy:
@@ -60,7 +65,7 @@ class Cashier:
                 for lane in lanes.values():
                     await self._room.acquire()
                     tasks.create_task(self._lane(lane))
-                await world.idle(world.wakes.money, effects)
+                await world.idle(world.wakes.money, soonest)
 
     async def _lane(self, lane: list[Order]) -> None:
         try:

@@ -7,8 +7,10 @@ the send and before the acknowledgement is stored, the same bytes go out again: 
 from __future__ import annotations
 
 import asyncio
+from dataclasses import dataclass
 
 import structlog
+from sqlalchemy import Connection
 
 from bot.relays.values import RelayTrouble
 from bot.world import World
@@ -17,6 +19,7 @@ from storage.outbox import Parcel
 from storage.schema import events
 
 _BATCH = 200
+_IN_FLIGHT = 2000
 _ENOUGH = 30  # tries after which a relay that refuses for good is left alone, as long as another one has it
 _AUDIT = 900.0  # seconds between two audits of a relay
 _REST = 60.0  # also of one that comes and goes
@@ -24,26 +27,44 @@ _LOOK = 5.0
 log = structlog.get_logger()
 
 
+@dataclass(frozen=True, slots=True)
+class _Tried:
+    """What came of sending a parcel."""
+
+    parcel: Parcel
+    acked: frozenset[str]
+    done: bool
+    later: int
+
+
 class Publisher:
     def __init__(self, world: World) -> None:
         self._world = world
         self._busy: set[int] = set()
-        self._room = asyncio.Semaphore(2000)
+        self._room = asyncio.Semaphore(_IN_FLIGHT)
+        self._tried: list[_Tried] = []
+        self._answered = asyncio.Event()  # there is something in `_tried`
 
     async def run(self) -> None:
         world = self._world
         async with asyncio.TaskGroup() as sends:
+            sends.create_task(self._record())
             while True:
-                found = await world.writer.do(
-                    lambda tx: outbox.parcels(tx, world.moments.time, _BATCH + len(self._busy), self._busy)
-                )
+                busy = frozenset(self._busy)
+                found, soonest = await world.writer.do(lambda tx, busy=busy: self._pending(tx, busy))  # type: ignore[misc]
                 if not found:
-                    await world.idle(world.wakes.events, events)
+                    await world.idle(world.wakes.events, soonest)
                     continue
                 self._busy.update(parcel.n for parcel in found)
                 for parcel, body in await self._signed(found):
                     await self._room.acquire()
                     sends.create_task(self._send(parcel, body))
+
+    def _pending(self, tx: Connection, busy: frozenset[int]) -> tuple[list[Parcel], int | None]:
+        """What may be sent now; when there is nothing, the time at which something will be."""
+        now = self._world.moments.time
+        found = outbox.parcels(tx, now, _BATCH + len(busy), busy)
+        return found, None if found else outbox.next_try(tx, events, now)
 
     async def _signed(self, parcels: list[Parcel]) -> list[tuple[Parcel, str]]:
         fresh = [parcel for parcel in parcels if not parcel.signed]
@@ -55,23 +76,34 @@ class Publisher:
 
     async def _send(self, parcel: Parcel, body: str) -> None:
         world = self._world
-        try:
-            missing = [url for url in world.relays.urls if url not in parcel.acked]
-            answers = await asyncio.gather(*(world.relays.publish(url, body, parcel.id) for url in missing))
-            accepted = {
-                url
-                for url, ack in zip(missing, answers, strict=True)
-                if ack.accepted or (ack.accepted is False and ack.message.startswith("replaced"))
-            }
-            acked = parcel.acked | accepted
-            done = acked >= set(world.relays.urls) or bool(acked and parcel.tries >= _ENOUGH)
-            later = 0 if done else world.backoff(parcel.tries)
-            await world.writer.do(
-                lambda tx: outbox.record_acks(tx, parcel.n, acked, done, parcel.tries + (0 if done else 1), later)
-            )
-        finally:
-            self._busy.discard(parcel.n)
-            self._room.release()
+        missing = [url for url in world.relays.urls if url not in parcel.acked]
+        answers = await asyncio.gather(*(world.relays.publish(url, body, parcel.id) for url in missing))
+        accepted = {
+            url
+            for url, ack in zip(missing, answers, strict=True)
+            if ack.accepted or (ack.accepted is False and ack.message.startswith("replaced"))
+        }
+        acked = parcel.acked | accepted
+        done = acked >= set(world.relays.urls) or bool(acked and parcel.tries >= _ENOUGH)
+        self._tried.append(_Tried(parcel, acked, done, 0 if done else world.backoff(parcel.tries)))
+        self._answered.set()
+
+    async def _record(self) -> None:
+        """Writes down what came of the sends, all that are answered by then at once; until then they count as under way."""
+        while True:
+            await self._answered.wait()
+            self._answered.clear()
+            tried, self._tried = self._tried, []
+
+            def record(tx: Connection, tried: list[_Tried] = tried) -> None:
+                for one in tried:
+                    tries = one.parcel.tries + (0 if one.done else 1)
+                    outbox.record_acks(tx, one.parcel.n, one.acked, one.done, tries, one.later)
+
+            await self._world.writer.do(record)
+            for one in tried:
+                self._busy.discard(one.parcel.n)
+                self._room.release()
 
     async def audit(self) -> None:
         """Now and then, and when a relay is back: what a relay does not have of ours, it gets again from our copy."""
