@@ -1,0 +1,163 @@
+"""Lives up to a point: tasks brought to where a test needs them, by real decisions only. Nothing here makes a state by hand."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+from handlers.policy import DAY, Policy
+from kinds.lightning import Fault, HoldStatus, PaymentStatus
+from kinds.states import Phase, TaskState, WorkState
+from tests.handlers.life import EMPLOYER, POLICY, Life, invoice
+
+H, PS = HoldStatus, PaymentStatus
+
+
+def draft(policy: Policy = POLICY, **offered: Any) -> Life:
+    return Life(policy).offer(**offered)
+
+
+def making(**given: Any) -> Life:
+    life = draft(**given)
+    life.fund()
+    return life
+
+
+def pending(**given: Any) -> Life:
+    life = making(**given)
+    life.make()
+    return life
+
+
+def funded(**given: Any) -> Life:
+    life = pending(**given)
+    life.see(H.HELD)
+    return life
+
+
+def claimed(destination: bool = False, **given: Any) -> Life:
+    life = funded(**given)
+    if destination:
+        life.claim(destination=invoice("share", life.task.reward))
+    else:
+        life.claim()
+    return life
+
+
+def submitted(destination: bool = False, **given: Any) -> Life:
+    life = claimed(destination, **given)
+    life.submit()
+    return life
+
+
+def rejected(**given: Any) -> Life:
+    """Refused, with another try."""
+    life = submitted(on_reject="revise", **given)
+    life.reject()
+    return life
+
+
+def disputed(work: WorkState = WorkState.SUBMITTED, **given: Any) -> Life:
+    at = {WorkState.IN_PROGRESS: claimed, WorkState.SUBMITTED: submitted, WorkState.REJECTED: rejected}
+    life = at[work](**given)
+    life.dispute()
+    return life
+
+
+def verified(destination: bool = False, **given: Any) -> Life:
+    """Approved; the payout is planned, and ordered when there is a destination."""
+    life = submitted(destination, **given)
+    life.approve()
+    return life
+
+
+def leaving(**given: Any) -> Life:
+    """Leave to pay was given: claimed, and perhaps sent."""
+    life = verified(True, **given)
+    life.leave()
+    return life
+
+
+def resting(fault: Fault = Fault.OURS, **given: Any) -> Life:
+    """An attempt failed for good on every part; the next one waits."""
+    life = leaving(**given)
+    life.fail(fault)
+    return life
+
+
+def in_flight(**given: Any) -> Life:
+    life = leaving(**given)
+    life.pay(PS.IN_FLIGHT)
+    return life
+
+
+def settling(**given: Any) -> Life:
+    """The worker has his share, the hold is being settled."""
+    life = in_flight(**given)
+    life.pay(PS.COMPLETE)
+    return life
+
+
+def margin(start: Callable[..., Life] = verified, **given: Any) -> Life:
+    """E - M came before the share arrived."""
+    life = start(**given)
+    life.to_height(life.task.settle_height).ticks()
+    assert life.stands == "Verified/settling:APPROVED"
+    return life
+
+
+def paid(**given: Any) -> Life:
+    life = settling(**given)
+    life.see(H.SETTLED)
+    return life
+
+
+def credited(**given: Any) -> Life:
+    """Paid, but into the task's small ledger: the share is owed."""
+    life = margin(**given)
+    life.see(H.SETTLED)
+    return life
+
+
+def split(percent: int, destination: str = "part", **given: Any) -> Life:
+    """Both agreed on a percentage; the worker's part arrived and the hold was settled."""
+    life = claimed(**given).agree(percent)
+    life.payout(destination)
+    life.leave()
+    life.pay(PS.COMPLETE)
+    life.see(H.SETTLED)
+    return life
+
+
+def refunding(start: Callable[..., Life], **given: Any) -> Life:
+    """A refund that both agreed on, under way (or the employer's own, before a claim)."""
+    life = start(**given)
+    if life.task.worker is None:
+        life.cancel(EMPLOYER)
+    else:
+        life.agree(0)
+    assert life.task.phase is Phase.REFUNDING
+    return life
+
+
+def unreachable(**given: Any) -> Life:
+    """Approved, and the worker's side could not be paid for a day: the refund is under way."""
+    life = verified(**given).reach()
+    life.wait(DAY).ticks()
+    assert life.stands == "Verified/refunding:APPROVED"
+    return life
+
+
+def refunded(start: Callable[..., Life] = submitted, **given: Any) -> Life:
+    life = refunding(start, **given)
+    life.see(H.CANCELLED)
+    return life
+
+
+def expired(**given: Any) -> Life:
+    """The deadline passed without a proof."""
+    life = claimed(**given)
+    life.until(life.task.terms.deadline).ticks()
+    life.see(H.CANCELLED)
+    assert life.task.state is TaskState.EXPIRED
+    return life
