@@ -1,6 +1,6 @@
 """What must be true of every task at every commit: legal combinations of its machines, and the money rules on one aggregate.
 
-A violation is a bug of ours. The commit is refused, the input marked stuck, the task frozen and the operator told.
+A violation is a bug of ours. The commit is refused, the input marked stuck and the operator told.
 """
 
 from __future__ import annotations

@@ -8,7 +8,7 @@ from typing import Any
 from handlers import ending, payout, review
 from handlers.decision import Decision, Moment, refuse
 from handlers.funding import drop_invoice
-from handlers.guards import need_evidence, need_role, need_state, need_thawed, wrong_state
+from handlers.guards import need_evidence, need_role, need_state, wrong_state
 from handlers.task import Task
 from handlers.transitions import Cause, move
 from kinds.codes import Refused, Told
@@ -22,7 +22,6 @@ def dispute(task: Task, said: Said, command: Dispute, moment: Moment) -> Decisio
     need_role(task, said, Role.EMPLOYER, Role.WORKER)
     states = (TaskState.CLAIMED, TaskState.VERIFIED) if said.by == task.worker else (TaskState.CLAIMED,)
     need_state(task, said, *states)
-    need_thawed(task)
     need_evidence(task, said)
     if task.state is TaskState.CLAIMED:
         done = move(Decision(task), Cause.DISPUTED, moment, by=said.by)
@@ -49,7 +48,6 @@ def cancel(task: Task, said: Said, command: Cancel, moment: Moment) -> Decision:
     if task.state is TaskState.FUNDED:
         done = ending.begin_refund(Decision(task), Cause.CANCEL, moment, "cancelled", Cause.REFUNDED)
         return done.say(task.employer, Told.REFUNDING, reason="cancelled")
-    need_thawed(task)
     percent = command.percent or 0
     others = tuple(offer for offer in task.offers if offer[0] != said.by)
     for _, offered, seq in others:

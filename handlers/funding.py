@@ -6,7 +6,7 @@ from dataclasses import replace
 
 from handlers import ending
 from handlers.decision import CancelHold, Decision, MakeHold, Moment, refuse
-from handlers.guards import SLACK_BLOCKS, need_evidence, need_fit, need_role, need_state, need_thawed, next_ref, salt
+from handlers.guards import SLACK_BLOCKS, need_evidence, need_fit, need_role, need_state, next_ref, salt
 from handlers.policy import DAY
 from handlers.task import Funding, Task
 from handlers.transitions import Cause, move
@@ -27,7 +27,6 @@ def fund(task: Task, said: Said, command: Fund, moment: Moment) -> Decision:
     if command.mode not in ("", "lightning_self"):
         raise refuse(Refused.NOT_BUILT, what=f"funding {command.mode}", built=["lightning_self"])
     need_state(task, said, TaskState.DRAFT, TaskState.PENDING_FUNDING)
-    need_thawed(task)
     need_evidence(task, said)
     quote = task.quote
     if quote and quote.state is F.MAKING:

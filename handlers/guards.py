@@ -65,11 +65,6 @@ def need_state(task: Task, said: Said, *states: TaskState, work: tuple[WorkState
         raise wrong_state(task, said.by, said.command)
 
 
-def need_thawed(task: Task) -> None:
-    if task.frozen:
-        raise refuse(Refused.FROZEN, task=task.id)
-
-
 def need_evidence(task: Task, said: Said, rests_on: LogType | None = None) -> None:
     """Signed where the terms ask for it; a signed one rests on the newest entry of its kind, and on nothing before the claim."""
     action = said.command.action

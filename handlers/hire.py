@@ -14,7 +14,6 @@ from handlers.guards import (
     need_fit,
     need_role,
     need_state,
-    need_thawed,
     salt,
     wrong_state,
 )
@@ -37,7 +36,6 @@ def claim(task: Task, said: Said, command: Claim, moment: Moment) -> Decision:
         raise refuse(Refused.TAKEN, task=task.id)
     if task.state is not TaskState.FUNDED or task.phase is not Phase.NONE or task.hold is None:
         raise wrong_state(task, said.by, command)
-    need_thawed(task)
     need_evidence(task, said, LogType.TASK_CREATED)
     if moment.now.heard >= min(task.terms.deadline, task.funded_until):
         raise refuse(Refused.TOO_LATE, task=task.id, what="deadline", since=task.terms.deadline + moment.now.deaf)

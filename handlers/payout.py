@@ -12,7 +12,7 @@ from typing import Any
 from handlers import ending, safety
 from handlers.decision import Decision, Moment, Pay, refuse
 from handlers.destination import check_destination
-from handlers.guards import need_role, need_thawed, next_ref, wrong_state
+from handlers.guards import need_role, next_ref, wrong_state
 from handlers.task import CreditEntry, Destination, Patience, Payout, Task
 from handlers.transitions import Cause, move
 from kinds import commands
@@ -64,7 +64,6 @@ def payout(task: Task, said: Said, command: commands.Payout, moment: Moment) -> 
     share = task.share
     if task.state is not TaskState.VERIFIED or share is None:
         raise wrong_state(task, said.by, command)
-    need_thawed(task)
     waiting = share.state is P.PLANNED or (share.state is P.CLAIMED and not share.ordered)
     if not waiting or task.phase is not Phase.NONE or task.lost:
         raise refuse(Refused.PAYOUT_BUSY, task=task.id)
@@ -93,7 +92,7 @@ def order(done: Decision) -> Decision:
 def wanted(task: Task, what: PayWanted, moment: Moment) -> Decision:
     """Leave to send: planned -> claimed, committed before the node is called. Refused when it is no longer wanted."""
     payout = task.payout(what.ref)
-    if payout is None or payout.state not in (P.PLANNED, P.CLAIMED) or task.frozen:
+    if payout is None or payout.state not in (P.PLANNED, P.CLAIMED):
         raise refuse(Refused.PAYOUT_BUSY, task=task.id)
     if not payout.from_credit and (task.state is not TaskState.VERIFIED or task.phase is not Phase.NONE or task.lost):
         raise refuse(Refused.PAYOUT_BUSY, task=task.id)

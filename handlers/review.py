@@ -11,7 +11,6 @@ from handlers.guards import (
     need_evidence,
     need_role,
     need_state,
-    need_thawed,
 )
 from handlers.policy import DAY
 from handlers.task import Dispute, Task
@@ -32,7 +31,6 @@ def approve(task: Task, said: Said, command: Approve, moment: Moment) -> Decisio
         need_state(task, said, TaskState.CLAIMED, work=(W.SUBMITTED, W.REJECTED))
     else:
         need_state(task, said, TaskState.DISPUTED)
-    need_thawed(task)
     proof = task.current.proof
     need_evidence(task, said, LogType.PROOF_SUBMITTED if proof else None)
     if proof and said.evidence.proven is Proven.ATTESTED and not _saw(task, said):
@@ -49,7 +47,6 @@ def reject(task: Task, said: Said, command: Reject, moment: Moment) -> Decision:
     """The work is refused: to dispute, or with another try where the terms allow one."""
     need_role(task, said, Role.EMPLOYER)
     need_state(task, said, TaskState.CLAIMED, work=(W.SUBMITTED,))
-    need_thawed(task)
     need_evidence(task, said, LogType.PROOF_SUBMITTED)
     if said.evidence.proven is Proven.ATTESTED and not _saw(task, said):
         return show_again(task)

@@ -182,7 +182,6 @@ class Task:
     offers: tuple[tuple[Pubkey, int, int], ...] = ()  # who offered which percentage to the worker, seq of that entry
     split: int = 100  # percent of the reward that the worker gets
     patience: Patience = field(default_factory=Patience)
-    frozen: bool = False
     lost: bool = False  # the hold vanished while a payout was pending
     warned: tuple[str, ...] = ()
     reached: tuple[str, ...] = ()  # warnings that a relay acknowledged

@@ -6,7 +6,7 @@ from dataclasses import replace
 from typing import Any
 
 from handlers.decision import Decision, Fetch, Moment, refuse
-from handlers.guards import need_evidence, need_role, need_state, need_thawed
+from handlers.guards import need_evidence, need_role, need_state
 from handlers.policy import DAY
 from handlers.task import Proof, Task
 from handlers.transitions import Cause, move
@@ -20,7 +20,6 @@ def submit(task: Task, said: Said, command: Submit, moment: Moment) -> Decision:
     """A proof, before the deadline or the resubmission time; it supersedes the last one. At most a few a day."""
     need_role(task, said, Role.WORKER)
     need_state(task, said, TaskState.CLAIMED)
-    need_thawed(task)
     need_evidence(task, said)
     now, milestone = moment.now, task.current
     until = milestone.resubmit_until if milestone.state is WorkState.REJECTED else task.terms.deadline

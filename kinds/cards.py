@@ -62,7 +62,6 @@ def status_card(facts: Facts, now: int) -> str:
     lines += [
         _label("description", facts, now),
         _label("cost", facts, now),
-        _label("frozen", facts, now) if facts.get("frozen") else "",
         _label("phase", facts, now),
         _label("until", facts, now),
         "" if ended or facts.get("until") == facts.get("deadline") else _label("deadline", facts, now),

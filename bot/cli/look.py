@@ -85,7 +85,7 @@ def tasks_command(data: Data = None, as_json: Json = False) -> None:
 
 def _state(task: Task) -> str:
     phase = str(task.phase)
-    return f"{task.state}{f', {phase}' if phase else ''}{', frozen' if task.frozen else ''}"
+    return f"{task.state}{f', {phase}' if phase else ''}"
 
 
 def _line(task: Task) -> dict[str, Any]:
@@ -94,7 +94,6 @@ def _line(task: Task) -> dict[str, Any]:
         "title": task.title,
         "state": str(task.state),
         "phase": str(task.phase),
-        "frozen": task.frozen,
         "employer": task.employer,
         "worker": task.worker,
         "reward_msat": task.reward,

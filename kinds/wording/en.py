@@ -42,7 +42,7 @@ SENTENCES: Mapping[R | T, str] = {
     "[phase? , and the node is {phase:word}].[ You can: {may:or}.]",
     R.TOO_LATE: "Too late: the {what:word} of task {task} was over at {since:date}.",
     R.TAKEN: "Somebody else has claimed task {task} before you. tasks shows what is open.",
-    R.FROZEN: "The operator has frozen task {task}: nobody can change it for now. The money stays where it is.",
+    R.FROZEN: "Task {task} stands still: something is broken on my side and the operator was told. The money stays where it is; try again later.",
     R.FUNDING_BUSY: "The invoice for task {task} is being made. It comes by itself in a moment.",
     R.PAYOUT_BUSY: "A payout of task {task} may be on its way, so its destination cannot be changed now. status {task} shows more.",
     R.BASIS_MISSING: "A signed {action} must name what it rests on: an e tag with the marker basis and the id of"
@@ -77,7 +77,7 @@ SENTENCES: Mapping[R | T, str] = {
     T.HELP: "{help:lines}[!topic? \nhelp COMMAND explains one of them.]",
     T.TERMS: "The terms that new tasks get here.",
     T.TASKS: "[tasks? Your tasks.][!tasks? You have no tasks.][open? Some are open for a claim.]",
-    T.STATUS: "“{title}” is {state:word}[phase? , and the node is {phase:word}].[frozen? It is frozen.][ {until_what:ahead}"
+    T.STATUS: "“{title}” is {state:word}[phase? , and the node is {phase:word}].[ {until_what:ahead}"
     " {until:when}.][ You can: {may:or}.]",
     T.HISTORY: "The published entries of task {task}.",
     # a task's life

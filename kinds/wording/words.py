@@ -105,7 +105,6 @@ LABELS: Mapping[str, str] = {
     # lines of cards, in the language of template.py
     "role": "You are the {role}.",
     "description": "Asked for: {description:says}",
-    "frozen": "❄️ Frozen by the operator.",
     "phase": "The node is {phase:word}.",
     "deadline": "Deadline: {deadline:when}",
     "until": "⏳ {until_what:ahead} {until:when}",

@@ -30,7 +30,6 @@ STATUS = {
     "state": "Claimed",
     "work": "SUBMITTED",
     "phase": "",
-    "frozen": False,
     "deadline": NOW + 2 * DAY,
     "until": NOW + 5 * 3600,
     "until_what": "silence",
@@ -150,7 +149,7 @@ PASSED: dict[R | T, list[dict[str, Any]]] = {
     T.STATUS: [
         STATUS,
         STATUS
-        | {"phase": "settling", "frozen": True, "until": None, "until_what": None, "proof": None, "worker": None},
+        | {"phase": "settling", "until": None, "until_what": None, "proof": None, "worker": None},
         STATUS | {"state": "Paid", "may": ["history"], "credit_msat": 1000, "step": 6, "role": None, "until": None},
     ],
     T.HISTORY: [{"task": TASK, "entries": [{"seq": 1, "type": "task.created", "time": NOW, "state": "Draft"}]}],
