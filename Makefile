@@ -6,10 +6,10 @@ SHELL := bash
 PYTHON := $(shell command -v python3.11 || command -v python3)
 BIN := .venv/bin
 PACKAGES := bot handlers kinds storage verifier
-# Extra arguments for the program a target runs: make test ARGS="-m 'not slow'"
+# Extra arguments for the program a target runs: make test ARGS="-k paid"
 ARGS ?=
 
-.PHONY: .venv run demo test lint format bench lock clean
+.PHONY: .venv run demo test test-slow lint format bench lock clean
 
 # --- environment -----------------------------------------------------------
 
@@ -47,7 +47,11 @@ demo: .venv/.installed
 # --- checks ----------------------------------------------------------------
 
 test: .venv/.installed .venv-relay/.locked
-	@exec $(BIN)/python -m pytest $(ARGS)
+	@exec $(BIN)/python -m pytest -m "not slow" $(ARGS)
+
+# The longer suites: every commit of a life killed, deeper searches by chance.
+test-slow: .venv/.installed .venv-relay/.locked
+	@exec $(BIN)/python -m pytest -m slow $(ARGS)
 
 lint: .venv/.installed
 	$(BIN)/ruff check .

@@ -5,12 +5,127 @@ from __future__ import annotations
 import re
 from typing import Any
 
+from sqlalchemy import select
+
+from bot.config import Settings, TermsSettings
+from handlers.task import Funding, Payout, Task
+from kinds.states import FundingState, PayoutState
+from kinds.units import PaymentHash
+from storage import commit
+from storage.schema import events, incidents, inputs, letters, tasks
 from tests.virtual.world import Person, Town
+from verifier import Report, check
 
 HASH = "ab" * 32
+REWARD, HOLD = 50_000_000, 50_500_000  # msat, of the task that `offered` offers by itself
+SHORT = Settings(terms=TermsSettings(hold_cltv=560, review_window=3600))  # with a deadline in 2 h: L within half a day
+SOON = 2 * 3600  # a deadline, in seconds, that fits into SHORT
 
 
-async def state(town: Town, task: str, wanted: str, within: float = 120.0) -> dict[str, Any]:
+async def a_town(**more: Any) -> Town:
+    """A town with its daemon running."""
+    town = Town(**more)
+    await town.start()
+    return town
+
+
+def task_of(town: Town, task: str) -> Task:
+    """The task as the daemon remembers it."""
+    with town.engine.begin() as tx:
+        held = commit.load(tx, task)
+    assert held is not None
+    return held.task
+
+
+def hold_of(town: Town, task: str) -> Funding:
+    """The newest funding of a task."""
+    return task_of(town, task).fundings[-1]
+
+
+def share_of(town: Town, task: str) -> Payout:
+    """The newest payout of a task."""
+    return task_of(town, task).payouts[-1]
+
+
+def incidents_of(town: Town) -> list[str]:
+    with town.engine.begin() as tx:
+        return [row.code for row in tx.execute(select(incidents).order_by(incidents.c.n))]
+
+
+def stuck_inputs(town: Town) -> list[str]:
+    with town.engine.begin() as tx:
+        return [row.key for row in tx.execute(select(inputs).where(inputs.c.state == "stuck"))]
+
+
+def seen_by(town: Town, payment_hash: str) -> str:
+    """How the node sees its payment of that hash."""
+    payment = town.node.network.book.payment("@node", PaymentHash(payment_hash))
+    return payment.status.value if payment else "absent"
+
+
+async def sound(town: Town, loss: int = 0, stuck: bool = False) -> Report:
+    """What must be true at every end: everything is public and verifies, no msat came from or went to nowhere, what the daemon's
+    books say is what its node has, and nobody was told another's secrets. `loss`: msat that the operator has lost."""
+
+    async def published() -> bool:
+        with town.engine.begin() as tx:
+            return not tx.execute(select(events.c.n).where(events.c.state == "pending").limit(1)).first()
+
+    await town.until(published, 1800)
+    report = check(town.public_events(), str(town.bot))
+    assert report.ok, report.to_text()
+    with town.engine.begin() as tx:
+        known = {row.id for row in tx.execute(select(tasks.c.id))}
+    assert {verdict.task for verdict in report.tasks} == known
+    assert stuck or not stuck_inputs(town)
+    figures = town.node.network.figures()
+    assert figures.total == figures.minted
+    _books(town, loss)
+    _secrets(town)
+    return report
+
+
+def _books(town: Town, loss: int) -> None:
+    """Of what the node has won since its start, every msat is owed to somebody or kept for the insurance, by the tasks' books."""
+    kept = 0
+    with town.engine.begin() as tx:
+        found = [commit.load(tx, row.id) for row in tx.execute(select(tasks.c.id))]
+    for each in (held.task for held in found if held):
+        came = sum(f.amount for f in each.fundings if f.state is FundingState.SETTLED)
+        went = sum(p.amount + p.fee for p in each.payouts if p.state is PayoutState.COMPLETE)
+        kept += came - went
+        if each.state is not None and each.state.is_final and came:
+            going = sum(p.amount + p.budget for p in each.payouts if not p.state.is_final)
+            owed = sum(entry.amount + entry.budget for entry in each.credits)
+            assert came - went == each.insurance + owed + going
+    network = town.node.network
+    sent = sum(part.amount + part.fee for part in _own_parts(town))
+    assert network.figures().node + sent == network.params.node_balance + kept - loss
+
+
+def _own_parts(town: Town) -> list[Any]:
+    book = town.node.network.book
+    return [part for payment in book.payments("@node") for part in book.parts(payment.hash) if part.payer == "@node"]
+
+
+def _secrets(town: Town) -> None:
+    """Invoices are for those who pay or made them, preimages of holds for who paid; nobody else reads them, and no relay."""
+    with town.engine.begin() as tx:
+        found = [commit.load(tx, row.id) for row in tx.execute(select(tasks.c.id))]
+        said = [(row.to, row.text.lower()) for row in tx.execute(select(letters.c.to, letters.c.text))]
+    public = "\n".join(event.content.lower() for relay in town.relays for event in relay.events.values())
+    for each in (held.task for held in found if held):
+        secrets = [(each.employer, secret.reveal()) for f in each.fundings for secret in (f.invoice, f.preimage)]
+        secrets += [(payout.to, payout.invoice.reveal()) for payout in each.payouts]
+        if each.destination and each.worker:
+            secrets.append((each.worker, each.destination.invoice.reveal()))
+        for owner, secret in secrets:
+            if secret:
+                assert not [to for to, text in said if to != owner and secret.lower() in text]
+                assert secret.lower() not in public
+
+
+async def state(town: Town, task: str, wanted: str, within: float = 240.0) -> dict[str, Any]:
     """The public state event says so."""
 
     async def there() -> dict[str, Any] | None:
@@ -84,3 +199,32 @@ async def delivered(town: Town, destination: bool = True, **terms: Any) -> str:
     await town.worker.say(f"submit {task} https://example.org/page.zip {HASH} done")
     await entry(town, task, "proof.submitted")
     return task
+
+
+async def approved(town: Town, destination: bool = True, **terms: Any) -> str:
+    """Delivered and approved: the payout begins."""
+    task = await delivered(town, destination, **terms)
+    await town.employer.say(f"approve {task}")
+    await entry(town, task, "proof.verified")
+    return task
+
+
+async def hired(town: Town, destination: bool = True) -> str:
+    """Claimed, with terms that let a hold end soon (SHORT)."""
+    return await claimed(town, destination, deadline=SOON)
+
+
+async def in_books(town: Town, task: str, wanted: str, within: float = 120.0) -> Payout:
+    """The newest payout is in that state."""
+
+    async def there() -> Payout | None:
+        payouts = task_of(town, task).payouts
+        return payouts[-1] if payouts and payouts[-1].state == wanted else None
+
+    return await town.until(there, within)
+
+
+def to_margin(town: Town, task: str, before: int = 0) -> None:
+    """Blocks are mined up to E - M, or that many blocks before it."""
+    network = town.node.network
+    network.mine(max(0, task_of(town, task).settle_height - before - network.height))

@@ -7,11 +7,10 @@ from __future__ import annotations
 
 import pytest
 
-from tests.virtual.lives import claim, entry, invoiced, offered, state
+from tests.virtual.lives import HOLD, REWARD, claim, entry, invoiced, offered, sound, state
 from tests.virtual.loop import run_virtually
 from tests.virtual.world import Town
 
-REWARD, HOLD = 50_000_000, 50_500_000
 HASH = "cd" * 32
 
 
@@ -32,6 +31,7 @@ async def paid_life(town: Town) -> None:
     log = town.log_of(task)
     assert [each["seq"] for each in log] == list(range(1, 9)), [each["type"] for each in log]
     assert len({each["type"] for each in log}) == 8
+    await sound(town)
 
 
 def commits_of_a_life() -> int:
@@ -45,12 +45,7 @@ def commits_of_a_life() -> int:
     return run_virtually(life())
 
 
-@pytest.mark.parametrize("where", ["before", "after"])
-@pytest.mark.parametrize("offset", range(4))
-def test_killed_at_every_commit(where: str, offset: int) -> None:
-    """Every fourth commit here, in turn over the four cases, so that all of them are met."""
-    count = commits_of_a_life()
-
+def kill_at(where: str, commits: range) -> None:
     async def life(at: int) -> None:
         town = Town(seed=at)
         await town.start()
@@ -60,8 +55,21 @@ def test_killed_at_every_commit(where: str, offset: int) -> None:
             town.die_after = town.commits + at
         await paid_life(town)
 
-    for at in range(1 + offset, count + 1, 4):
+    for at in commits:
         try:
             run_virtually(life(at))
         except BaseException as error:
-            raise AssertionError(f"killed {where} commit {at} of {count}") from error
+            raise AssertionError(f"killed {where} commit {at}") from error
+
+
+@pytest.mark.parametrize(("where", "first"), [("before", 1), ("after", 5)])
+def test_killed_at_every_ninth_commit(where: str, first: int) -> None:
+    kill_at(where, range(first, commits_of_a_life() + 1, 9))
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("where", ["before", "after"])
+@pytest.mark.parametrize("offset", range(4))
+def test_killed_at_every_commit(where: str, offset: int) -> None:
+    """Every fourth commit, in turn over the four cases, so that all of them are met."""
+    kill_at(where, range(1 + offset, commits_of_a_life() + 1, 4))

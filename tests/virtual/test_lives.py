@@ -6,21 +6,26 @@ import pytest
 
 from bot.config import Settings, TermsSettings
 from kinds.units import Msat
-from tests.virtual.lives import claimed, delivered, entry, funded, invoiced, offered, state, told
+from tests.virtual.lives import (
+    HOLD,
+    REWARD,
+    a_town,
+    claimed,
+    delivered,
+    entry,
+    funded,
+    invoiced,
+    offered,
+    sound,
+    state,
+    told,
+)
 from tests.virtual.loop import run_virtually
 from tests.virtual.world import Town
-
-REWARD, HOLD = 50_000_000, 50_500_000
 
 
 def types(town: Town, task: str) -> list[str]:
     return [each["type"] for each in town.log_of(task)]
-
-
-async def a_town(**more: object) -> Town:
-    town = Town(**more)  # type: ignore[arg-type]
-    await town.start()
-    return town
 
 
 def test_paid() -> None:
@@ -38,6 +43,7 @@ def test_paid() -> None:
             "task.created", "invoice.created", "invoice.accepted", "task.claimed", "proof.submitted", "proof.verified",
             "settlement.started", "settlement.completed",
         ]  # fmt: skip
+        await sound(town)
 
     run_virtually(life())
 
@@ -61,6 +67,7 @@ def test_refunded_by_the_employer(stage: str) -> None:
             town.employer.wallet.pay(invoice)
             await town.pass_time(60)
         assert town.employer.wallet.balance == start
+        await sound(town)
 
     run_virtually(life())
 
@@ -77,6 +84,7 @@ def test_expired_unclaimed() -> None:
         assert (last["type"], last["facts"]["reason"], last["facts"]["mark"]) == ("task.expired", "hold_timeout", None)
         assert town.employer.wallet.balance == start
         await told(town, town.employer, "(?i)1 h|hour|runs out|comes back")
+        await sound(town)
 
     run_virtually(life())
 
@@ -87,6 +95,7 @@ def test_expired_at_the_deadline_without_a_claim() -> None:
         task = await funded(town, deadline=6 * 3600)
         await state(town, task, "Expired", within=7 * 3600)
         assert town.log_of(task)[-1]["facts"]["reason"] == "unclaimed"
+        await sound(town)
 
     run_virtually(life())
 
@@ -100,6 +109,7 @@ def test_expired_without_a_proof_marks_the_worker() -> None:
         last = town.log_of(task)[-1]
         assert (last["facts"]["reason"], last["facts"]["mark"]) == ("no_proof", town.worker.pubkey)
         assert town.employer.wallet.balance == start
+        await sound(town)
 
     run_virtually(life())
 
@@ -118,6 +128,7 @@ def test_expired_when_the_worker_cannot_be_reached_for_a_day() -> None:
         assert (last["facts"]["reason"], last["facts"]["mark"]) == ("worker_unreachable", town.worker.pubkey)
         assert (town.employer.wallet.balance, town.worker.wallet.balance) == start
         assert "payout.failed" in types(town, task)
+        await sound(town)
 
     run_virtually(life())
 
@@ -129,6 +140,7 @@ def test_silence_approves() -> None:
         await state(town, task, "Paid", within=25 * 3600)
         verified = next(each for each in town.log_of(task) if each["type"] == "proof.verified")
         assert verified["facts"]["verified_by"] == "silence"
+        await sound(town)
 
     run_virtually(life())
 
@@ -147,6 +159,7 @@ def test_a_dispute_freezes_until_the_hold_ends() -> None:
         blocks = town.state_of(task)["last_safe_height"] - town.node.network.height
         await state(town, task, "Refunded", within=(blocks + 2) * 600)
         assert (town.employer.wallet.balance, town.worker.wallet.balance) == start
+        await sound(town)
 
     run_virtually(life())
 
@@ -171,5 +184,6 @@ def test_both_agree_on_a_share_in_a_dispute() -> None:
         assert town.worker.wallet.balance - start[1] == 15_000_000
         assert town.employer.wallet.balance == start[0] - HOLD + owed
         assert owed >= 50_000_000 - 15_000_000 - 1_000_000
+        await sound(town)
 
     run_virtually(life())
