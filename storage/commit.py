@@ -119,11 +119,10 @@ def _write_log(
             facts=line.facts,
             event=line.event,
         )
-        row = {"task": task.id, "seq": line.seq, "id": event.id, "type": str(line.type), "state": str(line.state)}
+        prev = outbox.publish(tx, event)
+        row = {"task": task.id, "seq": line.seq, "id": prev, "type": str(line.type), "state": str(line.state)}
         tx.execute(_LOG, row | stamp)
-        outbox.publish(tx, event)
-        prev = event.id
-        root = root or event.id
+        root = root or prev
     if not (prev and root):
         raise Stale(f"{task.id} begins without a log entry")
     return prev, root

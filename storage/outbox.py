@@ -23,7 +23,7 @@ from sqlalchemy import (
 
 from handlers.decision import Effect
 from kinds.events import Unsigned, canonical_json
-from kinds.units import Pubkey
+from kinds.units import EventId, Pubkey
 from storage.codec import body_of, read_effect, sort_of
 from storage.schema import effects, events, letters, payment_hashes, payouts
 from storage.statements import word
@@ -136,8 +136,8 @@ class Order:
     next_at: int
 
 
-def publish(tx: Connection, event: Unsigned, address: str = "") -> None:
-    """Queues an event. Of an addressable one only the newest version is still worth sending."""
+def publish(tx: Connection, event: Unsigned, address: str = "") -> EventId:
+    """Queues an event; its id. Of an addressable one only the newest version is still worth sending."""
     if address:
         tx.execute(_SUPERSEDE, {"which": address})
     said = event.as_dict()
@@ -151,6 +151,7 @@ def publish(tx: Connection, event: Unsigned, address: str = "") -> None:
             "body": canonical_json(said),
         },
     )
+    return EventId(said["id"])
 
 
 def parcels(tx: Connection, now: int, limit: int, skip: Iterable[int] = ()) -> list[Parcel]:

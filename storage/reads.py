@@ -53,6 +53,7 @@ _GIVEN_UP = (
 )
 _PERSON = select(people).where(people.c.pubkey == bindparam("who"))
 _HISTORY = select(log).where(log.c.task == bindparam("which")).order_by(log.c.seq)
+_AGAIN = 600  # seconds until a tick that changed nothing is given again
 
 
 def find_task(tx: Connection, letters_: str, asker: str | None) -> list[TaskId]:
@@ -103,13 +104,14 @@ class DueTask:
 
 
 def due_tasks(tx: Connection, heard: int, time: int, height: int, limit: int) -> list[DueTask]:
-    """The most overdue first. A tick that was given already is not given again: it changed nothing then."""
+    """The most overdue first. A tick that changed nothing is given again after a while: what is due later may be over by then."""
     over = or_(tasks.c.due_heard <= heard, tasks.c.due_time <= time, tasks.c.due_height <= height)
     name = (
         tasks.c.version.cast(String)
         + case((tasks.c.due_heard <= heard, "/heard"), else_="")
         + case((tasks.c.due_time <= time, "/time"), else_="")
         + case((tasks.c.due_height <= height, "/height"), else_="")
+        + f"/{time // _AGAIN}"
     )
     found = select(tasks.c.id, name.label("tick")).where(over, tasks.c.ticked != name)
     soonest = found.order_by(func.coalesce(tasks.c.due_heard, tasks.c.due_time, 0)).limit(limit)

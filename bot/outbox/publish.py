@@ -104,6 +104,8 @@ class Publisher:
             for one in tried:
                 self._busy.discard(one.parcel.n)
                 self._room.release()
+            if not all(one.done for one in tried):
+                self._world.wakes.events.ring()  # whoever sleeps has not counted what was under way: look when it is due
 
     async def audit(self) -> None:
         """Now and then, and when a relay is back: what a relay does not have of ours, it gets again from our copy."""

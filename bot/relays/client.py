@@ -110,6 +110,8 @@ class Relays:
             return await self._strangers.publish(url, event_json, event_id, within)
 
         chosen = list(dict.fromkeys(urls))[:MAX_RECIPIENT_RELAYS]
+        if len(chosen) == 1:  # as it mostly is: a gathering of one costs a task
+            return {chosen[0]: await send(chosen[0])}
         return dict(zip(chosen, await asyncio.gather(*map(send, chosen)), strict=True))
 
     async def fetch(self, url: str, filters: Sequence[Filter], within: float = 10.0) -> list[Event]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
 from enum import StrEnum
+from functools import lru_cache
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -97,6 +98,7 @@ class BadRelayUrl(ValueError):
     """This is not the address of a relay."""
 
 
+@lru_cache(maxsize=1024)  # asked for each event that goes out
 def normal_url(text: str) -> str:
     """One spelling per relay: lower-case scheme and host, no default port, no bare slash. Raises BadRelayUrl."""
     try:

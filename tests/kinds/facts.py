@@ -148,8 +148,7 @@ PASSED: dict[R | T, list[dict[str, Any]]] = {
     T.TASKS: [{"tasks": [], "open": []}, {"tasks": [STATUS], "open": [STATUS | {"role": None}]}],
     T.STATUS: [
         STATUS,
-        STATUS
-        | {"phase": "settling", "until": None, "until_what": None, "proof": None, "worker": None},
+        STATUS | {"phase": "settling", "until": None, "until_what": None, "proof": None, "worker": None},
         STATUS | {"state": "Paid", "may": ["history"], "credit_msat": 1000, "step": 6, "role": None, "until": None},
     ],
     T.HISTORY: [{"task": TASK, "entries": [{"seq": 1, "type": "task.created", "time": NOW, "state": "Draft"}]}],

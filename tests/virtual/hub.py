@@ -42,13 +42,14 @@ class Relay:
     def _keep(self, event: Event) -> None:
         if event.kind >= 30_000 or event.kind in (0, 10002, 10050):
             same = [
-                old.id
+                old
                 for old in self.events.values()
                 if (old.kind, old.pubkey, old.tag("d")) == (event.kind, event.pubkey, event.tag("d"))
-                and old.created_at <= event.created_at
             ]
+            if any(old.created_at > event.created_at for old in same):
+                return  # the newest version is kept, in whatever order they come
             for old in same:
-                del self.events[old]
+                del self.events[old.id]
         self.events[event.id] = event
 
     def wipe(self) -> None:
