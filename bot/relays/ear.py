@@ -87,6 +87,11 @@ class Ear:
             except* Exception:  # a defect of ours must not leave the daemon deaf on this relay
                 self._trouble = "internal error"
                 log.exception("relay %s", self.url)
+            task = asyncio.current_task()
+            if (
+                task is not None and task.cancelling()
+            ):  # a TaskGroup that fails in that very moment swallows it (until 3.13)
+                raise asyncio.CancelledError
             with suppress(TimeoutError):
                 async with asyncio.timeout(self._patience.pause()):
                     await self._kicked.wait()

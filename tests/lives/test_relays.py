@@ -26,7 +26,7 @@ from bot.relays.signer import KeySigner
 from kinds.commands import Approve, Cancel, Claim, Fund, Submit
 from kinds.events import DM_RUMOR, DM_SEAL, DM_WRAP, RECORD, Event, Unsigned
 from kinds.units import EventId, Pubkey, task_id
-from tests.bot.relays.fakes import FakeRelay
+from tests.bot.relays.fakes import FakeRelay, Owner
 from tests.lives.people import WORK, Person, Place, check_paid, couple, house, paid_life, person, public_log, until
 
 RELAY = Path(__file__).parents[2] / ".venv-relay" / "bin" / "nostr-relay"
@@ -234,6 +234,23 @@ async def test_a_wiped_relay_is_filled_again_from_our_copy(tmp_path: Path) -> No
 
 async def _kinds(url: str, place: Place) -> bool:
     return {event.kind for event in (await ours_on(url, place)).values()} == set(OURS)
+
+
+async def test_the_daemon_ends_in_the_moment_in_which_a_relay_dies() -> None:
+    """Whichever comes first: the end of the line must not swallow the end of the daemon."""
+    relay = FakeRelay()
+    async with relay.running() as url:
+        for between in range(12):
+            owner = Owner([url])
+            running = asyncio.ensure_future(owner.relays.run())
+            await until(lambda owner=owner: owner.relays.status()[url].open_wants, "that it hears")  # type: ignore[misc]
+            for connection in list(relay.connections):
+                connection.transport.abort()
+            for _ in range(between):
+                await asyncio.sleep(0)
+            running.cancel()
+            ended, _ = await asyncio.wait([running], timeout=3)
+            assert ended, f"it goes on, {between} steps after the line was cut"
 
 
 # Downtime and deafness
