@@ -80,21 +80,28 @@ class Ear:
             self._kicked.clear()
             self._patience.begin()
             try:
-                await self._connection()
+                await self._whole_connection()
             except* (RelayTrouble, *TROUBLE) as group:
                 self._trouble = _first(group)
                 log.info("relay %s: %s", self.url, self._trouble)
             except* Exception:  # a defect of ours must not leave the daemon deaf on this relay
                 self._trouble = "internal error"
                 log.exception("relay %s", self.url)
-            task = asyncio.current_task()
-            if (
-                task is not None and task.cancelling()
-            ):  # a TaskGroup that fails in that very moment swallows it (until 3.13)
-                raise asyncio.CancelledError
             with suppress(TimeoutError):
                 async with asyncio.timeout(self._patience.pause()):
                     await self._kicked.wait()
+
+    async def _whole_connection(self) -> None:
+        """A task of its own: a TaskGroup that fails in the moment in which its task is cancelled swallows that (until 3.13)."""
+        connection = asyncio.create_task(self._connection())
+        try:
+            await asyncio.wait([connection])
+        finally:
+            connection.cancel()
+            await asyncio.wait([connection])
+            trouble = None if connection.cancelled() else connection.exception()
+        if trouble is not None:
+            raise trouble
 
     async def _connection(self) -> None:
         async with dial(self.url, max_frame=self._max_frame) as socket:

@@ -407,6 +407,19 @@ async def test_a_relay_that_closes_subscriptions_again_and_again(tmp_path: Path)
         await check_paid(employer, worker, task)
 
 
+async def test_a_relay_that_cuts_the_line_again_and_again(tmp_path: Path) -> None:
+    """Everybody is back each time, the daemon too, on both of its connections."""
+    relay = FakeRelay()
+    async with relay.running() as url, house(tmp_path / "data", [url]) as place, couple(place) as (_, worker):
+        for cut in range(3):
+            assert (await worker.ask("help")).text
+            before = relay.connects
+            for connection in list(relay.connections):
+                connection.transport.abort()
+            await until(lambda before=before: relay.connects >= before + 6, f"that all are back after cut {cut}", 30)  # type: ignore[misc]
+            await until(lambda: _speaks(worker), "an answer", 30)
+
+
 @asynccontextmanager
 async def third_party(folder: Path) -> AsyncIterator[str]:
     """`nostr-relay` from PyPI, a process of its own."""
