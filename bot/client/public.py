@@ -119,6 +119,7 @@ class PublicRecord:
         """Verified events of anybody from all our relays, each once. Raises Away when none answers."""
         found: dict[str, Event] = {}
         answered = False
+        await self._relays.speaking(self._within)
         for url in self._relays.urls:
             try:
                 found |= {event.id: event for event in await self._relays.fetch(url, filters, self._within)}

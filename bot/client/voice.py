@@ -27,6 +27,9 @@ RESTS_ON: dict[type[TaskCommand], LogType] = {
 """Which entry a signed decision answers; a cancel answers the offer that it accepts, all others the newest entry."""
 
 
+_AGAIN = 0.1  # seconds between two attempts to say the same
+
+
 class Away(Exception):
     """No relay answers, so that nothing can be said or read."""
 
@@ -102,13 +105,18 @@ class Voice:
         return event
 
     async def send(self, event: Event) -> None:
-        """Raises NotTaken or Away."""
-        body = event.as_json()
-        urls = self._relays.urls
-        answers = await asyncio.gather(*(self._relays.publish(url, body, event.id, self._within) for url in urls))
-        if any(answer.accepted for answer in answers):
-            return
-        refused = next((answer.message for answer in answers if answer.accepted is False), None)
-        if refused is not None:
-            raise NotTaken(f"the relay refused the event: {refused}")
+        """To the relays that are there, or come back in time; the same bytes again are the same event. Raises NotTaken or Away."""
+        body, urls, loop = event.as_json(), self._relays.urls, asyncio.get_running_loop()
+        end = loop.time() + self._within
+        while await self._relays.speaking(end - loop.time()):
+            left = max(0.0, end - loop.time())
+            answers = await asyncio.gather(*(self._relays.publish(url, body, event.id, left) for url in urls))
+            if any(answer.accepted for answer in answers):
+                return
+            refused = next((answer.message for answer in answers if answer.accepted is False), None)
+            if refused is not None:
+                raise NotTaken(f"the relay refused the event: {refused}")
+            if loop.time() + _AGAIN >= end:
+                break
+            await asyncio.sleep(_AGAIN)
         raise Away(f"no relay answered: {', '.join(urls)}")

@@ -89,6 +89,16 @@ class Relays:
         """At least one, at most `limit`, in the order in which each relay's came. Cancelled, it has taken nothing."""
         return await self._intray.batch(limit)
 
+    async def speaking(self, within: float) -> bool:
+        """Whether a listed relay can be spoken to, or can be within so many seconds."""
+        opening = [asyncio.ensure_future(mouth.opened()) for mouth in self._mouths.values()]
+        try:
+            opened, _ = await asyncio.wait(opening, timeout=within, return_when=asyncio.FIRST_COMPLETED)
+        finally:
+            for each in opening:
+                each.cancel()
+        return bool(opened)
+
     async def publish(self, url: str, event_json: str, event_id: str, within: float = 10.0) -> Ack:
         """Sends to one listed relay and waits for its OK, beside any number of others. Never raises for trouble of the
         relay. After Ack(None, ...) send the same bytes again; Ack(False, "replaced: ...") means a newer one is there.

@@ -59,6 +59,11 @@ class Mouth:
     def connected(self) -> bool:
         return self._session is not None
 
+    async def opened(self) -> None:
+        """Returns once there is a connection."""
+        while self._session is None:
+            await self._changed.wait()
+
     async def run(self) -> None:
         async with asyncio.TaskGroup() as tasks:
             while True:

@@ -23,6 +23,7 @@ from kinds.grammar import write_text
 from kinds.log import entry
 from kinds.state import state
 from kinds.units import EventId, Pubkey, Secret, TaskId, task_id
+from tests.bot.relays.fakes import FakeRelay, until
 
 DAY = 86400
 PINNED = EventId("ab" * 32)
@@ -162,6 +163,26 @@ async def test_no_relay_is_said_soon() -> None:
     with pytest.raises(Away, match="no relay answers"):
         async with client:
             pass
+
+
+async def test_what_is_said_while_the_relay_is_away_is_said_when_it_is_back() -> None:
+    """Neither sending nor reading gives up before its time is over."""
+    relay = FakeRelay()
+    async with relay.running() as url:
+        port = int(url.rpartition(":")[2])
+        client = Client(url, new_secret(), "ab" * 32, within=20)
+        await client.__aenter__()
+    try:
+        saying = asyncio.ensure_future(client.tell("help"))
+        reading = asyncio.ensure_future(client.public.log(TASK))
+        await until(lambda: not relay.connections, "that the client is cut off")
+        assert not saying.done()
+        async with relay.running(port):
+            assert await saying
+            assert await reading == []
+        assert any(said[0] == "EVENT" for said in relay.heard)
+    finally:
+        await client.close()
 
 
 async def test_what_is_published_is_what_the_bot_understands(talk: tuple[Client, Bot]) -> None:
