@@ -23,6 +23,10 @@ class BadConfig(Exception):
     """A setting is wrong; the text names it and says what is allowed."""
 
 
+HOLD_CLTV = {"simnet": 2000}
+"""Blocks that a hold lasts where the operator says nothing; on real networks 864, since payers bound the whole route."""
+
+
 class _Section(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True)
 
@@ -61,7 +65,12 @@ class RelaySettings(_Section):
 
 
 class NodeSettings(_Section):
-    kind: Literal["simnet"] = Field("simnet", description="The Lightning node: simnet is a simulation with play money.")
+    kind: Literal["simnet", "lnd", "cln", "nwc"] = Field(
+        "simnet", description="The Lightning node: simnet is a simulation with play money."
+    )
+    network: Literal["", "simnet", "regtest", "signet", "testnet", "bitcoin"] = Field(
+        "", description="The network that the node must be on; empty for any but bitcoin, where money is real."
+    )
     block_seconds: Annotated[int, Field(ge=1, le=3600)] = Field(
         600, description="simnet: seconds from one block to the next."
     )
@@ -80,7 +89,9 @@ class TermsSettings(_Section):
     )
     min_part_sat: Sats = Field(5_000, description="Smallest part of a payment in parts, in sats.")
     max_parts: Annotated[int, Field(ge=1, le=30)] = Field(8, description="Most parts of a payment.")
-    hold_cltv: Annotated[int, Field(ge=400, le=2006)] = Field(2000, description="Blocks that a hold lasts.")
+    hold_cltv: Annotated[int, Field(ge=0, le=2006)] = Field(
+        0, description="Blocks that a hold lasts, at least 400; 0 for 864, on simnet 2000."
+    )
     margin: Annotated[int, Field(ge=20, le=144)] = Field(
         58, description="Settled at least this many blocks before its end."
     )
@@ -95,6 +106,13 @@ class TermsSettings(_Section):
     review_window: Annotated[int, Field(ge=60, le=30 * 86400)] = Field(86400, description="Seconds to judge a proof.")
     quotes_a_day: Annotated[int, Field(ge=1, le=100)] = Field(3, description="Invoices per task and day.")
     proofs_a_day: Annotated[int, Field(ge=1, le=100)] = Field(3, description="Proofs per task and day.")
+
+    @field_validator("hold_cltv")
+    @classmethod
+    def _long_enough(cls, blocks: int) -> int:
+        if 0 < blocks < 400:
+            raise ValueError("a hold lasts 400 blocks or more; 0 leaves it to the node")
+        return blocks
 
 
 class LimitSettings(_Section):
@@ -198,7 +216,7 @@ def policy_from(settings: Settings, bot: Pubkey, facts: NodeFacts, terms_version
         budget_ppm=terms.budget_ppm,
         min_part=sats(terms.min_part_sat),
         max_parts=terms.max_parts,
-        hold_cltv=terms.hold_cltv,
+        hold_cltv=terms.hold_cltv or HOLD_CLTV.get(facts.network, 864),
         margin=terms.margin,
         payout_limit=terms.payout_limit,
         reserve=terms.dispute_reserve,

@@ -19,8 +19,7 @@ from bot.dispatch import Dispatch
 from bot.hearing import OVERLAP, Ears, wants
 from bot.keys import read_or_make_key
 from bot.moments import Moments
-from bot.nodes.base import Node
-from bot.nodes.simnet import Control, Params, SimNode
+from bot.nodes.opening import bind, first_facts, open_node
 from bot.outbox.fetch import Fetcher
 from bot.outbox.money import Cashier
 from bot.outbox.publish import Publisher
@@ -54,10 +53,6 @@ class Ready:
     relays: tuple[str, ...]
     network: str
     data: Path
-
-
-class NodeAway(RuntimeError):
-    """The Lightning node does not answer at start."""
 
 
 async def run(
@@ -112,8 +107,8 @@ async def _house(settings: Settings, clock: Callable[[], float]) -> AsyncIterato
         if not urls:
             place = settings.relays
             urls = (await stack.enter_async_context(embedded_relay(place.embedded_host, place.embedded_port)),)
-        node = await _node(settings, stack, clock)
-        facts = await _first_facts(node)
+        node = await open_node(settings, stack, clock)
+        facts = await first_facts(node, settings)
         engine = engine_for(data / "holdfast.db")
         stack.callback(engine.dispose)
         migrate(engine)
@@ -172,30 +167,12 @@ def _have(writer: Writer) -> Callable[[list[Filter]], Awaitable[list[tuple[int, 
     return have
 
 
-async def _node(settings: Settings, stack: AsyncExitStack, clock: Callable[[], float]) -> Node:
-    """The node that the configuration names, and for the simulated one the door for people's wallets."""
-    data = settings.daemon.data
-    node = SimNode(clock, os.urandom, data / "simnet.db", params=Params(block_seconds=settings.node.block_seconds))
-    stack.push_async_callback(node.aclose)
-    control = Control(node, data / "simnet.sock")
-    await control.start()
-    stack.push_async_callback(control.aclose)
-    return node
-
-
-async def _first_facts(node: Node) -> NodeFacts:
-    for _ in range(10):
-        facts = await node.facts()
-        if facts is not None:
-            return facts
-        await asyncio.sleep(1.0)
-    raise NodeAway("the Lightning node does not answer; is it running, and are its address and credentials right?")
-
-
 def open_shop(
     tx: Connection, settings: Settings, bot: Pubkey, facts: NodeFacts, now: Now, relays: Sequence[str]
 ) -> Policy:
-    """At each start: stuck inputs get another try, the terms are published when they changed, and the chain says so."""
+    """At each start: stuck inputs get another try, the terms are published when they changed, and the chain says so.
+    Raises OtherNode."""
+    bind(tx, facts)
     inbox.revive_stuck(tx)
     policy = policy_from(settings, bot, facts, EventId(""))
     terms = answers.terms(policy)

@@ -13,7 +13,8 @@ import typer
 from bot.cli.logs import masked
 from bot.client import Away, NoBasis, NotTaken, Waited
 from bot.config import BadConfig
-from bot.daemon import NodeAway
+from bot.nodes.opening import NodeAway, OtherNode
+from bot.nodes.preimages import BadKeyFile
 from bot.relays.embedded import NoRelay
 from bot.relays.values import BadRelayUrl
 from kinds.codes import BadWord
@@ -33,8 +34,8 @@ class Complaint(Exception):
         self.code = code
 
 
-_REFUSALS = (Away, NoBasis, NotTaken, Waited, NodeAway, NoRelay, InUse)
-_MISUSES = (BadConfig, BadRelayUrl)
+_REFUSALS = (Away, NoBasis, NotTaken, Waited, NodeAway, OtherNode, NoRelay, InUse)
+_MISUSES = (BadConfig, BadKeyFile, BadRelayUrl)
 
 
 def complaint_of(error: BaseException) -> Complaint:

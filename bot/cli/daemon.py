@@ -70,7 +70,16 @@ def _announce(ready: Ready, as_json: bool) -> None:
 
 def banner(settings: Settings) -> Panel:
     """What kind of money this is, before anything else."""
-    assert settings.node.kind == "simnet", "there is no other node yet"
+    if settings.node.kind != "simnet":
+        real = settings.node.network == "bitcoin"
+        money = (
+            "[bold red]REAL MONEY.[/] Bitcoin's main network."
+            if real
+            else "[bold]TEST COINS.[/] Not bitcoin's main network."
+        )
+        return Panel.fit(
+            f"{money} The Lightning node is asked by its {settings.node.kind} interface.", title="Holdfast"
+        )
     return Panel.fit(
         "[bold]PLAY MONEY.[/] This daemon uses simnet, a simulated Lightning network inside the program.\n"
         "Its invoices are paid by nobody's wallet, and nothing here is worth anything: try whatever you like.",

@@ -22,7 +22,8 @@ from websockets.exceptions import ConnectionClosed
 
 from bot.client import Away, Waited
 from bot.config import LimitSettings
-from bot.nodes.simnet.keys import load_key, signing_key
+from bot.nodes.preimages import read_keys
+from bot.nodes.simnet.keys import signing_key
 from bot.relays.sdk import nostr_sdk
 from bot.relays.signer import KeySigner
 from kinds.bolt11 import Bolt11, encode
@@ -564,7 +565,7 @@ async def test_payout_invoices(stage: Stage) -> None:
         expiry=30 * DAY,
         final_cltv=80,
     )
-    node = signing_key(load_key(stage.place.data / "simnet.key", secrets.token_bytes), "@node")
+    node = signing_key(read_keys(stage.place.data / "simnet.key")[0], "@node")
     changed = dataclasses.replace
     text = encode(good, key)
     cases = [

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from bot.nodes.simnet import keys
+from bot.nodes.preimages import preimage_of
 from kinds.lightning import HoldStatus, PaymentStatus
 from kinds.units import Msat
 from tests.virtual.lives import (
@@ -279,7 +279,7 @@ def test_a_hold_that_somebody_else_settled_is_never_forgotten(call: str, restart
         start = town.employer.wallet.balance, town.worker.wallet.balance
         task = await (delivered if call == "settle" else funded)(town, deadline=SOON)
         hold, network = hold_of(town, task), town.node.network
-        network.settle(hold.payment_hash, keys.preimage_of(network.key, hold.ref).hex())
+        network.settle(hold.payment_hash, preimage_of(network.key, hold.ref).hex())
         await town.pass_time(90)
         assert incidents_of(town) == ["settled_unasked"]
         if restart:

@@ -7,7 +7,7 @@ from dataclasses import replace
 
 import pytest
 
-from bot.nodes.simnet import keys
+from bot.nodes.preimages import preimage_of
 from bot.nodes.simnet.faults import Faults
 from kinds.lightning import HoldRef, HoldStatus, HoldView
 from kinds.units import Msat
@@ -62,7 +62,7 @@ def on_chain(town: Town, task: str) -> None:
 def settle_behind(town: Town, task: str) -> None:
     """The hold is settled, and the daemon has not asked for it yet."""
     hold, network = hold_of(town, task), town.node.network
-    network.settle(hold.payment_hash, keys.preimage_of(network.key, hold.ref).hex())
+    network.settle(hold.payment_hash, preimage_of(network.key, hold.ref).hex())
 
 
 def moved(town: Town, start: tuple[int, int]) -> tuple[int, int]:

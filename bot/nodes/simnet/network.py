@@ -14,6 +14,7 @@ from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
 
+from bot.nodes.preimages import KEY_BYTES, read_or_make_keys
 from bot.nodes.simnet import ends, keys, rules
 from bot.nodes.simnet.book import FLIGHT, NODE, ROUTERS, Book, Htlc, Invoice, Payment
 from bot.nodes.simnet.chain import Chain
@@ -36,7 +37,7 @@ class Network:
     ) -> None:
         self._clock, self.entropy, self.params = clock, entropy, params
         self.key = key or (
-            entropy(keys.KEY_BYTES) if path is None else keys.load_key(path.with_suffix(".key"), entropy)
+            entropy(KEY_BYTES) if path is None else read_or_make_keys(path.with_suffix(".key"), entropy)[0]
         )
         self.book = Book(path)
         self.hints = Hints(self.look)

@@ -14,7 +14,8 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TypeVar
 
-from bot.nodes.simnet import ends, keys
+from bot.nodes.preimages import Preimages
+from bot.nodes.simnet import ends
 from bot.nodes.simnet.book import NODE, Htlc
 from bot.nodes.simnet.chain import START_HEIGHT, block_hash
 from bot.nodes.simnet.invoices import issue
@@ -51,6 +52,7 @@ class SimNode:
         params: Params | None = None,
     ) -> None:
         self.network = Network(clock, entropy, path, key, params or Params())
+        self._preimages = Preimages((self.network.key,))
         self._pubkey = bolt11.public_key(self.network.signing_key(NODE))
 
     def wallet(self, name: str, balance: Msat | None = None) -> Wallet:
@@ -60,7 +62,7 @@ class SimNode:
         return await self._call("facts", self._facts, None)
 
     async def make_hold(self, spec: HoldSpec) -> HoldView:
-        payment_hash = keys.hash_of(keys.preimage_of(self.network.key, spec.ref))
+        payment_hash = self._preimages.hash_for(spec.ref)
         return await self._call("make_hold", lambda: self._make_hold(spec, payment_hash), _unknown_hold(payment_hash))
 
     async def hold(self, hold: HoldRef) -> HoldView:
@@ -171,9 +173,9 @@ class SimNode:
         return Part(f"{START_HEIGHT}x{channel + 1}x0", htlc, part.amount, part.expiry, part.on_channel)
 
     def _settle(self, hold: HoldRef) -> HoldView:
-        preimage = keys.preimage_of(self.network.key, hold.ref)
-        if keys.hash_of(preimage) == hold.payment_hash:  # LND locates the invoice by the preimage
-            self.network.settle(hold.payment_hash, preimage.hex())
+        preimage = self._preimages.find(hold)
+        if preimage:  # LND locates the invoice by the preimage
+            self.network.settle(hold.payment_hash, preimage.reveal())
         return self._hold(hold.payment_hash)
 
     def _cancel(self, payment_hash: PaymentHash) -> HoldView:

@@ -10,7 +10,8 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 
-from bot.nodes.simnet import ends, keys
+from bot.nodes.preimages import hash_of
+from bot.nodes.simnet import ends
 from bot.nodes.simnet.book import Payment
 from bot.nodes.simnet.invoices import issue
 from bot.nodes.simnet.network import Network
@@ -54,7 +55,7 @@ class Wallet:
     def invoice(self, amount: Msat, expiry: int = 3600, cltv: int = 80, memo: str = "") -> str:
         """A new BOLT11 invoice; expiry in seconds, cltv in blocks. ValueError for what no wallet would sign."""
         preimage = self._network.entropy(32)
-        payment_hash = keys.hash_of(preimage)
+        payment_hash = hash_of(preimage)
         network, name, secret = self._network, self.name, preimage.hex()
         return issue(
             network, name, payment_hash, amount=amount, expiry=expiry, cltv=cltv, memo=memo, preimage=secret

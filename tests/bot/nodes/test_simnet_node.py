@@ -12,6 +12,7 @@ from pathlib import Path
 
 import pytest
 
+from bot.nodes.preimages import BadKeyFile
 from bot.nodes.simnet import Faults, Params, SimNode
 from kinds.bolt11 import decode, encode
 from kinds.lightning import Fault, HoldRef, HoldStatus, PaymentStatus
@@ -80,7 +81,8 @@ async def test_everything_survives_a_restart_of_the_process(clock: Clock, tmp_pa
 
 async def test_a_broken_key_file_is_refused(clock: Clock, tmp_path: Path) -> None:
     (tmp_path / "simnet.key").write_text("abcd\n")
-    with pytest.raises(ValueError, match="key of 32 bytes"):
+    (tmp_path / "simnet.key").chmod(0o600)
+    with pytest.raises(BadKeyFile, match="keys of 32 bytes"):
         sim(clock, tmp_path / "simnet.db")
 
 

@@ -1,0 +1,92 @@
+"""The node that the configuration names, opened and closed with the daemon. The index of the adapters: no other module of
+the daemon names one of them.
+
+Real money is never met by accident: a node on bitcoin's main network must be asked for in so many words, and a database
+that has held money on one network never meets a node of another.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import os
+from collections.abc import Callable
+from contextlib import AsyncExitStack
+
+from sqlalchemy import Connection
+
+from bot.config import BadConfig, Settings
+from bot.nodes.base import Node
+from bot.nodes.simnet import Control, Params, SimNode
+from kinds.lightning import NodeFacts
+from storage import house, reads
+
+MAINNET = "bitcoin"
+PLAY = "simnet"
+_TRIES = 10
+
+
+class NodeAway(RuntimeError):
+    """The Lightning node does not answer at start."""
+
+
+class OtherNode(RuntimeError):
+    """This database belongs to another node or network."""
+
+
+async def open_node(settings: Settings, stack: AsyncExitStack, clock: Callable[[], float]) -> Node:
+    """Raises BadConfig for settings that cannot work with this node."""
+    match settings.node.kind:
+        case "simnet":
+            return await _simnet(settings, stack, clock)
+        case planned:
+            raise BadConfig(f"node.kind = {planned}: planned, but not built yet; what works today: simnet")
+
+
+async def _simnet(settings: Settings, stack: AsyncExitStack, clock: Callable[[], float]) -> Node:
+    """The simulated node, and the door for people's wallets."""
+    data = settings.daemon.data
+    node = SimNode(clock, os.urandom, data / "simnet.db", params=Params(block_seconds=settings.node.block_seconds))
+    stack.push_async_callback(node.aclose)
+    control = Control(node, data / "simnet.sock")
+    await control.start()
+    stack.push_async_callback(control.aclose)
+    return node
+
+
+async def first_facts(node: Node, settings: Settings) -> NodeFacts:
+    """The node's first word about itself. Raises NodeAway, and BadConfig when it lives on a network that was not asked for."""
+    for _ in range(_TRIES):
+        facts = await node.facts()
+        if facts is not None:
+            need_network(settings.node.network, facts.network)
+            return facts
+        await asyncio.sleep(1.0)
+    raise NodeAway("the Lightning node does not answer; is it running, and are its address and credentials right?")
+
+
+def need_network(wanted: str, found: str) -> None:
+    """Raises BadConfig."""
+    if wanted and wanted != found:
+        raise BadConfig(f"node.network is {wanted}, but the node is on {found}; change the one or the other")
+    if found == MAINNET and wanted != MAINNET:
+        raise BadConfig(
+            "the node is on bitcoin's main network, where money is real; if that is what you want, "
+            f'say so in the settings: node.network = "{MAINNET}"'
+        )
+
+
+def bind(tx: Connection, facts: NodeFacts) -> None:
+    """This database is for this network for ever, and for this node as long as a hold of it may still change: another node
+    knows nothing of our holds, and its silence would look like their loss. Raises OtherNode."""
+    known = house.get_json(tx, "node", {"network": facts.network, "pubkey": facts.pubkey})
+    if known["network"] != facts.network:
+        raise OtherNode(
+            f"this data directory is for {known['network']}, and the node is on {facts.network}; "
+            "play money and real money are never mixed: use another data directory"
+        )
+    if known["pubkey"] != facts.pubkey and reads.watched_holds(tx):
+        raise OtherNode(
+            f"this data directory has holds on the node {known['pubkey']}, and another one answers ({facts.pubkey}); "
+            "point the settings at the old node again until those tasks are over, or use another data directory"
+        )
+    house.put_json(tx, "node", {"network": facts.network, "pubkey": facts.pubkey})

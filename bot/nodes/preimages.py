@@ -1,0 +1,92 @@
+"""Preimages that nobody has to store: HMAC-SHA256(key, ref), so that a repeated create gives the same payment hash.
+
+The key file belongs to the backup: without it an accepted hold cannot be settled. One key a line, 64 hex digits, the newest
+first: new holds are made with the first, and a hold that was made with an older one is still settled with it (rotation).
+"""
+
+from __future__ import annotations
+
+import hashlib
+import hmac
+import os
+import stat
+from collections.abc import Callable
+from pathlib import Path
+
+from kinds.lightning import HoldRef
+from kinds.units import PaymentHash, Secret
+
+KEY_BYTES = 32
+
+
+class BadKeyFile(Exception):
+    """The key file cannot be used; the text says why and what to do."""
+
+
+class Preimages:
+    """All keys of one file. A ref is never reused, so that a preimage is never known before its hold is settled."""
+
+    def __init__(self, keys: tuple[bytes, ...]) -> None:
+        if not keys or any(len(key) != KEY_BYTES for key in keys):
+            raise BadKeyFile(f"a key of preimages has {KEY_BYTES} bytes, and there is at least one")
+        self._keys = keys
+
+    def hash_for(self, ref: str) -> PaymentHash:
+        """The payment hash of a new hold under this ref."""
+        return hash_of(preimage_of(self._keys[0], ref))
+
+    def find(self, hold: HoldRef) -> Secret | None:
+        """The preimage of this hold in hex, by whichever key it was made; None when none of them fits."""
+        for key in self._keys:
+            preimage = preimage_of(key, hold.ref)
+            if hash_of(preimage) == hold.payment_hash:
+                return Secret(preimage.hex())
+        return None
+
+    def hashes(self, ref: str) -> tuple[PaymentHash, ...]:
+        """Every hash that a hold under this ref may have, by the newest key first."""
+        return tuple(hash_of(preimage_of(key, ref)) for key in self._keys)
+
+
+def preimage_of(key: bytes, ref: str) -> bytes:
+    return hmac.digest(key, ref.encode(), "sha256")
+
+
+def hash_of(preimage: bytes) -> PaymentHash:
+    return PaymentHash(hashlib.sha256(preimage).hexdigest())
+
+
+def read_or_make_keys(path: Path, entropy: Callable[[int], bytes]) -> tuple[bytes, ...]:
+    """The keys of this file; a new one, readable by its owner alone, when there is none. Raises BadKeyFile."""
+    try:
+        handle = os.open(path, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o600)
+    except FileExistsError:
+        return read_keys(path)
+    except OSError as error:
+        raise BadKeyFile(f"the key file {path} cannot be made: {error.strerror}") from error
+    key = entropy(KEY_BYTES)
+    with os.fdopen(handle, "w") as file:
+        file.write(key.hex() + "\n")
+        file.flush()
+        os.fsync(file.fileno())
+    return (key,)
+
+
+def read_keys(path: Path) -> tuple[bytes, ...]:
+    """Raises BadKeyFile."""
+    try:
+        mode = stat.S_IMODE(path.stat().st_mode)
+        lines = path.read_text().split()
+    except (OSError, UnicodeDecodeError) as error:
+        raise BadKeyFile(
+            f"the key file {path} cannot be read: {getattr(error, 'strerror', 'it is no text')}"
+        ) from error
+    if mode & 0o077:
+        raise BadKeyFile(f"the key file {path} may be read by others; do: chmod 600 {path}")
+    try:
+        keys = tuple(bytes.fromhex(line) for line in lines)
+    except ValueError:
+        keys = ()
+    if not keys or any(len(key) != KEY_BYTES for key in keys):
+        raise BadKeyFile(f"the key file {path} does not hold keys of {KEY_BYTES} bytes in hex, one a line")
+    return keys
