@@ -1,19 +1,24 @@
+"""Which nodes the contract suite runs against."""
+
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
+from contextlib import AbstractAsyncContextManager
 from pathlib import Path
 
 import pytest
 
 from bot.nodes.base import Node
-from tests.contract.bench import BENCHES, Bench
+from tests.contract import simnet_bench
+from tests.contract.bench import Bench
+
+BENCHES: dict[str, Callable[[Path], AbstractAsyncContextManager[Bench]]] = {"simnet": simnet_bench.opened}
 
 
 @pytest.fixture(params=sorted(BENCHES))
 async def bench(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncIterator[Bench]:
-    made = await BENCHES[request.param](tmp_path)
-    yield made
-    await made.aclose()
+    async with BENCHES[request.param](tmp_path) as made:
+        yield made
 
 
 @pytest.fixture
