@@ -15,6 +15,7 @@ from contextlib import AsyncExitStack
 from sqlalchemy import Connection
 
 from bot.config import BadConfig, Settings
+from bot.findings import Finding
 from bot.nodes.base import Node
 from bot.nodes.simnet import Control, Params, SimNode
 from kinds.lightning import NodeFacts
@@ -51,6 +52,17 @@ async def _simnet(settings: Settings, stack: AsyncExitStack, clock: Callable[[],
     await control.start()
     stack.push_async_callback(control.aclose)
     return node
+
+
+async def examine_node(
+    settings: Settings, stack: AsyncExitStack, clock: Callable[[], float]
+) -> tuple[NodeFacts, list[Finding]]:
+    """The node's word about itself, and the adapter's about it. Raises BadConfig, NodeAway."""
+    node = await open_node(settings, stack, clock)
+    facts = await node.facts()
+    if facts is None:
+        raise NodeAway("the Lightning node does not answer")
+    return facts, await node.examine()
 
 
 async def first_facts(node: Node, settings: Settings) -> NodeFacts:
