@@ -16,9 +16,15 @@ class Calls:
     def __init__(self, ledger: Ledger, routes: Routes, program: Path) -> None:
         self._ledger, self._routes, self._program = ledger, routes, program
         self.option = "important-plugin"  # how the configuration names the plugin
+        self.warnings: Row = {}
 
     async def getinfo(self) -> Row:
-        return {**recorded("getinfo"), "id": bolt11.public_key(OUR_KEY), "blockheight": self._ledger.height}
+        return {
+            **recorded("getinfo"),
+            "id": bolt11.public_key(OUR_KEY),
+            "blockheight": self._ledger.height,
+            **self.warnings,
+        }
 
     async def listpeerchannels(self) -> Row:
         return {"channels": self._ledger.channels()}

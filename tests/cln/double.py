@@ -50,6 +50,9 @@ class Double:
         self.logged: list[str] = []
         self.hooked: list[Row] = []  # every question of the hook, with its answer
         self.refuse: dict[str, int] = {}  # calls that fail, by method: how often
+        self.heard: list[str] = []  # every call, by method
+        self._hearing = asyncio.Event()
+        self.our_key = books.OUR_KEY
         self.mute: set[str] = set()  # calls that are never answered
         self.alive = asyncio.Event()
         self._server: asyncio.Server | None = None
@@ -118,15 +121,29 @@ class Double:
         shutil.rmtree(self.folder, ignore_errors=True)
         assert self.fatal == [], "lightningd would have ended itself"
 
-    async def _close(self) -> None:
-        if self._server is not None:
-            self._server.close()
+    async def hears(self, method: str) -> None:
+        """Until somebody calls it."""
+        async with asyncio.timeout(10):
+            while method not in self.heard:
+                await self._hearing.wait()
+
+    async def cut_connections(self) -> None:
+        """Answers that were on their way are lost."""
         for connection in tuple(self._connections):
             connection.cancel()
         await asyncio.gather(*self._connections, return_exceptions=True)
+
+    async def _close(self) -> None:
+        if self._server is not None:
+            self._server.close()
+        await self.cut_connections()
         if self._reader is not None:
             await self._reader
         self.socket.unlink(missing_ok=True)
+
+    def forget_calls(self) -> None:
+        """As if the plugin were not there."""
+        self._calls = set()
 
     # --- the plugin ----------------------------------------------------------------------------------------------
 
@@ -261,6 +278,9 @@ class Double:
 
     async def _answer(self, request: Row, raw: str) -> Answer | None:
         method, number = request["method"], request["id"]
+        self.heard.append(method)
+        self._hearing.set()
+        self._hearing = asyncio.Event()
         try:
             if method in self.mute:
                 return None

@@ -42,6 +42,8 @@ class Routes:
         self._trying: set[str] = set()
         self.holds = False  # payees keep what arrives
         self.slow = 0.0  # seconds until an outgoing payment ends
+        self.lag = 0.0  # seconds between the error of `xpay` and the row that says so
+        self.payee_key = PAYEE_KEY
 
     # --- the payer -----------------------------------------------------------------------------------------------
 
@@ -187,8 +189,10 @@ class Routes:
         ledger, now = self._ledger, int(self._clock())
         bill = self._bills.get(row["payment_hash"])
         if bill is None:
-            ledger.update(row, status="failed", completed_at=now, erroronion="69713")
-            self._wake()
+            if self.lag:
+                asyncio.get_running_loop().call_later(self.lag, self._failed, row, now)
+            else:
+                self._failed(row, now)
             raise Refusal(203, "Destination said it doesn't know invoice: incorrect_or_unknown_payment_details")
         ledger.update(row, status="complete", completed_at=now, payment_preimage=bill.preimage.hex())
         ledger.outgoing += row["amount_sent_msat"]
@@ -200,6 +204,10 @@ class Routes:
             "failed_parts": 0,
             "successful_parts": 1,
         }
+
+    def _failed(self, row: Row, now: int) -> None:
+        self._ledger.update(row, status="failed", completed_at=now, erroronion="69713")
+        self._wake()
 
     async def finish(self) -> None:
         """Payments that were out when lightningd ended: they end as if nothing had happened."""
