@@ -68,6 +68,13 @@ async def test_a_node_without_the_plugin_is_refused_with_what_to_do(double: Doub
             await open_node(settings_for(double.socket), stack, double.clock)
 
 
+async def test_a_lightningd_without_a_book_of_moves_is_refused(double: Double) -> None:
+    double.calls.warnings = {"version": "v25.05.1"}
+    async with AsyncExitStack() as stack:
+        with pytest.raises(BadConfig, match=r"needs v25\.09"):
+            await open_node(settings_for(double.socket), stack, double.clock)
+
+
 async def test_a_node_that_is_away_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(opening, "_TRIES", 1)
     async with AsyncExitStack() as stack:

@@ -7,6 +7,7 @@ it, and so does one that lightningd gave back instead (plugin/keeper.py); `getin
 from __future__ import annotations
 
 import asyncio
+import re
 from collections.abc import AsyncIterator, Mapping
 from pathlib import Path
 from typing import Any
@@ -21,6 +22,8 @@ from kinds.lightning import HoldRef, HoldSpec, HoldStatus, HoldView, NodeFacts, 
 from kinds.units import Msat, PaymentHash
 
 HRP = {"bitcoin": "lnbc", "testnet": "lntb", "testnet4": "lntb", "signet": "lntbs", "regtest": "lnbcrt"}
+OLDEST = (25, 9)
+"""The first version that keeps a book of its moves of money (`listchannelmoves`): a settle is believed by it."""
 NOT_SYNCED = ("warning_bitcoind_sync", "warning_lightningd_sync")
 _MOVING = (0.02, 0.03, 0.05, 0.1, 0.2, 0.4, 0.8)
 """Seconds between looks after a settle: the channel's two sides need a moment (26 ms over one hop)."""
@@ -41,6 +44,9 @@ class ClnNode:
         """What keeps this node from holding payments, as a sentence that says what to do; empty when nothing does.
         Raises NoAnswer while lightningd does not answer."""
         try:
+            version = str((await self._rpc.call("getinfo")).get("version", ""))
+            if _too_old(version):
+                return f"lightningd is {version}, and Holdfast needs v{OLDEST[0]}.{OLDEST[1]:02} or newer"
             health = await self._rpc.call(wire.HEALTH)
         except Refused as refused:
             if refused.code != -32601:  # JSON-RPC: no such method
@@ -169,3 +175,9 @@ class ClnNode:
             block = await self._rpc.call("getrawblockbyheight", {"height": height})
             self._blocks = (height, str(block.get("blockhash") or ""))
         return self._blocks[1]
+
+
+def _too_old(version: str) -> bool:
+    """Is it? "v26.06.6" is not; a version that says nothing, of somebody's own making, is his own business."""
+    found = re.match(r"v?(\d{2})\.(\d{2})", version)
+    return found is not None and (int(found[1]), int(found[2])) < OLDEST
