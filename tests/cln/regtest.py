@@ -71,7 +71,7 @@ class Bitcoind:
             capture_output=True,
             text=True,
         ).stdout.strip()
-        return json.loads(said) if said[:1] in "{[0123456789tf" else said
+        return json.loads(said) if said.startswith(("{", "[")) else said
 
     def mine(self, blocks: int) -> None:
         self.cli("generatetoaddress", str(blocks), self.address)
