@@ -90,7 +90,11 @@ class Double:
         assert "error" not in answer, answer
         self.alive.set()
         for htlc in list(self.ledger.on_channel()):  # the replay
-            if not htlc.end:
+            if htlc.end:
+                continue
+            if htlc.channel in self.ledger.onchain:  # given back without a question (BOLT 2, after `shutdown`)
+                self._fail(htlc, "permanent_channel_failure")
+            else:
                 self.ask_hook(htlc, replay=True)
 
     async def stop(self) -> None:
@@ -185,14 +189,14 @@ class Double:
                 self.fatal.append(json.dumps(answer))
 
     def _fail(self, htlc: Htlc, failure: str) -> None:
-        htlc.end, htlc.state = failure, ""
+        stuck = htlc.channel in self.ledger.offline | self.ledger.onchain
+        htlc.end, htlc.state = failure, books.REMOVING if stuck else ""
         self.routes.payer_heard(htlc)
 
     def _fulfil(self, htlc: Htlc) -> None:
-        htlc.end = "fulfilled"
-        if htlc.channel in self.ledger.offline or htlc.channel in self.ledger.onchain:
+        htlc.end, htlc.state = "fulfilled", books.REMOVING
+        if htlc.channel in self.ledger.offline | self.ledger.onchain:
             return  # lightningd has the preimage, and the peer does not take it yet
-        htlc.state = books.FULFILLED_STATE
         asyncio.get_running_loop().call_later(0.01, self.move, htlc)
 
     def move(self, htlc: Htlc) -> None:

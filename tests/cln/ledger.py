@@ -19,7 +19,7 @@ Row = dict[str, Any]
 RECORDED = Path(__file__).parent / "recorded"
 PAYER, PAYEE = "113x2x0", "113x1x0"
 OUR_KEY, PAYER_KEY, ROUTER_KEY, PAYEE_KEY = (hashlib.sha256(name).digest() for name in (b"us", b"er", b"ro", b"ee"))
-HELD_STATE, FULFILLED_STATE, FAILED_STATE = "RCVD_ADD_ACK_REVOCATION", "SENT_REMOVE_HTLC", "SENT_REMOVE_HTLC"
+HELD_STATE, REMOVING = "RCVD_ADD_ACK_REVOCATION", "SENT_REMOVE_HTLC"
 
 
 def recorded(name: str) -> Any:

@@ -215,6 +215,44 @@ def test_not_replayed_but_still_on_a_channel_is_not_called_lost() -> None:
     assert town.state is State.WAITING
 
 
+def test_on_a_channel_but_already_given_back_is_lost() -> None:
+    """lightningd gave it back by itself, and the peer is away."""
+    town = Town()
+    town.pay()
+    town.restart()
+    town.lightning.there.clear()
+    town.lightning.leaving.add(town.hash)
+    town.later(GRACE)
+    town.later(LOOK)
+    assert town.state is State.LOST
+
+
+def test_a_settle_on_the_chain_loses_less_than_a_sat_a_part() -> None:
+    town = Town()
+    town.pay(parts=2)
+    town.keeper.settle(town.hash)
+    town.keeper.credit(town.hash, AMOUNT // 2 - 999)
+    town.keeper.credit(town.hash, AMOUNT // 2 - 999)
+    assert town.stored.state is State.SETTLED
+
+
+def test_a_settle_that_waits_for_peer_or_chain_is_not_over() -> None:
+    town = Town()
+    town.pay(parts=2)
+    town.keeper.settle(town.hash)
+    town.lightning.there.clear()
+    town.lightning.leaving.add(town.hash)
+    for _ in range(5):
+        town.later(GRACE)
+    assert town.stored.state is State.SETTLING
+    town.lightning.credits[town.hash] = AMOUNT // 2
+    town.later(LOOK)
+    assert town.stored.state is State.SETTLING, "half of it"
+    town.lightning.leaving.clear()
+    town.later(LOOK)
+    assert town.state is State.SETTLED, "all that there will be"
+
+
 def test_what_is_left_of_a_payment_can_still_be_settled() -> None:
     town = Town()
     htlcs, _ = town.pay(parts=2)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import AsyncIterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -23,7 +24,10 @@ ROUTING = 1 + REWARD * 10 // 1_000_000  # msat: what the double's route takes
 
 @pytest.fixture
 async def place(double: Double, tmp_path: Path) -> AsyncIterator[Place]:
-    settings = {"node": NodeSettings(kind="cln", network="regtest"), "cln": ClnSettings(rpc=double.socket)}
+    settings: dict[str, Any] = {
+        "node": NodeSettings(kind="cln", network="regtest"),
+        "cln": ClnSettings(rpc=double.socket),
+    }
     async with house(tmp_path / "data", clock=double.clock, **settings) as made:
         yield made
 

@@ -133,6 +133,16 @@ async def test_a_channel_closed_by_force_shows(bench: ClnBench, double: Double) 
     assert settling.status is HoldStatus.HELD
 
 
+async def test_a_restart_while_the_channel_is_closed_gives_the_payment_back(bench: ClnBench, double: Double) -> None:
+    """lightningd does not ask again about an HTLC on a channel that takes no more."""
+    view = await held(bench)
+    double.ledger.onchain.add(PAYER)
+    await bench.restart()
+    assert (await look(bench, view)).status is HoldStatus.UNKNOWN
+    await bench.wait(GRACE + 1)
+    await until(bench, lambda: look(bench, view), HoldStatus.CANCELLED)
+
+
 async def test_a_datastore_that_fails_gives_the_payment_back(bench: ClnBench, double: Double) -> None:
     made = await bench.node.make_hold(SPEC)
     double.refuse["datastore"] = 1

@@ -42,6 +42,7 @@ class FakeLightning:
 
     store: dict[str, str] = field(default_factory=dict)
     there: set[str] = field(default_factory=set)
+    leaving: set[str] = field(default_factory=set)
     credits: dict[str, int] = field(default_factory=dict)
     broken: set[str] = field(default_factory=set)
     late: set[str] = field(default_factory=set)
@@ -61,9 +62,9 @@ class FakeLightning:
         self._fail("moves")
         return 7
 
-    def on_channels(self, payment_hash: str) -> bool:
+    def on_channels(self, payment_hash: str, leaving: bool) -> bool:
         self._fail("on_channels")
-        return payment_hash in self.there
+        return payment_hash in self.there or (leaving and payment_hash in self.leaving)
 
     def credited(self, payment_hash: str, since: int) -> int:
         assert since == 7

@@ -25,7 +25,7 @@ HRP = {"bitcoin": "lnbc", "testnet": "lntb", "testnet4": "lntb", "signet": "lntb
 OLDEST = (25, 9)
 """The first version that keeps a book of its moves of money (`listchannelmoves`): a settle is believed by it."""
 NOT_SYNCED = ("warning_bitcoind_sync", "warning_lightningd_sync")
-_MOVING = (0.02, 0.03, 0.05, 0.1, 0.2, 0.4, 0.8)
+_MOVING = (0.005, 0.01, 0.01, 0.02, 0.02, 0.04, 0.04, 0.08, 0.15, 0.3, 0.3)
 """Seconds between looks after a settle: the channel's two sides need a moment (26 ms over one hop)."""
 _NOBODY = PaymentHash("0" * 64)
 
@@ -109,13 +109,15 @@ class ClnNode:
     async def settle(self, hold: HoldRef) -> HoldView:
         """Waits a moment for the money to move; if it takes longer, the view says HELD, and a hint will come."""
         view = await self._hold_call(hold.payment_hash, wire.SETTLE)
-        if view.status in (HoldStatus.HELD, HoldStatus.UNKNOWN):
+        try:
             for pause in _MOVING:
-                await asyncio.sleep(pause)
-                view = await self._look(hold.payment_hash)
-                if view.status is HoldStatus.SETTLED:
+                told = await self._rpc.call(wire.LOOKUP, {"payment_hash": hold.payment_hash})
+                if told.get("state") != wire.State.SETTLING:
                     break
-        return view
+                await asyncio.sleep(pause)
+        except (NoAnswer, Refused):
+            return view
+        return await self._look(hold.payment_hash)
 
     async def cancel(self, hold: HoldRef) -> HoldView:
         return await self._hold_call(hold.payment_hash, wire.CANCEL)

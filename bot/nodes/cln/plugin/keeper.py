@@ -45,8 +45,9 @@ class Lightning(Protocol):
     def moves(self) -> int:
         """The index of the newest move of money on a channel."""
 
-    def on_channels(self, payment_hash: str) -> bool:
-        """Is an incoming HTLC of this hash still on any channel?"""
+    def on_channels(self, payment_hash: str, leaving: bool) -> bool:
+        """Is an incoming HTLC of this hash on any channel? Those that are fulfilled or failed already, and only wait for the
+        peer or the chain, count when `leaving`."""
 
     def credited(self, payment_hash: str, since: int) -> int:
         """Msat that came in by this hash, on channels after that index, and on the chain."""
@@ -201,7 +202,7 @@ class Keeper:
         if record is None or record.state is not State.SETTLING:
             return
         total = self._credits[payment_hash] = self._credits.get(payment_hash, 0) + amount
-        if total >= record.received:
+        if total >= _worth(record):
             self._save(record.turned(State.SETTLED))
 
     def sweep(self) -> None:
@@ -229,7 +230,7 @@ class Keeper:
                 log.warning("the hold %s goes back: its first HTLC expires at %d", record.ref, record.expiry_height)
                 self.cancel(payment_hash, "height")
             case State.HELD if not kept and not self._in_grace() and self._may_look(payment_hash):
-                if not self.lightning.on_channels(payment_hash):
+                if not self.lightning.on_channels(payment_hash, leaving=False):
                     log.error("the hold %s is lost: it is on no channel any more", record.ref)
                     self._save(record.turned(State.LOST, "gone from the channels"))
             case State.SETTLING | State.SETTLED if kept:
@@ -240,10 +241,12 @@ class Keeper:
     def _confirm(self, record: Record) -> None:
         """A settle whose credit was not told to us: does lightningd's own book know it? Without a credit the resolve never
         arrived: this process died in between, and lightningd gave the payment back."""
-        if self.lightning.on_channels(record.payment_hash):
-            return
-        if self.lightning.credited(record.payment_hash, record.moves):
+        credited = self.lightning.credited(record.payment_hash, record.moves)
+        there = self.lightning.on_channels(record.payment_hash, leaving=True)
+        if credited >= _worth(record) or (credited and not there):
             self._save(record.turned(State.SETTLED))
+        elif there:
+            return
         elif not self._in_grace():
             log.error("the hold %s was to be settled and is lost", record.ref)
             self._save(record.turned(State.LOST, "not credited"))
@@ -301,3 +304,8 @@ class Keeper:
     def _put(self, record: Record) -> None:
         self._records[record.payment_hash] = record
         (self._live.add if record.state in LIVE else self._live.discard)(record.payment_hash)
+
+
+def _worth(record: Record) -> int:
+    """What a settle brings at least: on the chain each part loses what is less than a sat."""
+    return record.received - 999 * len(record.parts)

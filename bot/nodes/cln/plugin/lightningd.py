@@ -73,9 +73,11 @@ class Lightningd:
 
     # --- what became of a payment --------------------------------------------------------------------------------
 
-    def on_channels(self, payment_hash: str) -> bool:
+    def on_channels(self, payment_hash: str, leaving: bool) -> bool:
         return any(
-            htlc.get("direction") == "in" and htlc.get("payment_hash") == payment_hash
+            htlc.get("direction") == "in"
+            and htlc.get("payment_hash") == payment_hash
+            and (leaving or "_REMOVE_" not in str(htlc.get("state")))  # BOLT 2: the steps of an HTLC's removal
             for channel in _rows(self.ask("listpeerchannels"), "channels")
             for htlc in _rows(channel, "htlcs", needed=False)
         )
