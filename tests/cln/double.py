@@ -125,10 +125,10 @@ class Double:
         shutil.rmtree(self.folder, ignore_errors=True)
         assert self.fatal == [], "lightningd would have ended itself"
 
-    async def hears(self, method: str) -> None:
-        """Until somebody calls it."""
+    async def hears(self, method: str, times: int = 1) -> None:
+        """Until somebody has called it so often."""
         async with asyncio.timeout(10):
-            while method not in self.heard:
+            while self.heard.count(method) < times:
                 await self._hearing.wait()
 
     async def cut_connections(self) -> None:

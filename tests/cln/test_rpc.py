@@ -10,7 +10,7 @@ from tempfile import TemporaryDirectory
 import pytest
 
 from bot.nodes.cln.node import ClnNode
-from bot.nodes.cln.rpc import NoAnswer, Refused, Rpc, msat, rows
+from bot.nodes.cln.rpc import NoAnswer, Refused, Rpc, Shared, msat, rows
 from kinds.lightning import HoldRef, HoldSpec, HoldStatus, PaymentStatus, PaySpec
 from kinds.units import PaymentHash, Secret, sats
 from tests.cln.double import Double
@@ -91,6 +91,26 @@ async def test_a_hundred_calls_do_not_hold_up_the_loop(double: Double) -> None:
     rpc = Rpc(double.socket)
     answers = await asyncio.gather(*(rpc.call("getinfo") for _ in range(100)))
     assert {answer["blockheight"] for answer in answers} == {double.ledger.height}
+
+
+async def test_shared_answers_are_never_older_than_the_question(double: Double) -> None:
+    shared = Shared(Rpc(double.socket), "getinfo")
+    double.heard.clear()  # the plugin has asked too
+    first = await asyncio.gather(*(shared.get() for _ in range(20)))
+    assert double.heard.count("getinfo") == 1
+    under_way = asyncio.create_task(shared.get())
+    await double.hears("getinfo", times=2)
+    double.mine()
+    assert (await shared.get())["blockheight"] == first[0]["blockheight"] + 1
+    await under_way
+    assert double.heard.count("getinfo") == 3
+
+
+async def test_shared_trouble_is_everybodys(place: Path) -> None:
+    answers = await asyncio.gather(
+        *(shared.get() for shared in [Shared(Rpc(place), "getinfo")] * 3), return_exceptions=True
+    )
+    assert [type(answer) for answer in answers] == [NoAnswer] * 3
 
 
 def test_amounts_and_rows_of_another_form() -> None:

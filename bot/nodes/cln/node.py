@@ -16,7 +16,7 @@ from bot.nodes.cln import wire
 from bot.nodes.cln.channels import room
 from bot.nodes.cln.hints import Hints
 from bot.nodes.cln.paying import PATIENCE, Payments
-from bot.nodes.cln.rpc import NoAnswer, Refused, Rpc, rows
+from bot.nodes.cln.rpc import NoAnswer, Refused, Rpc, Shared, rows
 from bot.nodes.cln.views import all_seen, hold_view
 from kinds.lightning import HoldRef, HoldSpec, HoldStatus, HoldView, NodeFacts, PaymentStatus, PaymentView, PaySpec
 from kinds.units import Msat, PaymentHash
@@ -35,6 +35,7 @@ class ClnNode:
 
     def __init__(self, socket: Path, seconds: float = 15.0, patience: float = PATIENCE) -> None:
         self._rpc = Rpc(socket, seconds)
+        self._peers = Shared(self._rpc, "listpeerchannels")
         self._hints = Hints(self._rpc)
         self._payments = Payments(self._rpc, self._hints.tell, patience)
         self._blocks: tuple[int, str] = (0, "")
@@ -72,7 +73,7 @@ class ClnNode:
             return None
         try:
             info, peers, health = await asyncio.gather(
-                self._rpc.call("getinfo"), self._rpc.call("listpeerchannels"), self._rpc.call(wire.HEALTH)
+                self._rpc.call("getinfo"), self._peers.get(), self._rpc.call(wire.HEALTH)
             )
             space = room(rows(peers, "channels"))
             height = int(info["blockheight"])
@@ -158,7 +159,7 @@ class ClnNode:
             told = await self._rpc.call(method, params or {"payment_hash": payment_hash})
             if not told.get("parts"):
                 return hold_view(told, ())
-            channels = rows(await self._rpc.call("listpeerchannels"), "channels")
+            channels = rows(await self._peers.get(), "channels")
             view = hold_view(told, channels)
             if not all_seen(view, channels):  # it moved between the two answers; if it did not, it is off its channel
                 view = hold_view(await self._rpc.call(wire.LOOKUP, {"payment_hash": view.payment_hash}), channels)

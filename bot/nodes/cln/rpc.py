@@ -59,6 +59,27 @@ class Rpc:
             writer.close()
 
 
+class Shared:
+    """One call without parameters for all who wait for its answer. Nobody gets an answer that is older than his question: who
+    comes while one is on its way gets the next."""
+
+    def __init__(self, rpc: Rpc, method: str) -> None:
+        self._rpc, self._method = rpc, method
+        self._turn = asyncio.Lock()
+        self._next: asyncio.Task[dict[str, Any]] | None = None
+
+    async def get(self) -> dict[str, Any]:
+        """Raises NoAnswer and Refused."""
+        if self._next is None:
+            self._next = asyncio.create_task(self._ask())
+        return await asyncio.shield(self._next)
+
+    async def _ask(self) -> dict[str, Any]:
+        async with self._turn:
+            self._next = None
+            return await self._rpc.call(self._method)
+
+
 def _result(raw: bytes, method: str, number: str) -> dict[str, Any]:
     try:
         answer = json.loads(raw)

@@ -216,6 +216,8 @@ class Keeper:
                 self._sweep(self._records[payment_hash])
             except Trouble as trouble:
                 log.warning("tried again later: %s", trouble)
+            except Exception as error:  # a bug with one hold must not keep the others waiting
+                log.error("a hold cannot be looked after: %s", type(error).__name__)
 
     def _sweep(self, record: Record) -> None:
         payment_hash, now = record.payment_hash, self.clock()
@@ -308,4 +310,4 @@ class Keeper:
 
 def _worth(record: Record) -> int:
     """What a settle brings at least: on the chain each part loses what is less than a sat."""
-    return record.received - 999 * len(record.parts)
+    return max(1, record.received - 999 * len(record.parts))
