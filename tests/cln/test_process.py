@@ -206,6 +206,20 @@ async def test_a_hundred_holds_at_once(bench: ClnBench) -> None:
         await until(bench, lambda ref=ref: bench.node.hold(ref), HoldStatus.SETTLED)  # type: ignore[misc]
 
 
+async def test_hints_go_on_after_a_restart_and_name_what_may_have_been_missed(bench: ClnBench, double: Double) -> None:
+    stream = bench.node.hints()
+    view = await held(bench)
+    async with asyncio.timeout(10):
+        while await anext(stream) != view.payment_hash:
+            continue
+    await double.stop()
+    double.heard.clear()
+    await double.start()
+    async with asyncio.timeout(10):
+        while await anext(stream) != view.payment_hash or wire.WAIT not in double.heard:
+            continue
+
+
 # --- how it is installed, and what it says of itself ---------------------------------------------------------------
 
 
