@@ -17,6 +17,11 @@ from tests.cln.ledger import OUR_KEY, PAYEE_KEY, PAYER, Htlc, Ledger, Row
 ROUTE_DELTA, BASE, PPM = 6, 1, 10
 
 
+def routing(amount: int) -> int:
+    """What a payment of this amount costs on its way, in msat."""
+    return BASE + amount * PPM // 1_000_000
+
+
 class Refusal(Exception):
     """lightningd's answer with an error."""
 
@@ -159,7 +164,7 @@ class Routes:
             raise AssertionError("lightningd would pay itself")
         if invoice.payee != bolt11.public_key(PAYEE_KEY):
             raise Refusal(205, f"Failed: Unknown destination node {invoice.payee}")
-        fee = BASE + amount * PPM // 1_000_000
+        fee = routing(amount)
         if amount + fee > ledger.spendable():
             raise Refusal(205, "Failed: We could not find a usable set of paths. Total source capacity is only 1msat")
         if fee > maxfee:

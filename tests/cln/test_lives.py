@@ -16,10 +16,9 @@ from kinds.commands import Approve, Cancel, Claim, Fund
 from kinds.lightning import PaymentStatus
 from kinds.units import sats
 from tests.cln.double import Double
+from tests.cln.routes import routing
 from tests.contract.cln_bench import ClnBench
 from tests.lives.people import DAY, HOLD, PAID, REWARD, Person, Place, couple, house, public_log, until
-
-ROUTING = 1 + REWARD * 10 // 1_000_000  # msat: what the double's route takes
 
 
 @pytest.fixture
@@ -56,7 +55,7 @@ async def test_paid(place: Place, bench: ClnBench, double: Double) -> None:
         await employer.approves(task)
         entries = await public_log(employer, task)
     assert [entry["type"] for entry in entries] == PAID
-    assert (double.ledger.incoming, double.ledger.outgoing) == (HOLD, REWARD + ROUTING)
+    assert (double.ledger.incoming, double.ledger.outgoing) == (HOLD, REWARD + routing(REWARD))
     assert await bench.payer_sees(decode(invoice).payment_hash) is PaymentStatus.COMPLETE
     assert {entry["block"] for entry in entries} == {double.ledger.block_hash(double.ledger.height)}
 
@@ -83,7 +82,7 @@ async def test_paid_over_a_restart_of_lightningd_while_the_worker_keeps_us_waiti
         await bench.restart()
         await bench.release(out["payment_hash"])
         await employer.client.public.entry(task, state="Paid", within=60)
-    assert (double.ledger.incoming, double.ledger.outgoing) == (HOLD, REWARD + ROUTING)
+    assert (double.ledger.incoming, double.ledger.outgoing) == (HOLD, REWARD + routing(REWARD))
 
 
 async def test_the_plugin_dies_and_the_hold_is_lost(place: Place, bench: ClnBench, double: Double) -> None:
