@@ -9,7 +9,7 @@ PACKAGES := bot handlers kinds storage verifier
 # Extra arguments for the program a target runs: make test ARGS="-k paid"
 ARGS ?=
 
-.PHONY: .venv run demo test test-slow lint format bench lock clean
+.PHONY: .venv run demo test test-slow test-cln lint format bench lock clean
 
 # --- environment -----------------------------------------------------------
 
@@ -52,6 +52,13 @@ test: .venv/.installed .venv-relay/.locked
 # The longer suites: every commit of a life killed, deeper searches by chance.
 test-slow: .venv/.installed .venv-relay/.locked
 	@exec $(BIN)/python -m pytest -m slow $(ARGS)
+
+# Real Core Lightning nodes on regtest, where they are installed.
+test-cln: .venv/.installed
+	@for name in lightningd bitcoind bitcoin-cli; do \
+		command -v $$name >/dev/null || { echo "left out: the contract suite on real Core Lightning nodes; $$name is not on the path"; exit 0; }; \
+	done; \
+	exec $(BIN)/python -m pytest -m slow -k cln-real tests/contract $(ARGS)
 
 lint: .venv/.installed
 	$(BIN)/ruff check .

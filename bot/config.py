@@ -76,6 +76,15 @@ class NodeSettings(_Section):
     )
 
 
+class ClnSettings(_Section):
+    """Core Lightning, when node.kind is cln."""
+
+    rpc: Path = Field(Path("~/.lightning/bitcoin/lightning-rpc"), description="lightningd's socket.")
+    timeout: Annotated[float, Field(ge=1, le=120)] = Field(
+        15, description="Seconds that lightningd may take for an answer."
+    )
+
+
 class TermsSettings(_Section):
     """What is published as the operator's terms. Changes hold for new tasks only."""
 
@@ -151,6 +160,7 @@ class Settings(BaseSettings):
     daemon: Daemon = Daemon()
     relays: RelaySettings = RelaySettings()
     node: NodeSettings = NodeSettings()
+    cln: ClnSettings = ClnSettings()
     terms: TermsSettings = TermsSettings()
     limits: LimitSettings = LimitSettings()
     dm: DmSettings = DmSettings()

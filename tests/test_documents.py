@@ -24,7 +24,7 @@ from tests.handlers.life import EMPLOYER, Life
 from tests.handlers.test_transitions import WALKS
 
 ROOT = Path(__file__).parents[1]
-OURS = ("README.md", "CONTRIBUTING.md", "docs/ARCHITECTURE.md")
+OURS = ("README.md", "CONTRIBUTING.md", "docs/ARCHITECTURE.md", "docs/OPERATIONS.md")
 ALL = (*OURS, "docs/PROTOCOL.md")
 TEXTS = {name: ROOT.joinpath(name).read_text(encoding="utf-8") for name in ALL}
 ROOMS = ("bot", "handlers", "kinds", "storage", "verifier", "tests", "docs", "benchmarks", ".ci")
@@ -220,7 +220,9 @@ def _name(command: object) -> str:
 @pytest.mark.parametrize("name", ALL)
 def test_holdfast_commands_that_are_named_exist(name: str) -> None:
     known = _subcommands()
-    for first, second in re.findall(r"\bholdfast (?!client --)([a-z]+)(?: ([a-z]+)\b)?", _commands(TEXTS[name])):
+    for first, second in re.findall(
+        r"\bholdfast (?!client --)([a-z]+(?:-[a-z]+)*)(?: ([a-z]+)\b)?", _commands(TEXTS[name])
+    ):
         assert first in known, f"holdfast {first}"
         assert not second or not known[first] or second in known[first], f"holdfast {first} {second}"
 
