@@ -9,10 +9,13 @@ from pathlib import Path
 import pytest
 
 from bot.nodes.base import Node
-from tests.contract import simnet_bench
+from tests.contract import nwc_bench, simnet_bench
 from tests.contract.bench import Bench
 
-BENCHES: dict[str, Callable[[Path], AbstractAsyncContextManager[Bench]]] = {"simnet": simnet_bench.opened}
+BENCHES: dict[str, Callable[[Path], AbstractAsyncContextManager[Bench]]] = {
+    "nwc": nwc_bench.bench_opened,
+    "simnet": simnet_bench.opened,
+}
 
 
 @pytest.fixture(params=sorted(BENCHES))

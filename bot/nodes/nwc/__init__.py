@@ -1,0 +1,12 @@
+"""A wallet that is reached by Nostr Wallet Connect (NIP-47), such as Alby Hub with LDK or LND behind it.
+
+connection.py  the wallet's key, ours, and where both meet
+wire.py        what is said, as plain values, and what it means for us
+talk.py        saying it: requests and answers over the relays of the connection, encrypted and verified
+node.py        the `Node` of bot.nodes.base
+"""
+
+from bot.nodes.nwc.connection import BadConnection, Connection, connection_from, parse_connection
+from bot.nodes.nwc.node import NwcNode
+
+__all__ = ["BadConnection", "Connection", "NwcNode", "connection_from", "parse_connection"]

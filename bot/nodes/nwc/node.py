@@ -1,0 +1,255 @@
+"""The node behind a wallet that speaks NIP-47: `bot.nodes.base.Node` over requests and answers that may be lost.
+
+Whatever a wallet answers to a call, the view that is returned comes from looking afterwards (`lookup_invoice`), so that a lost
+answer, a late one and a repeated call all end the same way. What is kept in memory only sharpens a view: the wallet's reason
+for a failed payment, and that it has confirmed a cancel. After a restart of ours those views are vaguer, never wrong.
+Preimages are derived (bot.nodes.preimages) and leave by `settle` alone, and only when the hold is held.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import random
+from collections import OrderedDict
+from collections.abc import AsyncIterator, Callable
+from contextlib import suppress
+from dataclasses import replace
+from typing import Any, TypeVar
+
+import structlog
+
+from bot.nodes.hints import Hints
+from bot.nodes.nwc import wire
+from bot.nodes.nwc.connection import Connection
+from bot.nodes.nwc.talk import LIFE, Asked, Talk
+from bot.nodes.nwc.wire import Answer
+from bot.nodes.preimages import Preimages
+from kinds import bolt11
+from kinds.lightning import HoldRef, HoldSpec, HoldStatus, HoldView, NodeFacts, PaymentStatus, PaymentView, PaySpec
+from kinds.units import PaymentHash
+
+ANSWER_WAIT = 8.0  # seconds for the answer to a question
+PAY_WAIT = 1.0  # seconds for the answer to a payment before it is looked at: it comes when the payment is over
+STILL = (
+    3 * 3600
+)  # seconds without a block after which the wallet's chain counts as not synced (once in a thousand years by chance)
+REMEMBERED = 10_000  # hashes
+_BY_HAND = frozenset({"regtest", "simnet"})  # networks whose blocks do not come by themselves
+log = structlog.get_logger()
+V = TypeVar("V")
+
+
+class Memory(OrderedDict[PaymentHash, V]):
+    """The newest of what we know about hashes."""
+
+    def keep(self, payment_hash: PaymentHash, value: V) -> None:
+        self[payment_hash] = value
+        self.move_to_end(payment_hash)
+        if len(self) > REMEMBERED:
+            self.popitem(last=False)
+
+
+class NwcNode:
+    """`start` connects; all calls answer UNKNOWN until it is connected, and after `aclose`."""
+
+    def __init__(
+        self,
+        connection: Connection,
+        preimages: Preimages,
+        clock: Callable[[], float],
+        *,
+        refresh: float = 20.0,
+        extra_cltv: int = 0,
+        jitter: Callable[[], float] = random.random,
+    ) -> None:
+        """`clock`: unix seconds. `refresh`: seconds for which the wallet's word about itself is good. `extra_cltv`: blocks added
+        to a hold, since the wallet's `settle_deadline` lies so long before its end."""
+        self._preimages, self._clock = preimages, clock
+        self._refresh, self._extra_cltv = refresh, extra_cltv
+        self._talk = Talk(connection, clock, jitter, notice=lambda about: self._hints.say([about]), late=self._late)
+        self._hints = Hints(lambda: 600.0)
+        self._running: asyncio.Task[None] | None = None
+        self._closed = False
+        self._asking = asyncio.Lock()
+        self._facts: NodeFacts | None = None
+        self._facts_at = -1e9  # loop time
+        self._height, self._grew_at = 0, 0.0  # and when a block last came, unix seconds
+        self._complained = ""
+        self._given_back: Memory[bool] = Memory()  # accepted holds whose cancel the wallet has confirmed
+        self._errors: Memory[Answer] = Memory()  # to our last pay_invoice
+        self._sent: Memory[float] = Memory()  # loop time of a pay_invoice without an answer
+
+    def start(self) -> None:
+        self._running = asyncio.create_task(self._talk.run())
+
+    async def aclose(self) -> None:
+        self._closed = True
+        self._hints.close()
+        if self._running is not None:
+            self._running.cancel()
+            with suppress(asyncio.CancelledError):
+                await self._running
+
+    async def lacks(self, within: float) -> tuple[str, ...]:
+        """What an escrow needs and this wallet has not, by name; () also when the wallet does not answer."""
+        if not await self._talk.ready(within) or self._talk.offer is None:
+            return ()
+        offer = self._talk.offer
+        if not offer.encryption or "get_info" not in offer.methods:
+            return offer.missing()
+        info = await self._ask("get_info")
+        return offer.missing() if info is None or info.code else wire.granted(info, offer).missing()
+
+    async def facts(self) -> NodeFacts | None:
+        async with self._asking:
+            now = asyncio.get_running_loop().time()
+            if self._facts is None or now - self._facts_at >= self._refresh:
+                self._facts = await self._look_at_node()
+                self._facts_at = now
+            return None if self._closed else self._facts
+
+    def hints(self) -> AsyncIterator[PaymentHash]:
+        return self._hints.listen()
+
+    # Holds
+
+    async def make_hold(self, spec: HoldSpec) -> HoldView:
+        """Under whichever key it was made, an earlier hold of this ref is found first."""
+        for payment_hash in self._preimages.hashes(spec.ref):
+            view = await self.hold(HoldRef(spec.ref, payment_hash))
+            if view.status is not HoldStatus.ABSENT:
+                return self._long_enough(view, spec)
+        payment_hash = self._preimages.hash_for(spec.ref)
+        if spec.amount <= 0:
+            return HoldView(payment_hash, HoldStatus.UNKNOWN)
+        await self._ask(
+            "make_hold_invoice",
+            amount=int(spec.amount),
+            payment_hash=payment_hash,
+            description=spec.memo,
+            expiry=spec.expiry,
+            min_cltv_expiry_delta=spec.cltv + self._extra_cltv,
+        )
+        view = await self.hold(HoldRef(spec.ref, payment_hash))
+        if view.status is HoldStatus.ABSENT:
+            view = replace(view, status=HoldStatus.UNKNOWN)  # not made, or not yet
+        return self._long_enough(view, spec)
+
+    async def hold(self, hold: HoldRef) -> HoldView:
+        payment_hash = hold.payment_hash
+        answer = await self._ask("lookup_invoice", payment_hash=payment_hash)
+        view = wire.hold_view(payment_hash, answer, self._height, given_back=payment_hash in self._given_back)
+        if view.status is HoldStatus.HELD and not view.expiry_height:
+            log.error("the wallet gives no settle_deadline for a hold: it is not fit for an escrow", ref=hold.ref)
+        return view
+
+    async def settle(self, hold: HoldRef) -> HoldView:
+        view, preimage = await self.hold(hold), self._preimages.find(hold)
+        if view.status is not HoldStatus.HELD or preimage is None:
+            return view
+        await self._ask("settle_hold_invoice", preimage=preimage.reveal())
+        return await self.hold(hold)
+
+    async def cancel(self, hold: HoldRef) -> HoldView:
+        view = await self.hold(hold)
+        if view.status not in (HoldStatus.OPEN, HoldStatus.HELD):
+            return view
+        answer = await self._ask("cancel_hold_invoice", payment_hash=hold.payment_hash)
+        if view.status is HoldStatus.HELD and answer is not None and answer.code in ("", "NOT_FOUND"):
+            self._given_back.keep(hold.payment_hash, True)
+        return await self.hold(hold)
+
+    def _long_enough(self, view: HoldView, spec: HoldSpec) -> HoldView:
+        """A wallet that ignores `min_cltv_expiry_delta` makes holds that end too soon: better none."""
+        if view.status is not HoldStatus.OPEN or bolt11.decode(view.invoice.reveal()).final_cltv >= spec.cltv:
+            return view
+        log.error("the wallet ignores min_cltv_expiry_delta: it is not fit for an escrow", ref=spec.ref)
+        return HoldView(view.payment_hash, HoldStatus.UNKNOWN)
+
+    # Payouts
+
+    async def payment(self, payment_hash: PaymentHash) -> PaymentView:
+        answer = await self._ask("lookup_invoice", payment_hash=payment_hash)
+        view = wire.payment_view(payment_hash, answer, self._errors.get(payment_hash))
+        if view.status is PaymentStatus.ABSENT and self._may_arrive(payment_hash):
+            return replace(view, status=PaymentStatus.UNKNOWN)
+        return view
+
+    def _may_arrive(self, payment_hash: PaymentHash) -> bool:
+        """Whether a request to pay this, as yet unanswered, may still reach the wallet."""
+        return asyncio.get_running_loop().time() - self._sent.get(payment_hash, -LIFE) < LIFE
+
+    async def pay(self, spec: PaySpec) -> PaymentView:
+        """Never two requests for one hash at a time, and none without looking first. If we are cancelled or die in here, one
+        may be on its way until it expires (LIFE, far less than the money worker's grace)."""
+        payment_hash = spec.payment_hash
+        before = await self.payment(payment_hash)
+        if before.status not in (PaymentStatus.ABSENT, PaymentStatus.FAILED):
+            return before
+        facts = await self.facts()
+        unknown = PaymentView(payment_hash, PaymentStatus.UNKNOWN)
+        if facts is None or self._may_arrive(payment_hash):
+            return unknown
+        no = wire.unsendable(spec, facts, self._clock())
+        if no is not None:
+            return no
+        self._sent.keep(payment_hash, asyncio.get_running_loop().time())
+        self._errors.pop(payment_hash, None)
+        params: dict[str, Any] = {"invoice": spec.invoice.reveal()}
+        if bolt11.decode(spec.invoice.reveal()).amount is None:
+            params["amount"] = int(spec.amount)
+        answer = await self._talk.ask("pay_invoice", params, within=PAY_WAIT, about=payment_hash)
+        if answer is not None:
+            self._paid(payment_hash, answer)
+        return self._outcome(await self.payment(payment_hash), answer)
+
+    def _outcome(self, view: PaymentView, answer: Answer | None) -> PaymentView:
+        """A preimage proves more than a look. An error to a payment that the wallet does not know leaves it open, unless the
+        error says that nothing was begun."""
+        if answer is None or view.status is PaymentStatus.COMPLETE:
+            return view
+        if view.status is PaymentStatus.ABSENT:
+            view = replace(view, status=PaymentStatus.UNKNOWN)
+        return wire.complete(view, answer.result) or view
+
+    def _paid(self, payment_hash: PaymentHash, answer: Answer) -> None:
+        """The wallet has answered a `pay_invoice`: a reason to look."""
+        self._sent.pop(payment_hash, None)
+        if answer.code:
+            self._errors.keep(payment_hash, answer)
+        self._hints.say([payment_hash])
+
+    def _late(self, asked: Asked, answer: Answer) -> None:
+        if asked.method == "pay_invoice":
+            self._paid(PaymentHash(asked.about), answer)
+        elif asked.about:
+            self._hints.say([PaymentHash(asked.about)])
+
+    # Asking
+
+    async def _ask(self, method: str, **params: Any) -> Answer | None:
+        if self._closed:
+            return None
+        answer = await self._talk.ask(method, params, within=ANSWER_WAIT, about=params.get("payment_hash", ""))
+        if answer is not None and answer.code not in ("", "NOT_FOUND"):
+            log.info("the wallet refuses a request", method=method, code=answer.code[:40])
+        return answer
+
+    async def _look_at_node(self) -> NodeFacts | None:
+        info, balance = await asyncio.gather(self._ask("get_info"), self._ask("get_balance"))
+        offer = self._talk.offer
+        found: NodeFacts | str = wire.node_facts(info, balance)
+        if info is not None and not info.code and offer is not None:
+            lacks = wire.granted(info, offer).missing()
+            found = f"it lacks {', '.join(lacks)}" if lacks else found
+        if isinstance(found, str):
+            if found != self._complained and not self._closed:
+                log.warning("the wallet cannot be used", reason=found)
+            self._complained = found
+            return None
+        self._complained = ""
+        now = self._clock()
+        if found.height > self._height:
+            self._height, self._grew_at = found.height, now
+        fresh = found.network in _BY_HAND or now - self._grew_at < STILL
+        return replace(found, height=self._height, synced=fresh)
