@@ -31,7 +31,8 @@ class _Section(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True)
 
 
-Sats = Annotated[int, Field(ge=1, le=21_000_000 * 100_000_000)]
+SUPPLY = 21_000_000 * 100_000_000  # sats
+Sats = Annotated[int, Field(ge=1, le=SUPPLY)]
 
 
 class Daemon(_Section):
@@ -73,6 +74,29 @@ class NodeSettings(_Section):
     )
     block_seconds: Annotated[int, Field(ge=1, le=3600)] = Field(
         600, description="simnet: seconds from one block to the next."
+    )
+
+
+class NwcSettings(_Section):
+    """For node.kind = "nwc": a wallet that speaks Nostr Wallet Connect (NIP-47) with hold invoices, such as Alby Hub."""
+
+    connection: Path = Field(
+        Path("nwc.connection"),
+        description="File with the connection string nostr+walletconnect://..., a secret (chmod 600); from daemon.data on.",
+    )
+    preimage_key: Path = Field(
+        Path("preimage.key"),
+        description="File with the key of all preimages, made when there is none; keep a copy. From daemon.data on.",
+    )
+    max_sat: Sats = Field(
+        100_000,
+        description="Largest reward in sats, whatever the terms say: a wallet shows less than a node of one's own.",
+    )
+    extra_cltv: Annotated[int, Field(ge=0, le=144)] = Field(
+        40, description="Blocks added to a hold, since the wallet wants it settled so long before its end (LDK: 39)."
+    )
+    refresh_seconds: Annotated[float, Field(ge=0, le=60)] = Field(
+        20, description="Height and balance are asked for once in so many seconds at most."
     )
 
 
@@ -151,6 +175,7 @@ class Settings(BaseSettings):
     daemon: Daemon = Daemon()
     relays: RelaySettings = RelaySettings()
     node: NodeSettings = NodeSettings()
+    nwc: NwcSettings = NwcSettings()
     terms: TermsSettings = TermsSettings()
     limits: LimitSettings = LimitSettings()
     dm: DmSettings = DmSettings()
@@ -211,7 +236,7 @@ def policy_from(settings: Settings, bot: Pubkey, facts: NodeFacts, terms_version
         node=facts.pubkey,
         terms_version=terms_version,
         min_reward=sats(terms.min_reward_sat),
-        max_reward=sats(terms.max_reward_sat),
+        max_reward=sats(min(terms.max_reward_sat, settings.nwc.max_sat if settings.node.kind == "nwc" else SUPPLY)),
         budget_base=sats(terms.budget_base_sat),
         budget_ppm=terms.budget_ppm,
         min_part=sats(terms.min_part_sat),
@@ -226,6 +251,7 @@ def policy_from(settings: Settings, bot: Pubkey, facts: NodeFacts, terms_version
         quotes_a_day=terms.quotes_a_day,
         proofs_a_day=terms.proofs_a_day,
         fetch=settings.fetch.enabled,
+        can=tuple(sorted(facts.can)),
     )
 
 

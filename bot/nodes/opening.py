@@ -17,6 +17,8 @@ from sqlalchemy import Connection
 from bot.config import BadConfig, Settings
 from bot.findings import Finding
 from bot.nodes.base import Node
+from bot.nodes.nwc import BadConnection, NwcNode, connection_from
+from bot.nodes.preimages import BadKeyFile, Preimages, keys_for
 from bot.nodes.simnet import Control, Params, SimNode
 from kinds.lightning import NodeFacts
 from storage import house, reads
@@ -24,6 +26,7 @@ from storage import house, reads
 MAINNET = "bitcoin"
 PLAY = "simnet"
 _TRIES = 10
+_GREETING = 10.0  # seconds for a wallet to say what it can do
 
 
 class NodeAway(RuntimeError):
@@ -39,8 +42,10 @@ async def open_node(settings: Settings, stack: AsyncExitStack, clock: Callable[[
     match settings.node.kind:
         case "simnet":
             return await _simnet(settings, stack, clock)
+        case "nwc":
+            return await _nwc(settings, stack, clock)
         case planned:
-            raise BadConfig(f"node.kind = {planned}: planned, but not built yet; what works today: simnet")
+            raise BadConfig(f"node.kind = {planned}: planned, but not built yet; what works today: simnet, nwc")
 
 
 async def _simnet(settings: Settings, stack: AsyncExitStack, clock: Callable[[], float]) -> Node:
@@ -51,6 +56,25 @@ async def _simnet(settings: Settings, stack: AsyncExitStack, clock: Callable[[],
     control = Control(node, data / "simnet.sock")
     await control.start()
     stack.push_async_callback(control.aclose)
+    return node
+
+
+async def _nwc(settings: Settings, stack: AsyncExitStack, clock: Callable[[], float]) -> Node:
+    """A wallet far away. One that cannot hold is refused by what it lacks; one that does not answer, by `first_facts`."""
+    data, wish = settings.daemon.data, settings.nwc
+    try:
+        connection = connection_from(data / wish.connection)
+        preimages = Preimages(keys_for(data / wish.preimage_key, os.urandom))
+    except (BadConnection, BadKeyFile) as error:
+        raise BadConfig(str(error)) from error
+    node = NwcNode(connection, preimages, clock, refresh=wish.refresh_seconds, extra_cltv=wish.extra_cltv)
+    node.start()
+    stack.push_async_callback(node.aclose)
+    if lacks := await node.lacks(_GREETING):
+        raise BadConfig(
+            f"the wallet, or this connection to it, lacks {', '.join(lacks)}; an escrow needs all of it: give the connection its "
+            "permissions, or use another wallet"
+        )
     return node
 
 

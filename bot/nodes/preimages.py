@@ -17,6 +17,7 @@ from kinds.lightning import HoldRef
 from kinds.units import PaymentHash, Secret
 
 KEY_BYTES = 32
+VARIABLE = "HOLDFAST_PREIMAGE_KEY"
 
 
 class BadKeyFile(Exception):
@@ -56,6 +57,24 @@ def hash_of(preimage: bytes) -> PaymentHash:
     return PaymentHash(hashlib.sha256(preimage).hexdigest())
 
 
+def keys_for(path: Path, entropy: Callable[[int], bytes]) -> tuple[bytes, ...]:
+    """The keys of the environment variable, else of systemd's credential of the file's name, else of the file, which is made
+    when there is none. Raises BadKeyFile."""
+    if text := os.environ.get(VARIABLE):
+        return _keys_in(text, f"the environment variable {VARIABLE}")
+    given = credential(path.name)
+    return _keys_in(given, f"the credential {path.name}") if given is not None else read_or_make_keys(path, entropy)
+
+
+def credential(name: str) -> str | None:
+    """The text of a systemd credential (`LoadCredential=`), which only this service can read; None when there is none of the name."""
+    folder = os.environ.get("CREDENTIALS_DIRECTORY")
+    try:
+        return (Path(folder) / name).read_text() if folder else None
+    except (OSError, UnicodeDecodeError):
+        return None
+
+
 def read_or_make_keys(path: Path, entropy: Callable[[int], bytes]) -> tuple[bytes, ...]:
     """The keys of this file; a new one, readable by its owner alone, when there is none. Raises BadKeyFile."""
     try:
@@ -76,17 +95,21 @@ def read_keys(path: Path) -> tuple[bytes, ...]:
     """Raises BadKeyFile."""
     try:
         mode = stat.S_IMODE(path.stat().st_mode)
-        lines = path.read_text().split()
+        text = path.read_text()
     except (OSError, UnicodeDecodeError) as error:
         raise BadKeyFile(
             f"the key file {path} cannot be read: {getattr(error, 'strerror', 'it is no text')}"
         ) from error
     if mode & 0o077:
         raise BadKeyFile(f"the key file {path} may be read by others; do: chmod 600 {path}")
+    return _keys_in(text, f"the key file {path}")
+
+
+def _keys_in(text: str, where: str) -> tuple[bytes, ...]:
     try:
-        keys = tuple(bytes.fromhex(line) for line in lines)
+        keys = tuple(bytes.fromhex(line) for line in text.split())
     except ValueError:
         keys = ()
     if not keys or any(len(key) != KEY_BYTES for key in keys):
-        raise BadKeyFile(f"the key file {path} does not hold keys of {KEY_BYTES} bytes in hex, one a line")
+        raise BadKeyFile(f"{where} does not hold keys of {KEY_BYTES} bytes in hex, one a line")
     return keys

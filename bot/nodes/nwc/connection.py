@@ -10,6 +10,7 @@ from pathlib import Path
 from stat import S_IMODE
 from urllib.parse import parse_qs, urlsplit
 
+from bot.nodes.preimages import credential
 from bot.relays.values import BadRelayUrl, normal_url
 from kinds.units import Pubkey, Secret, is_hex64
 
@@ -46,7 +47,17 @@ def parse_connection(text: str) -> Connection:
 
 
 def connection_from(path: Path) -> Connection:
-    """The connection in this file, which only its owner may read. Raises BadConnection."""
+    """The connection in systemd's credential of this file's name, or in the file, which only its owner may read. Raises
+    BadConnection."""
+    given = credential(path.name)
+    text = _text_of(path) if given is None else given
+    try:
+        return parse_connection(text)
+    except BadConnection as error:
+        raise BadConnection(f"{path}: {error}") from error
+
+
+def _text_of(path: Path) -> str:
     try:
         mode, text = S_IMODE(path.stat().st_mode), path.read_text()
     except (OSError, UnicodeDecodeError) as error:
@@ -54,7 +65,4 @@ def connection_from(path: Path) -> Connection:
         raise BadConnection(f"the wallet's connection string {path} cannot be read: {why}") from error
     if mode & 0o077:
         raise BadConnection(f"{path} is a secret and may be read by others; do: chmod 600 {path}")
-    try:
-        return parse_connection(text)
-    except BadConnection as error:
-        raise BadConnection(f"{path}: {error}") from error
+    return text

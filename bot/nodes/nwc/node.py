@@ -145,6 +145,8 @@ class NwcNode:
 
     async def settle(self, hold: HoldRef) -> HoldView:
         view, preimage = await self.hold(hold), self._preimages.find(hold)
+        if preimage is None and view.status is HoldStatus.HELD:
+            log.error("no key of ours made this hold: is it another key file?", ref=hold.ref)
         if view.status is not HoldStatus.HELD or preimage is None:
             return view
         await self._ask("settle_hold_invoice", preimage=preimage.reveal())
