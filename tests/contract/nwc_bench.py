@@ -76,43 +76,43 @@ class NwcBench:
     cannot = frozenset({"parts", "limits"})
 
     def __init__(self, inner: SimBench, wallet: Wallet) -> None:
-        self._inner, self.wallet = inner, wallet
+        self.inner, self.wallet = inner, wallet
         connection = parse_connection(wallet.uri)
         self.node = NwcNode(connection, Preimages((KEY,)), inner.clock, refresh=0.0)
 
     async def pay_hold(self, invoice: str, parts: int | Sequence[Msat] = 1, amount: Msat | None = None) -> None:
-        await self._inner.pay_hold(invoice, parts, amount)
+        await self.inner.pay_hold(invoice, parts, amount)
 
     async def payer_sees(self, payment_hash: PaymentHash) -> PaymentStatus:
-        return await self._inner.payer_sees(payment_hash)
+        return await self.inner.payer_sees(payment_hash)
 
     async def bill(self, amount: Msat, expiry: int = 3600, cltv: int = 80) -> str:
-        return await self._inner.bill(amount, expiry, cltv)
+        return await self.inner.bill(amount, expiry, cltv)
 
     async def lost_bill(self, amount: Msat) -> str:
-        return await self._inner.lost_bill(amount)
+        return await self.inner.lost_bill(amount)
 
     async def payee_holds(self) -> None:
-        await self._inner.payee_holds()
+        await self.inner.payee_holds()
 
     async def release(self, payment_hash: PaymentHash) -> None:
-        await self._inner.release(payment_hash)
+        await self.inner.release(payment_hash)
 
     async def silence_hints(self) -> None:
-        await self._inner.silence_hints()
+        await self.inner.silence_hints()
 
     async def restart(self) -> None:
-        await self._inner.restart()
+        await self.inner.restart()
 
     async def wait(self, seconds: int) -> None:
-        await self._inner.wait(seconds)
+        await self.inner.wait(seconds)
 
     async def mine(self, blocks: int) -> None:
-        await self._inner.mine(blocks)
+        await self.inner.mine(blocks)
 
     async def aclose(self) -> None:
         await self.node.aclose()
-        await self._inner.aclose()
+        await self.inner.aclose()
 
 
 @asynccontextmanager

@@ -62,7 +62,7 @@ class Backend(Protocol):
 
 @dataclass(slots=True)
 class Faults:
-    """What the wallet does wrong. All but the last four are for the methods in `only`; empty: for all."""
+    """What the wallet does wrong. All but the last five are for the methods in `only`; empty: for all."""
 
     only: tuple[str, ...] = ()
     deaf: bool = False  # requests are not carried out, and not answered
@@ -78,6 +78,7 @@ class Faults:
     open_stays: bool = True  # an invoice that nobody has paid can't be cancelled, as with Alby Hub
     short: bool = False  # min_cltv_expiry_delta is ignored
     forgets: bool = False  # payments that were not successful are not found
+    forgets_paid: bool = False  # nor those that were
 
 
 @dataclass(slots=True)
@@ -103,6 +104,7 @@ class Wallet:
     faults: Faults = field(default_factory=Faults)
     seen: list[str] = field(default_factory=list)
     params: list[dict[str, Any]] = field(default_factory=list)
+    tags: list[dict[str, str]] = field(default_factory=list)
     forms: set[str] = field(default_factory=set)  # of encryption, in which requests came
     rows: dict[tuple[str, PaymentHash], Row] = field(default_factory=dict)
 
@@ -188,6 +190,7 @@ class Wallet:
         if faulty and faults.deaf:
             return
         self.forms.add(form)
+        self.tags.append(tags)
         self.seen.append(method)
         self.params.append(request["params"])
         try:
@@ -307,7 +310,7 @@ class Wallet:
                 paid.preimage,
                 paid.fee,
             )
-            if state == "failed" and self.faults.forgets:
+            if self.faults.forgets if state == "failed" else self.faults.forgets_paid:
                 raise Refusal("NOT_FOUND", "The transaction requested was not found")
         else:
             view = await self.backend.incoming(payment_hash)

@@ -144,6 +144,7 @@ PASSED: dict[R | T, list[dict[str, Any]]] = {
     T.TERMS: [
         TERMS,
         TERMS | {"play_money": False, "service_fee_ppm": 2500, "fetches_deliverables": True, "arbiters": ["x"]},
+        TERMS | {"sees_parts": False, "limits_payouts": False},
     ],
     T.TASKS: [{"tasks": [], "open": []}, {"tasks": [STATUS], "open": [STATUS | {"role": None}]}],
     T.STATUS: [

@@ -77,6 +77,7 @@ class NwcNode:
         self._complained = ""
         self._given_back: Memory[bool] = Memory()  # accepted holds whose cancel the wallet has confirmed
         self._errors: Memory[Answer] = Memory()  # to our last pay_invoice
+        self._paying: set[PaymentHash] = set()
         self._sent: Memory[float] = Memory()  # loop time of a pay_invoice without an answer
 
     def start(self) -> None:
@@ -184,14 +185,22 @@ class NwcNode:
     async def pay(self, spec: PaySpec) -> PaymentView:
         """Never two requests for one hash at a time, and none without looking first. If we are cancelled or die in here, one
         may be on its way until it expires (LIFE, far less than the money worker's grace)."""
+        if spec.payment_hash in self._paying:
+            return PaymentView(spec.payment_hash, PaymentStatus.UNKNOWN)
+        self._paying.add(spec.payment_hash)
+        try:
+            return await self._pay(spec)
+        finally:
+            self._paying.discard(spec.payment_hash)
+
+    async def _pay(self, spec: PaySpec) -> PaymentView:
         payment_hash = spec.payment_hash
         before = await self.payment(payment_hash)
         if before.status not in (PaymentStatus.ABSENT, PaymentStatus.FAILED):
             return before
         facts = await self.facts()
-        unknown = PaymentView(payment_hash, PaymentStatus.UNKNOWN)
         if facts is None or self._may_arrive(payment_hash):
-            return unknown
+            return PaymentView(payment_hash, PaymentStatus.UNKNOWN)
         no = wire.unsendable(spec, facts, self._clock())
         if no is not None:
             return no
