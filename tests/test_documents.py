@@ -24,7 +24,7 @@ from tests.handlers.life import EMPLOYER, Life
 from tests.handlers.test_transitions import WALKS
 
 ROOT = Path(__file__).parents[1]
-OURS = ("README.md", "CONTRIBUTING.md", "docs/ARCHITECTURE.md")
+OURS = ("README.md", "CONTRIBUTING.md", "docs/ARCHITECTURE.md", "docs/OPERATIONS.md")
 ALL = (*OURS, "docs/PROTOCOL.md")
 TEXTS = {name: ROOT.joinpath(name).read_text(encoding="utf-8") for name in ALL}
 ROOMS = ("bot", "handlers", "kinds", "storage", "verifier", "tests", "docs", "benchmarks", ".ci")
