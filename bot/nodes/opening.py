@@ -65,9 +65,16 @@ async def _nwc(settings: Settings, stack: AsyncExitStack, clock: Callable[[], fl
     try:
         connection = connection_from(data / wish.connection)
         preimages = Preimages(keys_for(data / wish.preimage_key, os.urandom))
-    except (BadConnection, BadKeyFile) as error:
+        node = NwcNode(
+            connection,
+            preimages,
+            clock,
+            refresh=wish.refresh_seconds,
+            extra_cltv=wish.extra_cltv,
+            verdicts=data / "wallet.verdicts",
+        )
+    except (BadConnection, BadKeyFile, OSError) as error:
         raise BadConfig(str(error)) from error
-    node = NwcNode(connection, preimages, clock, refresh=wish.refresh_seconds, extra_cltv=wish.extra_cltv)
     node.start()
     stack.push_async_callback(node.aclose)
     if lacks := await node.lacks(_GREETING):

@@ -89,6 +89,7 @@ class Row:
     created_at: int
     expires_at: int
     settle_deadline: int | None = None
+    stopped: bool = False  # the wallet was stopped while this payment was in flight, and has written "failed"
 
 
 @dataclass(slots=True)
@@ -317,6 +318,8 @@ class Wallet:
             if view.status is HoldStatus.HELD and not self.faults.no_deadline:
                 row.settle_deadline = view.expiry_height
             state, preimage, fee = _STATES[view.status], view.preimage, Msat(0)
+        if state == "pending" and row.stopped:
+            state = "failed"
         if state != "settled" and self.clock() > row.expires_at:
             state = "expired"
         return {

@@ -1,8 +1,8 @@
 """The node behind a wallet that speaks NIP-47: `bot.nodes.base.Node` over requests and answers that may be lost.
 
 Whatever a wallet answers to a call, the view that is returned comes from looking afterwards (`lookup_invoice`), so that a lost
-answer, a late one and a repeated call all end the same way. What is kept in memory only sharpens a view: the wallet's reason
-for a failed payment, and that it has confirmed a cancel. After a restart of ours those views are vaguer, never wrong.
+answer, a late one and a repeated call all end the same way. What is remembered only sharpens a view: the wallet's reason for a
+failed payment (verdicts.py), and that it has confirmed a cancel. Without it those views are vaguer, never wrong.
 Preimages are derived (bot.nodes.preimages) and leave by `settle` alone, and only when the hold is held.
 """
 
@@ -14,6 +14,7 @@ from collections import OrderedDict
 from collections.abc import AsyncIterator, Callable
 from contextlib import suppress
 from dataclasses import replace
+from pathlib import Path
 from typing import Any, TypeVar
 
 import structlog
@@ -22,6 +23,7 @@ from bot.nodes.hints import Hints
 from bot.nodes.nwc import wire
 from bot.nodes.nwc.connection import Connection
 from bot.nodes.nwc.talk import LIFE, Asked, Talk
+from bot.nodes.nwc.verdicts import Verdicts
 from bot.nodes.nwc.wire import Answer
 from bot.nodes.preimages import Preimages
 from kinds import bolt11
@@ -60,10 +62,11 @@ class NwcNode:
         *,
         refresh: float = 20.0,
         extra_cltv: int = 0,
+        verdicts: Path | None = None,
         jitter: Callable[[], float] = random.random,
     ) -> None:
         """`clock`: unix seconds. `refresh`: seconds for which the wallet's word about itself is good. `extra_cltv`: blocks added
-        to a hold, since the wallet's `settle_deadline` lies so long before its end."""
+        to a hold, since the wallet's `settle_deadline` lies so long before its end. `verdicts`: a file of our own. OSError."""
         self._preimages, self._clock = preimages, clock
         self._refresh, self._extra_cltv = refresh, extra_cltv
         self._talk = Talk(connection, clock, jitter, notice=lambda about: self._hints.say([about]), late=self._late)
@@ -76,9 +79,10 @@ class NwcNode:
         self._height, self._grew_at = 0, 0.0  # and when a block last came, unix seconds
         self._complained = ""
         self._given_back: Memory[bool] = Memory()  # accepted holds whose cancel the wallet has confirmed
-        self._errors: Memory[Answer] = Memory()  # to our last pay_invoice
+        self._verdicts = Verdicts(verdicts, clock())
         self._paying: set[PaymentHash] = set()
-        self._sent: Memory[float] = Memory()  # loop time of a pay_invoice without an answer
+        self._sent: Memory[float] = Memory()  # loop time of the last pay_invoice
+        self._unanswered: set[PaymentHash] = set()  # of those
 
     def start(self) -> None:
         self._running = asyncio.create_task(self._talk.run())
@@ -173,14 +177,15 @@ class NwcNode:
 
     async def payment(self, payment_hash: PaymentHash) -> PaymentView:
         answer = await self._ask("lookup_invoice", payment_hash=payment_hash)
-        view = wire.payment_view(payment_hash, answer, self._errors.get(payment_hash))
+        view = wire.payment_view(payment_hash, answer, self._verdicts.get(payment_hash), self._clock())
         if view.status is PaymentStatus.ABSENT and self._may_arrive(payment_hash):
             return replace(view, status=PaymentStatus.UNKNOWN)
         return view
 
     def _may_arrive(self, payment_hash: PaymentHash) -> bool:
         """Whether a request to pay this, as yet unanswered, may still reach the wallet."""
-        return asyncio.get_running_loop().time() - self._sent.get(payment_hash, -LIFE) < LIFE
+        sent = self._sent.get(payment_hash, 0.0) if payment_hash in self._unanswered else -LIFE
+        return asyncio.get_running_loop().time() - sent < LIFE
 
     async def pay(self, spec: PaySpec) -> PaymentView:
         """Never two requests for one hash at a time, and none without looking first. If we are cancelled or die in here, one
@@ -204,8 +209,10 @@ class NwcNode:
         no = wire.unsendable(spec, facts, self._clock())
         if no is not None:
             return no
+        if not self._verdicts.sending(payment_hash):
+            return PaymentView(payment_hash, PaymentStatus.UNKNOWN)
         self._sent.keep(payment_hash, asyncio.get_running_loop().time())
-        self._errors.pop(payment_hash, None)
+        self._unanswered.add(payment_hash)
         params: dict[str, Any] = {"invoice": spec.invoice.reveal()}
         if bolt11.decode(spec.invoice.reveal()).amount is None:
             params["amount"] = int(spec.amount)
@@ -225,16 +232,21 @@ class NwcNode:
 
     def _paid(self, payment_hash: PaymentHash, answer: Answer) -> None:
         """The wallet has answered a `pay_invoice`: a reason to look."""
-        self._sent.pop(payment_hash, None)
-        if answer.code:
-            self._errors.keep(payment_hash, answer)
+        self._unanswered.discard(payment_hash)
+        verdict = wire.verdict_of(answer) if answer.code else None
+        if verdict is not None:
+            self._verdicts.ended(payment_hash, verdict, self._clock())
+        elif answer.code:
+            log.warning("a payout has failed or has not: the wallet's answer leaves it open", code=answer.code[:40])
         self._hints.say([payment_hash])
 
     def _late(self, asked: Asked, answer: Answer) -> None:
-        if asked.method == "pay_invoice":
-            self._paid(PaymentHash(asked.about), answer)
-        elif asked.about:
-            self._hints.say([PaymentHash(asked.about)])
+        """What was said of an attempt before the last one is only a reason to look."""
+        about = PaymentHash(asked.about)
+        if asked.method == "pay_invoice" and asked.at >= self._sent.get(about, 0.0):
+            self._paid(about, answer)
+        elif about:
+            self._hints.say([about])
 
     # Asking
 

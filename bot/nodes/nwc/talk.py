@@ -30,6 +30,8 @@ from kinds.units import PaymentHash
 
 LIFE = 60  # seconds for which a request may be carried out
 REMEMBERED = 1000  # requests whose answers may still come
+SILENCES = 3  # questions in a row without an answer, after which the connections are made anew
+KICK_EVERY = 60.0  # seconds between that, at least
 OVERLAP = 60  # seconds that are read again after a new connection: answers that a relay has kept for us
 log = structlog.get_logger()
 
@@ -40,6 +42,7 @@ class Asked:
 
     method: str
     about: str  # the payment hash that it is about, or ''
+    at: float  # loop time
     answer: asyncio.Future[Answer]
     waited_for: bool = True
 
@@ -63,6 +66,8 @@ class Talk:
         self._notice, self._late = notice, late
         self._asked: OrderedDict[str, Asked] = OrderedDict()
         self._offered_at = -1
+        self._silences = 0
+        self._kicked_at = -KICK_EVERY  # loop time
         self._changed = asyncio.Event()  # there is reason to look again whether we hear
         self._relays = Relays(
             connection.relays,
@@ -95,7 +100,7 @@ class Talk:
         if not await self.ready(within):
             return None
         event = await self._request(method, params)
-        asked = Asked(method, about, loop.create_future())
+        asked = Asked(method, about, loop.time(), loop.create_future())
         self._asked[event.id] = asked
         while len(self._asked) > REMEMBERED:
             self._asked.popitem(last=False)
@@ -114,7 +119,20 @@ class Talk:
         finally:
             asked.waited_for = False
             sending.cancel()
-        return asked.answer.result() if asked.answer.done() else None
+        if asked.answer.done():
+            return asked.answer.result()
+        self._unheard(method)
+        return None
+
+    def _unheard(self, method: str) -> None:
+        """A connection can be dead though its relay still answers pings; a payment alone may take its time."""
+        now = asyncio.get_running_loop().time()
+        self._silences += method != "pay_invoice"
+        if self._silences >= SILENCES and now - self._kicked_at >= KICK_EVERY:
+            log.warning("the wallet does not answer; its relays are connected anew")
+            self._silences, self._kicked_at = 0, now
+            for url in self._relays.urls:
+                self._relays.kick(url)
 
     async def _request(self, method: str, params: dict[str, Any]) -> Event:
         text = json.dumps({"method": method, "params": params}, separators=(",", ":"), ensure_ascii=False)
@@ -167,6 +185,7 @@ class Talk:
         if asked is None or answer is None:
             return
         del self._asked[request]
+        self._silences = 0
         if asked.waited_for:
             asked.answer.set_result(answer)
         else:

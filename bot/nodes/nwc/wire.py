@@ -4,7 +4,8 @@ NIP-47 knows a hold as one invoice with one `settle_deadline`, no parts, no chan
 shown as one part that ends there. What else had to be found out, in Alby Hub's sources (2026-08):
 - `state` is "expired" for everything unsettled whose invoice has run out: also for a hold that is accepted and for a payout
   that is in flight. Only `settle_deadline` tells an accepted hold from one that nobody paid.
-- "accepted" is a row of the wallet's own: it stays when the node behind it has lost the HTLC.
+- "accepted" is a row of the wallet's own: it stays when the node behind it has lost the HTLC. So is "failed": it is also written
+  when the wallet is stopped while a payout is in flight.
 - `cancel_hold_invoice` answers NOT_FOUND for a hold that is not accepted; an unpaid invoice can't be cancelled.
 - The fee limit of a payment is the wallet's: 1 %, at least 10 sat. "No route" may mean that limit.
 Amounts are msat, heights blocks, times unix seconds.
@@ -17,6 +18,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 
+from bot.nodes.nwc.verdicts import LONGEST, Verdict
 from kinds import bolt11
 from kinds.events import BadEvent, Event, read_json
 from kinds.lightning import Fault, HoldStatus, HoldView, NodeFacts, Part, PaymentStatus, PaymentView, PaySpec
@@ -58,15 +60,18 @@ _NETWORKS = {
     "simnet": ("simnet", "lnplay"),  # the house's own simulated network
 }
 _REASONS = (  # words of LND and LDK that Alby Hub passes on in its messages; the first that fits
-    ("INCORRECT_PAYMENT_DETAILS", "refused", Fault.THEIRS),
-    ("RecipientRejected", "refused", Fault.THEIRS),
-    ("PaymentExpired", "expired", Fault.THEIRS),
+    ("FAILURE_REASON_INCORRECT_PAYMENT_DETAILS", "refused", Fault.THEIRS),
+    ("event: RecipientRejected", "refused", Fault.THEIRS),
+    ("event: PaymentExpired", "expired", Fault.THEIRS),
     ("INSUFFICIENT_BALANCE", "no_balance", Fault.OURS),
-    ("NO_ROUTE", "no_route", Fault.OURS),  # perhaps only none within the wallet's own fee limit
-    ("RouteNotFound", "no_route", Fault.OURS),
+    ("FAILURE_REASON_NO_ROUTE", "no_route", Fault.OURS),  # perhaps only none within the wallet's own fee limit
+    ("event: RouteNotFound", "no_route", Fault.OURS),
+    ("FAILURE_REASON_", "failed", Fault.OURS),
+    ("payment failed event: ", "failed", Fault.OURS),
+    ("PaymentSendingFailed", "failed", Fault.OURS),
+    ("PAYMENT_FAILED", "payment_failed", Fault.OURS),
 )
-_STILL_FLYING = ("in transition", "already", "Duplicate", "in flight")
-"""An error with such a word speaks of another attempt that lives: whatever `state` says, that is no failure."""
+"""They are final. Others are not ("context canceled", "payment is in transition"): the attempt, or one before it, may live on."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -162,28 +167,38 @@ def hold_view(payment_hash: PaymentHash, answer: Answer | None, height: int, *, 
     return unknown
 
 
-def payment_view(payment_hash: PaymentHash, answer: Answer | None, error: Answer | None = None) -> PaymentView:
-    """What an answer to `lookup_invoice` says about a payout. `error`: the wallet's answer to our own `pay_invoice`, when it was
-    one; it says why, and whether "failed" and "expired" may be believed, but never that something has failed."""
+def verdict_of(error: Answer) -> Verdict | None:
+    """The end of an attempt that an error to `pay_invoice` speaks of, or None when it leaves that open."""
+    begun, said = error.code not in UNSENT, f"{error.code} {error.message}"
+    for sign, reason, fault in _REASONS:
+        if sign in said:
+            return Verdict(reason, fault, begun)
+    return None if begun else Verdict(error.code.lower(), Fault.OURS, begun)
+
+
+def payment_view(payment_hash: PaymentHash, answer: Answer | None, verdict: Verdict | None, now: float) -> PaymentView:
+    """What an answer to `lookup_invoice` says about a payout. `verdict`: what the wallet answered to our last request to pay it; it
+    is no failure by itself, but without it a failure is only believed when no HTLC can live any more."""
     unknown = PaymentView(payment_hash, PaymentStatus.UNKNOWN)
     if answer is None or answer.code not in ("", "NOT_FOUND"):
         return unknown
+    failed = replace(unknown, status=PaymentStatus.FAILED, reason="failed")
+    if verdict is not None:
+        failed = replace(failed, reason=verdict.reason, fault=verdict.fault)
     if answer.code:
-        begun = error is None or error.code not in UNSENT
-        return replace(unknown, status=PaymentStatus.ABSENT) if begun else _failed(unknown, error)
+        never = verdict is not None and not verdict.begun
+        return failed if never else replace(unknown, status=PaymentStatus.ABSENT)
     found = answer.result
     if found.get("type") != "outgoing" or found.get("payment_hash") != payment_hash:
         return unknown
-    view = replace(unknown, amount=Msat(_number(found, "amount")))
+    amount, began = Msat(_number(found, "amount")), _number(found, "created_at")
     match found.get("state"):
         case "pending":
-            return replace(view, status=PaymentStatus.IN_FLIGHT)
+            return replace(unknown, status=PaymentStatus.IN_FLIGHT, amount=amount)
         case "settled":
-            return complete(view, found) or unknown
-        case "failed" if not _flies(error):
-            return _failed(view, error)
-        case "expired" if error is not None and not _flies(error):
-            return _failed(view, error)
+            return complete(replace(unknown, amount=amount), found) or unknown
+        case "failed" | "expired" if verdict is not None or 0 < began < now - LONGEST:
+            return replace(failed, amount=amount)
     return unknown
 
 
@@ -251,18 +266,6 @@ def granted(info: Answer, offer: Offer) -> Offer:
         return offered & {str(word) for word in words} if isinstance(words, list) else offered
 
     return replace(offer, methods=both("methods", offer.methods), notices=both("notifications", offer.notices))
-
-
-def _failed(view: PaymentView, error: Answer | None) -> PaymentView:
-    said = "" if error is None else f"{error.code} {error.message}"
-    reason, fault = next(((word, whose) for sign, word, whose in _REASONS if sign in said), ("", Fault.OURS))
-    if not reason:
-        reason = error.code.lower() if error is not None and error.code in UNSENT | {"PAYMENT_FAILED"} else "failed"
-    return replace(view, status=PaymentStatus.FAILED, fault=fault, reason=reason)
-
-
-def _flies(error: Answer | None) -> bool:
-    return error is not None and any(word in error.message for word in _STILL_FLYING)
 
 
 def _is_for(invoice: str, payment_hash: PaymentHash, amount: Msat) -> bool:

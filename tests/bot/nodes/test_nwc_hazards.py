@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import asyncio
 import hashlib
+import json
 import time
 from collections.abc import AsyncIterator
-from contextlib import AsyncExitStack
+from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -19,10 +20,10 @@ from bot.nodes.nwc import NwcNode, parse_connection, talk
 from bot.nodes.opening import open_node
 from bot.nodes.preimages import Preimages, read_keys
 from bot.nodes.simnet import Faults as NetworkFaults
-from bot.relays.embedded import embedded_relay
 from kinds.bolt11 import decode
 from kinds.lightning import HoldRef, HoldSpec, HoldStatus, PaymentStatus, PaySpec
 from kinds.units import PaymentHash, Secret, sats
+from tests.bot.relays.fakes import FakeRelay
 from tests.contract.bench import until
 from tests.contract.nwc_bench import KEY, NwcBench, SimBackend, opened
 from tests.contract.nwc_wallet import METHODS, Faults, Row, Wallet
@@ -43,7 +44,7 @@ async def bench(tmp_path: Path) -> AsyncIterator[NwcBench]:
 @pytest.fixture
 def hasty(monkeypatch: pytest.MonkeyPatch) -> None:
     """No patience with answers that will not come."""
-    monkeypatch.setattr("bot.nodes.nwc.node.ANSWER_WAIT", 0.3)
+    monkeypatch.setattr("bot.nodes.nwc.node.ANSWER_WAIT", 0.5)
     monkeypatch.setattr("bot.nodes.nwc.node.PAY_WAIT", 0.3)
 
 
@@ -241,6 +242,41 @@ async def test_a_payout_in_flight_is_never_failed_because_its_invoice_has_expire
     assert (await bench.node.payment(spec.payment_hash)).status is PaymentStatus.COMPLETE
 
 
+@pytest.mark.usefixtures("hasty")
+async def test_a_payout_is_not_failed_because_the_wallet_was_stopped(bench: NwcBench, tmp_path: Path) -> None:
+    """Alby Hub marks what is in flight as failed when it ends. A payee who waits for that must not be paid twice."""
+    await bench.payee_holds()
+    spec = await payout(bench)
+    assert (await bench.node.pay(spec)).status is PaymentStatus.IN_FLIGHT
+    bench.wallet.rows["outgoing", spec.payment_hash].stopped = True
+    assert (await bench.node.payment(spec.payment_hash)).status is PaymentStatus.UNKNOWN
+    async with started(bench) as node:  # and we as well
+        assert (await node.payment(spec.payment_hash)).status is PaymentStatus.UNKNOWN
+        assert (await node.pay(spec)).status is PaymentStatus.UNKNOWN
+    assert asked(bench, "pay_invoice") == 1
+    await bench.release(spec.payment_hash)
+    assert (await bench.node.payment(spec.payment_hash)).status is PaymentStatus.COMPLETE
+
+
+async def test_a_failure_is_known_after_a_restart_and_forgotten_when_it_is_sent_again(
+    bench: NwcBench, tmp_path: Path
+) -> None:
+    path, network = tmp_path / "wallet.verdicts", bench.inner.node.network
+    network.faults = NetworkFaults(no_route=True)
+    spec = await payout(bench)
+    async with started(bench, verdicts=path) as node:
+        assert (await node.pay(spec)).status is PaymentStatus.FAILED
+    async with started(bench) as node:  # without what was written down
+        assert (await node.payment(spec.payment_hash)).status is PaymentStatus.UNKNOWN
+    network.faults = NetworkFaults(payout_stuck=True)
+    async with started(bench, verdicts=path) as node:
+        assert (await node.payment(spec.payment_hash)).status is PaymentStatus.FAILED
+        assert (await node.pay(spec)).status is PaymentStatus.IN_FLIGHT
+    bench.wallet.rows["outgoing", spec.payment_hash].stopped = True
+    async with started(bench, verdicts=path) as node:
+        assert (await node.payment(spec.payment_hash)).status is PaymentStatus.UNKNOWN
+
+
 async def test_a_hold_without_a_deadline_ends_nowhere_and_says_so(bench: NwcBench) -> None:
     bench.wallet.faults = Faults(no_deadline=True)
     with capture_logs() as logs:
@@ -403,26 +439,74 @@ async def test_a_chain_that_stands_still_is_not_synced(bench: NwcBench) -> None:
 # Relays
 
 
-@pytest.mark.usefixtures("hasty")
-async def test_a_relay_that_goes_and_comes(tmp_path: Path) -> None:
-    inner = SimBench(tmp_path)
-    async with AsyncExitStack() as stack:
-        relay = AsyncExitStack()
-        url = await relay.enter_async_context(embedded_relay("127.0.0.1", 0))
-        wallet = await stack.enter_async_context(Wallet(url, SimBackend(inner.node), inner.clock))
+@asynccontextmanager
+async def behind(relay: FakeRelay, folder: Path) -> AsyncIterator[NwcBench]:
+    """A bench over a relay that can be told to misbehave, and that must be running."""
+    inner = SimBench(folder)
+    async with Wallet(relay.url, SimBackend(inner.node), inner.clock) as wallet:
         bench = NwcBench(inner, wallet)
         bench.node.start()
-        stack.push_async_callback(bench.aclose)
-        hold = await accepted(bench)
-        await relay.aclose()
+        try:
+            yield bench
+        finally:
+            await bench.aclose()
+
+
+async def answers_again(bench: NwcBench, hold: HoldRef) -> None:
+    async with asyncio.timeout(20):
+        while (await bench.node.hold(hold)).status is not HoldStatus.HELD:
+            continue
+    assert (await bench.node.settle(hold)).status is HoldStatus.SETTLED
+
+
+@pytest.mark.usefixtures("hasty")
+async def test_a_relay_that_goes_and_comes(tmp_path: Path) -> None:
+    relay = FakeRelay()
+    async with AsyncExitStack() as stack:
+        async with relay.running() as url:
+            bench = await stack.enter_async_context(behind(relay, tmp_path))
+            hold = await accepted(bench)
         assert (await bench.node.hold(hold)).status is HoldStatus.UNKNOWN
         assert await bench.node.facts() is None
-        port = int(url.rpartition(":")[2])
-        await stack.enter_async_context(embedded_relay("127.0.0.1", port))
-        end = time.monotonic() + 20
-        while (await bench.node.hold(hold)).status is HoldStatus.UNKNOWN:
-            assert time.monotonic() < end
-        assert (await bench.node.settle(hold)).status is HoldStatus.SETTLED
+        async with relay.running(int(url.rpartition(":")[2])):
+            await answers_again(bench, hold)
+            await stack.aclose()
+
+
+@pytest.mark.usefixtures("hasty")
+async def test_a_relay_that_closes_our_subscription(tmp_path: Path) -> None:
+    relay = FakeRelay()
+    async with relay.running(), behind(relay, tmp_path) as bench:
+        hold = await accepted(bench)
+        for connection, subscriptions in relay.connections.items():
+            for name in [each for each in subscriptions if each.startswith("answers")]:
+                del subscriptions[name]
+                await connection.send(json.dumps(["CLOSED", name, "error: tired"]))
+        await answers_again(bench, hold)
+
+
+@pytest.mark.usefixtures("hasty")
+async def test_a_relay_that_forgets_our_subscription_is_left(tmp_path: Path) -> None:
+    """The socket stays open, requests are taken, and no answer is ever heard."""
+    relay = FakeRelay()
+    async with relay.running(), behind(relay, tmp_path) as bench:
+        hold = await accepted(bench)
+        for subscriptions in relay.connections.values():
+            for name in [each for each in subscriptions if each.startswith("answers")]:
+                del subscriptions[name]
+        assert (await bench.node.hold(hold)).status is HoldStatus.UNKNOWN
+        await answers_again(bench, hold)
+
+
+@pytest.mark.usefixtures("hasty")
+async def test_a_relay_that_takes_no_requests(tmp_path: Path) -> None:
+    relay = FakeRelay()
+    async with relay.running(), behind(relay, tmp_path) as bench:
+        hold = await accepted(bench)
+        relay.ok = lambda event_id: ["OK", event_id, False, "blocked: pay first"]
+        with capture_logs() as logs:
+            assert (await bench.node.hold(hold)).status is HoldStatus.UNKNOWN
+        assert "no relay of the wallet takes a request" in str(logs)
 
 
 async def test_a_node_that_was_never_started_or_is_closed_knows_nothing(bench: NwcBench) -> None:

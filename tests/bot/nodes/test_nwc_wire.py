@@ -12,6 +12,7 @@ import pytest
 
 from bot.nodes.nwc import wire
 from bot.nodes.nwc.connection import BadConnection, connection_from, parse_connection
+from bot.nodes.nwc.verdicts import LONGEST, Verdict, Verdicts
 from bot.nodes.nwc.wire import ACCEPTED, METHODS, Answer, Offer
 from kinds import bolt11
 from kinds.events import Event
@@ -245,79 +246,100 @@ def test_only_not_found_is_absent() -> None:
         ("never heard of", HoldStatus.UNKNOWN, PaymentStatus.UNKNOWN),
     ):
         assert wire.hold_view(HASH, Answer({}, code), 500, given_back=False).status is hold
-        assert wire.payment_view(HASH, Answer({}, code)).status is payment
+        assert wire.payment_view(HASH, Answer({}, code), None, NOW).status is payment
     assert wire.hold_view(HASH, None, 500, given_back=False).status is HoldStatus.UNKNOWN
-    assert wire.payment_view(HASH, None).status is PaymentStatus.UNKNOWN
+    assert wire.payment_view(HASH, None, None, NOW).status is PaymentStatus.UNKNOWN
 
 
 # Payouts
 
-FAILED, BUSY = (
-    Answer({}, "PAYMENT_FAILED", "FAILURE_REASON_NO_ROUTE"),
-    Answer({}, "INTERNAL", "payment is in transition"),
-)
+NO = Verdict("no_route", Fault.OURS, begun=True)
+UNSENT = Verdict("quota_exceeded", Fault.OURS, begun=False)
 
 
 @pytest.mark.parametrize(
-    ("changes", "error", "status"),
+    ("changes", "verdict", "status"),
     [
         ({}, None, PaymentStatus.IN_FLIGHT),
-        ({}, FAILED, PaymentStatus.IN_FLIGHT),  # an error is no proof
+        ({}, NO, PaymentStatus.IN_FLIGHT),  # an error is no proof
         ({"state": "settled", "preimage": PREIMAGE}, None, PaymentStatus.COMPLETE),
-        ({"state": "settled", "preimage": PREIMAGE}, FAILED, PaymentStatus.COMPLETE),
+        ({"state": "settled", "preimage": PREIMAGE}, NO, PaymentStatus.COMPLETE),
         ({"state": "settled"}, None, PaymentStatus.UNKNOWN),
         ({"state": "settled", "preimage": "08" * 32}, None, PaymentStatus.UNKNOWN),
-        ({"state": "failed"}, None, PaymentStatus.FAILED),
-        ({"state": "failed"}, FAILED, PaymentStatus.FAILED),
-        ({"state": "failed"}, BUSY, PaymentStatus.UNKNOWN),  # another attempt lives
+        ({"state": "failed"}, NO, PaymentStatus.FAILED),
+        ({"state": "failed"}, UNSENT, PaymentStatus.FAILED),
+        ({"state": "failed"}, None, PaymentStatus.UNKNOWN),  # the wallet was perhaps stopped, and the payment lives
+        ({"state": "failed", "created_at": NOW - 21 * 86400}, None, PaymentStatus.FAILED),  # no HTLC lives that long
+        ({"state": "failed", "created_at": 0}, None, PaymentStatus.UNKNOWN),
         ({"state": "expired"}, None, PaymentStatus.UNKNOWN),  # the invoice has; the payment may be in flight
-        ({"state": "expired"}, BUSY, PaymentStatus.UNKNOWN),
-        ({"state": "expired"}, FAILED, PaymentStatus.FAILED),
-        ({"state": "failed", "type": "incoming"}, None, PaymentStatus.UNKNOWN),
-        ({"state": "failed", "payment_hash": "ee" * 32}, None, PaymentStatus.UNKNOWN),
+        ({"state": "expired", "created_at": NOW - 21 * 86400}, None, PaymentStatus.FAILED),
+        ({"state": "expired"}, NO, PaymentStatus.FAILED),
+        ({"state": "failed", "type": "incoming"}, NO, PaymentStatus.UNKNOWN),
+        ({"state": "failed", "payment_hash": "ee" * 32}, NO, PaymentStatus.UNKNOWN),
         ({"state": "accepted"}, None, PaymentStatus.UNKNOWN),
         ({"state": 5}, None, PaymentStatus.UNKNOWN),
     ],
 )
-def test_what_a_look_says_about_a_payout(changes: dict[str, Any], error: Answer | None, status: PaymentStatus) -> None:
-    assert wire.payment_view(HASH, Answer(PAYOUT | changes), error).status is status
+def test_what_a_look_says_about_a_payout(
+    changes: dict[str, Any], verdict: Verdict | None, status: PaymentStatus
+) -> None:
+    view = wire.payment_view(HASH, Answer(PAYOUT | changes), verdict, NOW)
+    assert view.status is status
+    if status is PaymentStatus.FAILED:
+        assert (view.reason, view.fault) == ((verdict.reason, verdict.fault) if verdict else ("failed", Fault.OURS))
 
 
 def test_a_complete_payout_shows_fee_and_preimage() -> None:
-    view = wire.payment_view(HASH, Answer(PAYOUT | {"state": "settled", "preimage": PREIMAGE}))
+    view = wire.payment_view(HASH, Answer(PAYOUT | {"state": "settled", "preimage": PREIMAGE}), None, NOW)
     assert (view.amount, view.fee, view.preimage.reveal()) == (AMOUNT, 7000, PREIMAGE)
-    odd = wire.payment_view(HASH, Answer(PAYOUT | {"state": "settled", "preimage": PREIMAGE, "fees_paid": -1}))
+    odd = wire.payment_view(
+        HASH, Answer(PAYOUT | {"state": "settled", "preimage": PREIMAGE, "fees_paid": -1}), None, NOW
+    )
     assert odd.fee == 0
 
 
 @pytest.mark.parametrize(
-    ("error", "reason", "fault"),
+    ("code", "message", "reason", "fault"),
     [
-        (None, "failed", Fault.OURS),
-        (Answer({}, "INTERNAL", "a secret text"), "failed", Fault.OURS),
-        (Answer({}, "PAYMENT_FAILED", "a secret text"), "payment_failed", Fault.OURS),
-        (Answer({}, "QUOTA_EXCEEDED", ""), "quota_exceeded", Fault.OURS),
-        (Answer({}, "INSUFFICIENT_BALANCE", ""), "no_balance", Fault.OURS),
-        (Answer({}, "INTERNAL", "FAILURE_REASON_INSUFFICIENT_BALANCE"), "no_balance", Fault.OURS),
-        (Answer({}, "INTERNAL", "FAILURE_REASON_NO_ROUTE"), "no_route", Fault.OURS),
-        (Answer({}, "INTERNAL", "received payment failed event: RouteNotFound"), "no_route", Fault.OURS),
-        (Answer({}, "INTERNAL", "FAILURE_REASON_INCORRECT_PAYMENT_DETAILS"), "refused", Fault.THEIRS),
-        (Answer({}, "INTERNAL", "received payment failed event: RecipientRejected"), "refused", Fault.THEIRS),
-        (Answer({}, "INTERNAL", "received payment failed event: PaymentExpired"), "expired", Fault.THEIRS),
+        ("PAYMENT_FAILED", "a secret text", "payment_failed", Fault.OURS),
+        ("QUOTA_EXCEEDED", "", "quota_exceeded", Fault.OURS),
+        ("INSUFFICIENT_BALANCE", "", "no_balance", Fault.OURS),
+        ("INTERNAL", "FAILURE_REASON_INSUFFICIENT_BALANCE", "no_balance", Fault.OURS),
+        ("INTERNAL", "FAILURE_REASON_NO_ROUTE", "no_route", Fault.OURS),
+        ("INTERNAL", "FAILURE_REASON_TIMEOUT", "failed", Fault.OURS),
+        ("INTERNAL", "received payment failed event: RouteNotFound", "no_route", Fault.OURS),
+        ("INTERNAL", "received payment failed event: RetriesExhausted", "failed", Fault.OURS),
+        ("INTERNAL", "FAILURE_REASON_INCORRECT_PAYMENT_DETAILS", "refused", Fault.THEIRS),
+        ("INTERNAL", "received payment failed event: RecipientRejected", "refused", Fault.THEIRS),
+        ("INTERNAL", "received payment failed event: PaymentExpired", "expired", Fault.THEIRS),
     ],
 )
-def test_whose_trouble_a_failure_is(error: Answer | None, reason: str, fault: Fault) -> None:
+def test_whose_trouble_a_failure_is(code: str, message: str, reason: str, fault: Fault) -> None:
     """Every unknown is ours; the wallet's own text is never passed on."""
-    view = wire.payment_view(HASH, Answer(PAYOUT | {"state": "failed"}), error)
-    assert (view.status, view.reason, view.fault) == (PaymentStatus.FAILED, reason, fault)
+    verdict = wire.verdict_of(Answer({}, code, message))
+    assert verdict == Verdict(reason, fault, begun=code not in wire.UNSENT)
+
+
+@pytest.mark.parametrize(
+    ("code", "message"),
+    [
+        ("INTERNAL", "context canceled"),
+        ("INTERNAL", "rpc error: code = Unavailable desc = error reading from server: EOF"),
+        ("INTERNAL", "rpc error: code = AlreadyExists desc = payment is in transition"),
+        ("INTERNAL", "there is already a payment pending for this invoice"),
+        ("OTHER", ""),
+        ("never heard of", "no"),
+    ],
+)
+def test_an_error_that_is_not_final_is_no_verdict(code: str, message: str) -> None:
+    assert wire.verdict_of(Answer({}, code, message)) is None
 
 
 def test_a_payment_that_the_wallet_would_not_begin_has_failed_and_any_other_is_absent() -> None:
     unknown = Answer({}, "NOT_FOUND")
-    for code in wire.UNSENT:
-        assert wire.payment_view(HASH, unknown, Answer({}, code)).status is PaymentStatus.FAILED
-    for code in ("PAYMENT_FAILED", "INTERNAL", "OTHER"):
-        assert wire.payment_view(HASH, unknown, Answer({}, code)).status is PaymentStatus.ABSENT
+    assert wire.payment_view(HASH, unknown, UNSENT, NOW).status is PaymentStatus.FAILED
+    assert wire.payment_view(HASH, unknown, NO, NOW).status is PaymentStatus.ABSENT
+    assert wire.payment_view(HASH, unknown, None, NOW).status is PaymentStatus.ABSENT
 
 
 FACTS = wire.node_facts(Answer(INFO), Answer({"balance": 10**9}))
@@ -403,3 +425,42 @@ def test_a_missing_block_hash_is_no_reason_to_refuse() -> None:
     facts = wire.node_facts(Answer(INFO | {"block_hash": ""}), Answer({"balance": -5}))
     assert isinstance(facts, NodeFacts)
     assert (facts.block_hash, facts.outbound) == ("0" * 64, 0)
+
+
+# What is kept of payouts that failed
+
+
+def test_verdicts_are_kept_over_a_restart_until_the_hash_is_sent_again(tmp_path: Path) -> None:
+    path, other = tmp_path / "wallet.verdicts", PaymentHash("ee" * 32)
+    first = Verdicts(path, NOW)
+    first.ended(HASH, NO, NOW)
+    first.ended(other, UNSENT, NOW)
+    assert path.stat().st_mode & 0o777 == 0o600
+    assert (Verdicts(path, NOW).get(HASH), Verdicts(path, NOW).get(other)) == (NO, UNSENT)
+    assert first.sending(HASH)
+    assert first.sending(PaymentHash("dd" * 32))
+    assert (first.get(HASH), Verdicts(path, NOW).get(HASH), Verdicts(path, NOW).get(other)) == (None, None, UNSENT)
+    assert Verdicts(path, NOW + LONGEST).get(other) is None
+    assert path.read_text() == ""
+
+
+def test_a_broken_line_of_verdicts_is_no_verdict(tmp_path: Path) -> None:
+    path = tmp_path / "wallet.verdicts"
+    Verdicts(path, NOW).ended(HASH, NO, NOW)
+    with path.open("a") as file:
+        file.write(
+            '[1]\n{"hash": "aa", "reason": "x"}\n{"hash": "aa", "reason": "x", "fault": "mine", "begun": 1, "at": 1}\n{"ha'
+        )
+    assert Verdicts(path, NOW).get(HASH) == NO
+    assert len(path.read_text().splitlines()) == 1
+
+
+def test_what_cannot_be_written_down_is_not_sent(tmp_path: Path) -> None:
+    path = tmp_path / "folder" / "wallet.verdicts"
+    path.parent.mkdir()
+    verdicts = Verdicts(path, NOW)
+    verdicts.ended(HASH, NO, NOW)
+    path.unlink()
+    path.mkdir()
+    assert not verdicts.sending(HASH)
+    assert verdicts.get(HASH) == NO
