@@ -10,11 +10,10 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Iterable
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
-from typing import IO, Any
+from typing import Any
 
 import structlog
 
@@ -36,7 +35,7 @@ class Verdict:
 
 class Verdicts:
     def __init__(self, path: Path | None, now: float) -> None:
-        """In memory alone without a path. OSError when the file cannot be read or written."""
+        """In memory alone without a path. OSError when the file cannot be read."""
         self._path = path
         self._known: dict[PaymentHash, tuple[Verdict, float]] = {}
         if path is not None and path.exists():
@@ -44,7 +43,6 @@ class Verdicts:
                 with suppress(ValueError, KeyError, TypeError):  # a line that was cut off
                     self._take(json.loads(line))
             self._known = {key: each for key, each in self._known.items() if now - each[1] < LONGEST}
-            self._rewrite(path)
 
     def get(self, payment_hash: PaymentHash) -> Verdict | None:
         known = self._known.get(payment_hash)
@@ -77,23 +75,13 @@ class Verdicts:
             return True
         try:
             with open(self._path, "a", opener=_private) as file:
-                _put(file, [line])
+                file.write(f"\n{json.dumps(line)}\n")  # behind a line that was cut off, too
+                file.flush()
+                os.fsync(file.fileno())
         except OSError as error:
             log.error("what became of a payout cannot be written down", error=error.strerror)
             return False
         return True
-
-    def _rewrite(self, path: Path) -> None:
-        fresh = path.with_name(path.name + ".new")
-        with open(fresh, "w", opener=_private) as file:
-            _put(file, [_line(key, *known) for key, known in self._known.items()])
-        fresh.replace(path)
-
-
-def _put(file: IO[str], lines: Iterable[dict[str, Any]]) -> None:
-    file.writelines(json.dumps(line) + "\n" for line in lines)
-    file.flush()
-    os.fsync(file.fileno())
 
 
 def _line(payment_hash: PaymentHash, verdict: Verdict, at: float) -> dict[str, Any]:

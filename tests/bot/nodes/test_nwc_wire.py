@@ -441,7 +441,6 @@ def test_verdicts_are_kept_over_a_restart_until_the_hash_is_sent_again(tmp_path:
     assert first.sending(PaymentHash("dd" * 32))
     assert (first.get(HASH), Verdicts(path, NOW).get(HASH), Verdicts(path, NOW).get(other)) == (None, None, UNSENT)
     assert Verdicts(path, NOW + LONGEST).get(other) is None
-    assert path.read_text() == ""
 
 
 def test_a_broken_line_of_verdicts_is_no_verdict(tmp_path: Path) -> None:
@@ -451,8 +450,10 @@ def test_a_broken_line_of_verdicts_is_no_verdict(tmp_path: Path) -> None:
         file.write(
             '[1]\n{"hash": "aa", "reason": "x"}\n{"hash": "aa", "reason": "x", "fault": "mine", "begun": 1, "at": 1}\n{"ha'
         )
-    assert Verdicts(path, NOW).get(HASH) == NO
-    assert len(path.read_text().splitlines()) == 1
+    verdicts = Verdicts(path, NOW)
+    assert verdicts.get(HASH) == NO
+    assert verdicts.sending(HASH)  # behind the line that was cut off
+    assert Verdicts(path, NOW).get(HASH) is None
 
 
 def test_what_cannot_be_written_down_is_not_sent(tmp_path: Path) -> None:
