@@ -19,9 +19,11 @@ from typing import Any, TypeVar
 
 import structlog
 
+from bot.findings import Finding, good, note, risk
 from bot.nodes.hints import Hints
 from bot.nodes.nwc import wire
 from bot.nodes.nwc.connection import Connection
+from bot.nodes.nwc.health import Health
 from bot.nodes.nwc.talk import LIFE, Asked, Talk
 from bot.nodes.nwc.verdicts import Verdicts
 from bot.nodes.nwc.wire import Answer
@@ -32,11 +34,7 @@ from kinds.units import PaymentHash
 
 ANSWER_WAIT = 8.0  # seconds for the answer to a question
 PAY_WAIT = 1.0  # seconds for the answer to a payment before it is looked at: it comes when the payment is over
-STILL = (
-    3 * 3600
-)  # seconds without a block after which the wallet's chain counts as not synced (once in a thousand years by chance)
 REMEMBERED = 10_000  # hashes
-_BY_HAND = frozenset({"regtest", "simnet"})  # networks whose blocks do not come by themselves
 log = structlog.get_logger()
 V = TypeVar("V")
 
@@ -67,17 +65,12 @@ class NwcNode:
     ) -> None:
         """`clock`: unix seconds. `refresh`: seconds for which the wallet's word about itself is good. `extra_cltv`: blocks added
         to a hold, since the wallet's `settle_deadline` lies so long before its end. `verdicts`: a file of our own. OSError."""
-        self._preimages, self._clock = preimages, clock
-        self._refresh, self._extra_cltv = refresh, extra_cltv
+        self._preimages, self._clock, self._extra_cltv = preimages, clock, extra_cltv
         self._talk = Talk(connection, clock, jitter, notice=lambda about: self._hints.say([about]), late=self._late)
         self._hints = Hints(lambda: 600.0)
         self._running: asyncio.Task[None] | None = None
         self._closed = False
-        self._asking = asyncio.Lock()
-        self._facts: NodeFacts | None = None
-        self._facts_at = -1e9  # loop time
-        self._height, self._grew_at = 0, 0.0  # and when a block last came, unix seconds
-        self._complained = ""
+        self._health = Health(self._ask, lambda: self._talk.offer, clock, refresh)
         self._given_back: Memory[bool] = Memory()  # accepted holds whose cancel the wallet has confirmed
         self._verdicts = Verdicts(verdicts, clock())
         self._paying: set[PaymentHash] = set()
@@ -85,7 +78,16 @@ class NwcNode:
         self._unanswered: set[PaymentHash] = set()  # of those
 
     def start(self) -> None:
-        self._running = asyncio.create_task(self._talk.run())
+        self._running = asyncio.create_task(self._run())
+
+    async def _run(self) -> None:
+        """For ever: a defect of ours must not leave the daemon without its node."""
+        while True:
+            try:
+                await self._talk.run()
+            except Exception as error:
+                log.error("the talk with the wallet broke off", error=type(error).__name__)
+            await asyncio.sleep(1.0)
 
     async def aclose(self) -> None:
         self._closed = True
@@ -99,22 +101,28 @@ class NwcNode:
         """What an escrow needs and this wallet has not, by name; () also when the wallet does not answer."""
         if not await self._talk.ready(within) or self._talk.offer is None:
             return ()
-        offer = self._talk.offer
-        if not offer.encryption or "get_info" not in offer.methods:
-            return offer.missing()
-        info = await self._ask("get_info")
-        return offer.missing() if info is None or info.code else wire.granted(info, offer).missing()
+        return await self._health.lacks(self._talk.offer)
 
     async def facts(self) -> NodeFacts | None:
-        async with self._asking:
-            now = asyncio.get_running_loop().time()
-            if self._facts is None or now - self._facts_at >= self._refresh:
-                self._facts = await self._look_at_node()
-                self._facts_at = now
-            return None if self._closed else self._facts
+        return None if self._closed else await self._health.facts()
 
     def hints(self) -> AsyncIterator[PaymentHash]:
         return self._hints.listen()
+
+    async def examine(self) -> list[Finding]:
+        """The connection itself; what the wallet lacks was said when it was opened, or never is by a node without an answer."""
+        offer = self._talk.offer
+        if offer is None:
+            return [
+                risk("node", "the wallet has not introduced itself", "is it running, on the relay of its connection?")
+            ]
+        found = [good("node", "the wallet can hold payments, settle them and give them back")]
+        if offer.encryption != wire.NIP44:
+            advice = "use a newer wallet, one that knows NIP-44"
+            found.append(note("node", "the wallet knows only the old encryption (NIP-04)", advice))
+        away = self._talk.away()
+        found += [note("node", f"the wallet's relay {url} is not connected", "is it up?") for url in away]
+        return found
 
     # Holds
 
@@ -143,7 +151,7 @@ class NwcNode:
     async def hold(self, hold: HoldRef) -> HoldView:
         payment_hash = hold.payment_hash
         answer = await self._ask("lookup_invoice", payment_hash=payment_hash)
-        view = wire.hold_view(payment_hash, answer, self._height, given_back=payment_hash in self._given_back)
+        view = wire.hold_view(payment_hash, answer, self._health.height, given_back=payment_hash in self._given_back)
         if view.status is HoldStatus.HELD and not view.expiry_height:
             log.error("the wallet gives no settle_deadline for a hold: it is not fit for an escrow", ref=hold.ref)
         return view
@@ -237,7 +245,7 @@ class NwcNode:
         if verdict is not None:
             self._verdicts.ended(payment_hash, verdict, self._clock())
         elif answer.code:
-            log.warning("a payout has failed or has not: the wallet's answer leaves it open", code=answer.code[:40])
+            log.warning("a payout has failed or has not: the wallet's answer leaves it open", code=answer.code)
         self._hints.say([payment_hash])
 
     def _late(self, asked: Asked, answer: Answer) -> None:
@@ -255,24 +263,5 @@ class NwcNode:
             return None
         answer = await self._talk.ask(method, params, within=ANSWER_WAIT, about=params.get("payment_hash", ""))
         if answer is not None and answer.code not in ("", "NOT_FOUND"):
-            log.info("the wallet refuses a request", method=method, code=answer.code[:40])
+            log.info("the wallet refuses a request", method=method, code=answer.code)
         return answer
-
-    async def _look_at_node(self) -> NodeFacts | None:
-        info, balance = await asyncio.gather(self._ask("get_info"), self._ask("get_balance"))
-        offer = self._talk.offer
-        found: NodeFacts | str = wire.node_facts(info, balance)
-        if info is not None and not info.code and offer is not None:
-            lacks = wire.granted(info, offer).missing()
-            found = f"it lacks {', '.join(lacks)}" if lacks else found
-        if isinstance(found, str):
-            if found != self._complained and not self._closed:
-                log.warning("the wallet cannot be used", reason=found)
-            self._complained = found
-            return None
-        self._complained = ""
-        now = self._clock()
-        if found.height > self._height:
-            self._height, self._grew_at = found.height, now
-        fresh = found.network in _BY_HAND or now - self._grew_at < STILL
-        return replace(found, height=self._height, synced=fresh)

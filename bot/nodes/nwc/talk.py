@@ -28,7 +28,7 @@ from bot.relays.values import Filter, Heard, Want
 from kinds.events import Event, Unsigned
 from kinds.units import PaymentHash
 
-LIFE = 60  # seconds for which a request may be carried out
+LIFE = 120  # seconds for which a request may be carried out, by the wallet's clock
 REMEMBERED = 1000  # requests whose answers may still come
 SILENCES = 3  # questions in a row without an answer, after which the connections are made anew
 KICK_EVERY = 60.0  # seconds between that, at least
@@ -145,9 +145,13 @@ class Talk:
             tags.append(("encryption", self.offer.encryption))
         return await self._signer.sign(Unsigned(self._signer.pubkey, now, REQUEST, tuple(tags), content))
 
+    def away(self) -> list[str]:
+        """The relays over which no answer can be heard now."""
+        return [url for url, each in self._relays.status().items() if "answers" not in each.open_wants]
+
     def _hears(self) -> bool:
         """An answer that nobody hears is lost: its kind is one that relays need not keep."""
-        return self.offer is not None and any("answers" in each.open_wants for each in self._relays.status().values())
+        return self.offer is not None and len(self.away()) < len(self._relays.urls)
 
     def _info(self, _since: int) -> list[Filter]:
         return [{"kinds": [INFO], "authors": [self._wallet]}]

@@ -115,10 +115,7 @@ def answer_of(text: str, method: str) -> Answer | None:
     said = _object(text)
     error, result = said.get("error"), said.get("result")
     if isinstance(error, dict):
-        code, message = error.get("code"), error.get("message")
-        return Answer(
-            {}, code if isinstance(code, str) and code else "OTHER", message if isinstance(message, str) else ""
-        )
+        return Answer({}, _text(error, "code")[:40] or "OTHER", _text(error, "message"))
     if error is not None or said.get("result_type") != method or not isinstance(result, dict):
         return None
     return Answer(result)

@@ -17,7 +17,7 @@ from structlog.testing import capture_logs
 
 from bot.config import BadConfig, Daemon, NodeSettings, Settings
 from bot.nodes.nwc import NwcNode, parse_connection, talk
-from bot.nodes.opening import open_node
+from bot.nodes.opening import examine_node, open_node
 from bot.nodes.preimages import Preimages, read_keys
 from bot.nodes.simnet import Faults as NetworkFaults
 from kinds.bolt11 import decode
@@ -567,6 +567,16 @@ async def test_a_good_wallet_is_opened_and_its_key_of_preimages_is_made(bench: N
         assert made.payment_hash == Preimages(read_keys(tmp_path / "preimage.key")).hash_for(SPEC.ref)
 
 
+@pytest.mark.parametrize(("knows", "grades"), [("nip44_v2", ["good"]), ("nip04", ["good", "note"])])
+async def test_a_wallet_is_examined_and_nothing_is_changed(tmp_path: Path, knows: str, grades: list[str]) -> None:
+    async with opened(tmp_path, encryption=knows) as bench, AsyncExitStack() as stack:
+        settings = settings_for(tmp_path, bench.wallet.uri)
+        facts, found = await examine_node(settings, stack, bench.inner.clock)
+        assert facts.height > 0
+        assert [str(each.grade) for each in found] == grades
+        assert set(bench.wallet.seen) == {"get_info", "get_balance"}
+
+
 @pytest.mark.parametrize(
     ("uri", "mode", "words"), [("junk", 0o600, "begins with nostr.walletconnect"), ("junk", 0o644, "chmod 600")]
 )
@@ -587,3 +597,4 @@ async def test_a_wallet_that_does_not_answer_is_not_refused_but_away(
     async with AsyncExitStack() as stack:
         node = await open_node(settings_for(tmp_path, uri), stack, time.time)
         assert await node.facts() is None
+        assert [str(each.grade) for each in await node.examine()] == ["risk"]
