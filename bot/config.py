@@ -84,9 +84,10 @@ class NwcSettings(_Section):
         Path("nwc.connection"),
         description="File with the connection string nostr+walletconnect://..., a secret (chmod 600); from daemon.data on.",
     )
-    preimage_key: Path = Field(
-        Path("preimage.key"),
-        description="File with the key of all preimages, made when there is none; keep a copy. From daemon.data on.",
+    preimage_key: str = Field(
+        "",
+        description="File of the keys of all preimages; empty: preimage.key in the data directory. HOLDFAST_PREIMAGE_KEY "
+        "and the systemd credential preimage.key go before it. Without it no hold can be settled: keep a copy.",
     )
     max_sat: Sats = Field(
         100_000,

@@ -11,6 +11,7 @@ import asyncio
 import os
 from collections.abc import Callable
 from contextlib import AsyncExitStack
+from pathlib import Path
 
 from sqlalchemy import Connection
 
@@ -18,7 +19,7 @@ from bot.config import BadConfig, Settings
 from bot.findings import Finding
 from bot.nodes.base import Node
 from bot.nodes.nwc import BadConnection, NwcNode, connection_from
-from bot.nodes.preimages import BadKeyFile, Preimages, keys_for
+from bot.nodes.preimages import BadKeyFile, Preimages, find_keys
 from bot.nodes.simnet import Control, Params, SimNode
 from kinds.lightning import NodeFacts
 from storage import house, reads
@@ -64,10 +65,10 @@ async def _nwc(settings: Settings, stack: AsyncExitStack, clock: Callable[[], fl
     data, wish = settings.daemon.data, settings.nwc
     try:
         connection = connection_from(data / wish.connection)
-        preimages = Preimages(keys_for(data / wish.preimage_key, os.urandom))
+        named = Path(wish.preimage_key) if wish.preimage_key else None
         node = NwcNode(
             connection,
-            preimages,
+            Preimages(find_keys(named, data / "preimage.key", os.urandom)),
             clock,
             refresh=wish.refresh_seconds,
             extra_cltv=wish.extra_cltv,

@@ -10,7 +10,7 @@ from pathlib import Path
 from stat import S_IMODE
 from urllib.parse import parse_qs, urlsplit
 
-from bot.nodes.preimages import credential
+from bot.nodes.preimages import credential_file
 from bot.relays.values import BadRelayUrl, normal_url
 from kinds.units import Pubkey, Secret, is_hex64
 
@@ -49,20 +49,21 @@ def parse_connection(text: str) -> Connection:
 def connection_from(path: Path) -> Connection:
     """The connection in systemd's credential of this file's name, or in the file, which only its owner may read. Raises
     BadConnection."""
-    given = credential(path.name)
-    text = _text_of(path) if given is None else given
+    given = credential_file(path.name)
+    text = _text_of(path, private=True) if given is None else _text_of(given, private=False)
     try:
         return parse_connection(text)
     except BadConnection as error:
         raise BadConnection(f"{path}: {error}") from error
 
 
-def _text_of(path: Path) -> str:
+def _text_of(path: Path, *, private: bool) -> str:
+    """`private`: nobody else may read it; for a credential systemd has its own rules."""
     try:
         mode, text = S_IMODE(path.stat().st_mode), path.read_text()
     except (OSError, UnicodeDecodeError) as error:
         why = getattr(error, "strerror", None) or "it is no text"
         raise BadConnection(f"the wallet's connection string {path} cannot be read: {why}") from error
-    if mode & 0o077:
+    if private and mode & 0o077:
         raise BadConnection(f"{path} is a secret and may be read by others; do: chmod 600 {path}")
     return text

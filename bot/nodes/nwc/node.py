@@ -67,7 +67,7 @@ class NwcNode:
         to a hold, since the wallet's `settle_deadline` lies so long before its end. `verdicts`: a file of our own. OSError."""
         self._preimages, self._clock, self._extra_cltv = preimages, clock, extra_cltv
         self._talk = Talk(connection, clock, jitter, notice=lambda about: self._hints.say([about]), late=self._late)
-        self._hints = Hints(lambda: 600.0)
+        self._hints = Hints()
         self._running: asyncio.Task[None] | None = None
         self._closed = False
         self._health = Health(self._ask, lambda: self._talk.offer, clock, refresh)
