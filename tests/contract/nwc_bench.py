@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from pathlib import Path
-from typing import Any
+from typing import Any, Generic, TypeVar
 
 from bot.nodes.nwc import NwcNode, parse_connection
 from bot.nodes.preimages import Preimages, hash_of
@@ -21,6 +21,7 @@ from tests.contract.nwc_wallet import Faults, Refusal, Wallet
 from tests.contract.simnet_bench import SimBench
 
 KEY = b"\x05" * 32
+Inner = TypeVar("Inner", bound=Bench)
 UNBOUND = 1008  # blocks: the route of a payment is no business of NIP-47
 
 
@@ -70,15 +71,14 @@ class SimBackend:
         return self._node.hints()
 
 
-class NwcBench:
+class NwcBench(Generic[Inner]):
     """The world is that of the inner bench; only what the daemon sees of it comes by way of the wallet."""
 
     cannot = frozenset({"parts", "limits"})
 
-    def __init__(self, inner: SimBench, wallet: Wallet) -> None:
+    def __init__(self, inner: Inner, wallet: Wallet, key: bytes = KEY) -> None:
         self.inner, self.wallet = inner, wallet
-        connection = parse_connection(wallet.uri)
-        self.node = NwcNode(connection, Preimages((KEY,)), inner.clock, refresh=0.0)
+        self.node = NwcNode(parse_connection(wallet.uri), Preimages((key,)), wallet.clock, refresh=0.0)
 
     async def pay_hold(self, invoice: str, parts: int | Sequence[Msat] = 1, amount: Msat | None = None) -> None:
         await self.inner.pay_hold(invoice, parts, amount)
@@ -116,7 +116,7 @@ class NwcBench:
 
 
 @asynccontextmanager
-async def opened(folder: Path, **wallet_is: Any) -> AsyncIterator[NwcBench]:
+async def opened(folder: Path, **wallet_is: Any) -> AsyncIterator[NwcBench[SimBench]]:
     """A wallet that can also cancel an unpaid invoice; whatever else `wallet_is`."""
     inner = SimBench(folder)
     async with (

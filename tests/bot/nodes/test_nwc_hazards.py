@@ -34,7 +34,7 @@ SPEC = HoldSpec("task/h1", AMOUNT, expiry=3600, cltv=200, memo="Holdfast task")
 
 
 @pytest.fixture
-async def bench(tmp_path: Path) -> AsyncIterator[NwcBench]:
+async def bench(tmp_path: Path) -> AsyncIterator[NwcBench[SimBench]]:
     """With everything that Alby Hub does."""
     async with opened(tmp_path, faults=Faults()) as bench:
         assert await bench.node.lacks(20) == ()
@@ -48,7 +48,7 @@ def hasty(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("bot.nodes.nwc.node.PAY_WAIT", 0.3)
 
 
-async def accepted(bench: NwcBench, spec: HoldSpec = SPEC) -> HoldRef:
+async def accepted(bench: NwcBench[SimBench], spec: HoldSpec = SPEC) -> HoldRef:
     made = await bench.node.make_hold(spec)
     await bench.pay_hold(made.invoice.reveal())
     hold = HoldRef(spec.ref, made.payment_hash)
@@ -56,12 +56,12 @@ async def accepted(bench: NwcBench, spec: HoldSpec = SPEC) -> HoldRef:
     return hold
 
 
-async def payout(bench: NwcBench, **more: Any) -> PaySpec:
+async def payout(bench: NwcBench[SimBench], **more: Any) -> PaySpec:
     invoice = await bench.bill(AMOUNT, **more)
     return PaySpec("task/p1", decode(invoice).payment_hash, Secret(invoice), AMOUNT, sats(200), 288, 60)
 
 
-def asked(bench: NwcBench, method: str) -> int:
+def asked(bench: NwcBench[SimBench], method: str) -> int:
     return bench.wallet.seen.count(method)
 
 
@@ -69,7 +69,7 @@ def asked(bench: NwcBench, method: str) -> int:
 
 
 @pytest.mark.parametrize("faults", [Faults(forged=True), Faults(astray=True), Faults(garbage=True), Faults(twice=True)])
-async def test_only_the_true_answer_counts_and_only_once(bench: NwcBench, faults: Faults) -> None:
+async def test_only_the_true_answer_counts_and_only_once(bench: NwcBench[SimBench], faults: Faults) -> None:
     bench.wallet.faults = faults
     hold = await accepted(bench)
     spec = await payout(bench)
@@ -80,7 +80,7 @@ async def test_only_the_true_answer_counts_and_only_once(bench: NwcBench, faults
 
 
 @pytest.mark.usefixtures("hasty")
-async def test_lost_answers_are_unknown_and_the_calls_were_carried_out(bench: NwcBench) -> None:
+async def test_lost_answers_are_unknown_and_the_calls_were_carried_out(bench: NwcBench[SimBench]) -> None:
     node, faults = bench.node, Faults(lose=True)
     bench.wallet.faults = faults
     made = await node.make_hold(SPEC)
@@ -98,7 +98,7 @@ async def test_lost_answers_are_unknown_and_the_calls_were_carried_out(bench: Nw
 
 @pytest.mark.usefixtures("hasty")
 async def test_a_request_that_may_still_arrive_is_not_sent_again(
-    bench: NwcBench, monkeypatch: pytest.MonkeyPatch
+    bench: NwcBench[SimBench], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     node, spec = bench.node, await payout(bench)
     bench.wallet.faults = Faults(deaf=True, only=("pay_invoice",))
@@ -113,7 +113,7 @@ async def test_a_request_that_may_still_arrive_is_not_sent_again(
     assert asked(bench, "pay_invoice") == 1
 
 
-async def test_two_at_once_are_one_payment(bench: NwcBench) -> None:
+async def test_two_at_once_are_one_payment(bench: NwcBench[SimBench]) -> None:
     spec = await payout(bench)
     views = await asyncio.gather(*(bench.node.pay(spec) for _ in range(5)))
     assert asked(bench, "pay_invoice") == 1
@@ -122,7 +122,7 @@ async def test_two_at_once_are_one_payment(bench: NwcBench) -> None:
 
 
 @pytest.mark.usefixtures("hasty")
-async def test_a_late_answer_is_a_reason_to_look(bench: NwcBench) -> None:
+async def test_a_late_answer_is_a_reason_to_look(bench: NwcBench[SimBench]) -> None:
     node, hints = bench.node, bench.node.hints()
     bench.wallet.notices = "hold_invoice_accepted"
     await bench.payee_holds()
@@ -134,7 +134,7 @@ async def test_a_late_answer_is_a_reason_to_look(bench: NwcBench) -> None:
 
 
 @pytest.mark.usefixtures("hasty")
-async def test_the_reason_of_a_failure_may_come_late(bench: NwcBench) -> None:
+async def test_the_reason_of_a_failure_may_come_late(bench: NwcBench[SimBench]) -> None:
     node, hints = bench.node, bench.node.hints()
     await bench.payee_holds()
     spec = await payout(bench)
@@ -146,13 +146,13 @@ async def test_the_reason_of_a_failure_may_come_late(bench: NwcBench) -> None:
 
 
 @pytest.mark.parametrize("code", ["PAYMENT_FAILED", "INTERNAL", "OTHER", "NEVER_HEARD_OF", "QUOTA_EXCEEDED"])
-async def test_an_error_to_a_payment_proves_nothing(bench: NwcBench, code: str) -> None:
+async def test_an_error_to_a_payment_proves_nothing(bench: NwcBench[SimBench], code: str) -> None:
     bench.wallet.faults = Faults(error=code, only=("pay_invoice",))
     spec = await payout(bench)
     assert (await bench.node.pay(spec)).status is PaymentStatus.COMPLETE
 
 
-async def test_an_error_about_a_payment_that_is_not_found_leaves_it_open(bench: NwcBench) -> None:
+async def test_an_error_about_a_payment_that_is_not_found_leaves_it_open(bench: NwcBench[SimBench]) -> None:
     bench.wallet.faults = Faults(forgets=True)
     bench.inner.node.network.faults = NetworkFaults(no_route=True)
     spec = await payout(bench)
@@ -161,7 +161,7 @@ async def test_an_error_about_a_payment_that_is_not_found_leaves_it_open(bench: 
 
 
 @pytest.mark.parametrize("code", ["INTERNAL", "RATE_LIMITED", "RESTRICTED", "EXPIRED"])
-async def test_an_error_to_a_look_is_unknown(bench: NwcBench, code: str) -> None:
+async def test_an_error_to_a_look_is_unknown(bench: NwcBench[SimBench], code: str) -> None:
     hold, spec = await accepted(bench), await payout(bench)
     bench.wallet.faults = Faults(error=code, only=("lookup_invoice",))
     assert (await bench.node.hold(hold)).status is HoldStatus.UNKNOWN
@@ -171,13 +171,13 @@ async def test_an_error_to_a_look_is_unknown(bench: NwcBench, code: str) -> None
     assert asked(bench, "settle_hold_invoice") + asked(bench, "cancel_hold_invoice") + asked(bench, "pay_invoice") == 0
 
 
-async def test_a_proven_payment_is_complete_whatever_a_look_says(bench: NwcBench) -> None:
+async def test_a_proven_payment_is_complete_whatever_a_look_says(bench: NwcBench[SimBench]) -> None:
     spec = await payout(bench)
     bench.wallet.faults = Faults(forgets_paid=True)
     assert (await bench.node.pay(spec)).status is PaymentStatus.COMPLETE
 
 
-async def test_an_invoice_of_the_wallets_own_is_no_payment(bench: NwcBench) -> None:
+async def test_an_invoice_of_the_wallets_own_is_no_payment(bench: NwcBench[SimBench]) -> None:
     spec = await payout(bench)
     bench.wallet.rows["incoming", spec.payment_hash] = Row("incoming", spec.invoice.reveal(), AMOUNT, 0, 2**40)
     assert (await bench.node.pay(spec)).status is PaymentStatus.UNKNOWN
@@ -187,7 +187,7 @@ async def test_an_invoice_of_the_wallets_own_is_no_payment(bench: NwcBench) -> N
 # What a wallet's rows leave open
 
 
-async def test_a_hold_and_its_cancel_outlive_the_invoice(bench: NwcBench) -> None:
+async def test_a_hold_and_its_cancel_outlive_the_invoice(bench: NwcBench[SimBench]) -> None:
     hold = await accepted(bench)
     await bench.wait(2 * SPEC.expiry)
     assert (await bench.node.hold(hold)).status is HoldStatus.HELD  # the wallet says "expired"
@@ -198,7 +198,7 @@ async def test_a_hold_and_its_cancel_outlive_the_invoice(bench: NwcBench) -> Non
     assert asked(bench, "settle_hold_invoice") == 0
 
 
-async def test_a_hold_cancelled_before_a_restart_is_cancelled_by_asking_again(bench: NwcBench) -> None:
+async def test_a_hold_cancelled_before_a_restart_is_cancelled_by_asking_again(bench: NwcBench[SimBench]) -> None:
     hold = await accepted(bench)
     await bench.wait(2 * SPEC.expiry)
     await bench.node.cancel(hold)
@@ -207,14 +207,16 @@ async def test_a_hold_cancelled_before_a_restart_is_cancelled_by_asking_again(be
         assert (await node.hold(hold)).status is HoldStatus.CANCELLED
 
 
-async def test_a_hold_settles_long_after_its_invoice_has_expired(bench: NwcBench) -> None:
+async def test_a_hold_settles_long_after_its_invoice_has_expired(bench: NwcBench[SimBench]) -> None:
     hold = await accepted(bench)
     await bench.wait(2 * SPEC.expiry)
     assert (await bench.node.settle(hold)).status is HoldStatus.SETTLED
     assert await bench.payer_sees(hold.payment_hash) is PaymentStatus.COMPLETE
 
 
-async def test_an_unpaid_invoice_that_cannot_be_cancelled_stays_open_and_may_still_be_held(bench: NwcBench) -> None:
+async def test_an_unpaid_invoice_that_cannot_be_cancelled_stays_open_and_may_still_be_held(
+    bench: NwcBench[SimBench],
+) -> None:
     made = await bench.node.make_hold(SPEC)
     hold = HoldRef(SPEC.ref, made.payment_hash)
     assert (await bench.node.cancel(hold)).status is HoldStatus.OPEN
@@ -224,14 +226,14 @@ async def test_an_unpaid_invoice_that_cannot_be_cancelled_stays_open_and_may_sti
     assert (await bench.node.cancel(hold)).status is HoldStatus.CANCELLED
 
 
-async def test_an_unpaid_invoice_ends_by_itself(bench: NwcBench) -> None:
+async def test_an_unpaid_invoice_ends_by_itself(bench: NwcBench[SimBench]) -> None:
     made = await bench.node.make_hold(SPEC)
     await bench.wait(SPEC.expiry + 1)
     assert (await bench.node.hold(HoldRef(SPEC.ref, made.payment_hash))).status is HoldStatus.CANCELLED
 
 
 @pytest.mark.usefixtures("hasty")
-async def test_a_payout_in_flight_is_never_failed_because_its_invoice_has_expired(bench: NwcBench) -> None:
+async def test_a_payout_in_flight_is_never_failed_because_its_invoice_has_expired(bench: NwcBench[SimBench]) -> None:
     await bench.payee_holds()
     spec = await payout(bench, expiry=600)
     assert (await bench.node.pay(spec)).status is PaymentStatus.IN_FLIGHT
@@ -243,7 +245,7 @@ async def test_a_payout_in_flight_is_never_failed_because_its_invoice_has_expire
 
 
 @pytest.mark.usefixtures("hasty")
-async def test_a_payout_is_not_failed_because_the_wallet_was_stopped(bench: NwcBench, tmp_path: Path) -> None:
+async def test_a_payout_is_not_failed_because_the_wallet_was_stopped(bench: NwcBench[SimBench], tmp_path: Path) -> None:
     """Alby Hub marks what is in flight as failed when it ends. A payee who waits for that must not be paid twice."""
     await bench.payee_holds()
     spec = await payout(bench)
@@ -259,7 +261,7 @@ async def test_a_payout_is_not_failed_because_the_wallet_was_stopped(bench: NwcB
 
 
 async def test_a_failure_is_known_after_a_restart_and_forgotten_when_it_is_sent_again(
-    bench: NwcBench, tmp_path: Path
+    bench: NwcBench[SimBench], tmp_path: Path
 ) -> None:
     path, network = tmp_path / "wallet.verdicts", bench.inner.node.network
     network.faults = NetworkFaults(no_route=True)
@@ -277,7 +279,7 @@ async def test_a_failure_is_known_after_a_restart_and_forgotten_when_it_is_sent_
         assert (await node.payment(spec.payment_hash)).status is PaymentStatus.UNKNOWN
 
 
-async def test_a_hold_without_a_deadline_ends_nowhere_and_says_so(bench: NwcBench) -> None:
+async def test_a_hold_without_a_deadline_ends_nowhere_and_says_so(bench: NwcBench[SimBench]) -> None:
     bench.wallet.faults = Faults(no_deadline=True)
     with capture_logs() as logs:
         hold = await accepted(bench)
@@ -286,7 +288,7 @@ async def test_a_hold_without_a_deadline_ends_nowhere_and_says_so(bench: NwcBenc
     assert "settle_deadline" in str(logs)
 
 
-async def test_a_hold_that_would_end_too_soon_is_not_offered(bench: NwcBench) -> None:
+async def test_a_hold_that_would_end_too_soon_is_not_offered(bench: NwcBench[SimBench]) -> None:
     bench.wallet.faults = Faults(short=True)
     with capture_logs() as logs:
         assert (await bench.node.make_hold(SPEC)).status is HoldStatus.UNKNOWN
@@ -296,7 +298,7 @@ async def test_a_hold_that_would_end_too_soon_is_not_offered(bench: NwcBench) ->
 # Keys and secrets
 
 
-def started(bench: NwcBench, keys: tuple[bytes, ...] = (KEY,), **more: Any) -> _Started:
+def started(bench: NwcBench[SimBench], keys: tuple[bytes, ...] = (KEY,), **more: Any) -> _Started:
     return _Started(
         NwcNode(parse_connection(bench.wallet.uri), Preimages(keys), bench.inner.clock, **{"refresh": 0.0} | more)
     )
@@ -317,7 +319,7 @@ class _Started:
         await self._node.aclose()
 
 
-async def test_a_repeated_create_finds_the_hold_of_an_older_key(bench: NwcBench) -> None:
+async def test_a_repeated_create_finds_the_hold_of_an_older_key(bench: NwcBench[SimBench]) -> None:
     made = await bench.node.make_hold(SPEC)
     async with started(bench, (b"\x09" * 32, KEY)) as node:
         assert await node.make_hold(SPEC) == made
@@ -326,7 +328,7 @@ async def test_a_repeated_create_finds_the_hold_of_an_older_key(bench: NwcBench)
         assert (await node.make_hold(replace(SPEC, ref="task/h2"))).payment_hash != made.payment_hash
 
 
-async def test_without_the_key_a_hold_stays_as_it_is(bench: NwcBench) -> None:
+async def test_without_the_key_a_hold_stays_as_it_is(bench: NwcBench[SimBench]) -> None:
     hold = await accepted(bench)
     async with started(bench, (b"\x09" * 32,)) as node:
         with capture_logs() as logs:
@@ -335,7 +337,7 @@ async def test_without_the_key_a_hold_stays_as_it_is(bench: NwcBench) -> None:
     assert asked(bench, "settle_hold_invoice") == 0
 
 
-async def test_the_preimage_leaves_only_for_a_hold_that_is_held(bench: NwcBench) -> None:
+async def test_the_preimage_leaves_only_for_a_hold_that_is_held(bench: NwcBench[SimBench]) -> None:
     made = await bench.node.make_hold(SPEC)
     hold = HoldRef(SPEC.ref, made.payment_hash)
     assert (await bench.node.settle(hold)).status is HoldStatus.OPEN
@@ -347,7 +349,7 @@ async def test_the_preimage_leaves_only_for_a_hold_that_is_held(bench: NwcBench)
     assert bench.wallet.params[bench.wallet.seen.index("settle_hold_invoice")] == {"preimage": preimage.reveal()}
 
 
-async def test_no_secret_in_the_log(bench: NwcBench, caplog: pytest.LogCaptureFixture) -> None:
+async def test_no_secret_in_the_log(bench: NwcBench[SimBench], caplog: pytest.LogCaptureFixture) -> None:
     caplog.set_level("DEBUG")
     with capture_logs() as logs:
         bench.wallet.faults = Faults(garbage=True, error="INTERNAL", no_deadline=True, only=("pay_invoice", "get_info"))
@@ -381,7 +383,7 @@ async def test_the_best_encryption_that_both_know(tmp_path: Path, knows: str, sp
         assert bench.wallet.forms == speaks
 
 
-async def test_a_wallet_may_change_its_encryption(bench: NwcBench) -> None:
+async def test_a_wallet_may_change_its_encryption(bench: NwcBench[SimBench]) -> None:
     assert await bench.node.facts() is not None
     bench.wallet.encryption = "nip04"
     await bench.wait(1)  # the newer info event counts
@@ -391,19 +393,19 @@ async def test_a_wallet_may_change_its_encryption(bench: NwcBench) -> None:
             await bench.node.facts()
 
 
-async def test_every_request_expires(bench: NwcBench) -> None:
+async def test_every_request_expires(bench: NwcBench[SimBench]) -> None:
     await bench.node.pay(await payout(bench))
     ends = {int(tags["expiration"]) for tags in bench.wallet.tags}
     assert ends == {int(bench.inner.clock()) + talk.LIFE}
 
 
-async def test_a_hold_is_made_longer_by_what_the_wallet_keeps_for_itself(bench: NwcBench) -> None:
+async def test_a_hold_is_made_longer_by_what_the_wallet_keeps_for_itself(bench: NwcBench[SimBench]) -> None:
     async with started(bench, extra_cltv=40) as node:
         made = await node.make_hold(SPEC)
     assert decode(made.invoice.reveal()).final_cltv == SPEC.cltv + 40
 
 
-async def test_the_wallet_is_not_asked_about_itself_all_the_time(bench: NwcBench) -> None:
+async def test_the_wallet_is_not_asked_about_itself_all_the_time(bench: NwcBench[SimBench]) -> None:
     async with started(bench, refresh=60.0) as node:
         first = await node.facts()
         before = asked(bench, "get_info")
@@ -420,7 +422,7 @@ class Still(SimBackend):
         return await super().info() | {"network": "signet", "block_height": self.height}
 
 
-async def test_a_chain_that_stands_still_is_not_synced(bench: NwcBench) -> None:
+async def test_a_chain_that_stands_still_is_not_synced(bench: NwcBench[SimBench]) -> None:
     bench.wallet.backend = backend = Still(bench.inner.node)
 
     async def synced() -> bool:
@@ -440,7 +442,7 @@ async def test_a_chain_that_stands_still_is_not_synced(bench: NwcBench) -> None:
 
 
 @asynccontextmanager
-async def behind(relay: FakeRelay, folder: Path) -> AsyncIterator[NwcBench]:
+async def behind(relay: FakeRelay, folder: Path) -> AsyncIterator[NwcBench[SimBench]]:
     """A bench over a relay that can be told to misbehave, and that must be running."""
     inner = SimBench(folder)
     async with Wallet(relay.url, SimBackend(inner.node), inner.clock) as wallet:
@@ -452,7 +454,7 @@ async def behind(relay: FakeRelay, folder: Path) -> AsyncIterator[NwcBench]:
             await bench.aclose()
 
 
-async def answers_again(bench: NwcBench, hold: HoldRef) -> None:
+async def answers_again(bench: NwcBench[SimBench], hold: HoldRef) -> None:
     async with asyncio.timeout(20):
         while (await bench.node.hold(hold)).status is not HoldStatus.HELD:
             continue
@@ -509,7 +511,7 @@ async def test_a_relay_that_takes_no_requests(tmp_path: Path) -> None:
         assert "no relay of the wallet takes a request" in str(logs)
 
 
-async def test_a_node_that_was_never_started_or_is_closed_knows_nothing(bench: NwcBench) -> None:
+async def test_a_node_that_was_never_started_or_is_closed_knows_nothing(bench: NwcBench[SimBench]) -> None:
     await bench.node.aclose()
     hold = HoldRef("task/h1", PaymentHash("ab" * 32))
     assert (await bench.node.hold(hold)).status is HoldStatus.UNKNOWN
@@ -549,7 +551,7 @@ async def test_a_wallet_that_cannot_hold_is_refused_by_what_it_lacks(
             await open_node(settings_for(tmp_path, bench.wallet.uri), stack, bench.inner.clock)
 
 
-async def test_a_wallet_that_loses_a_permission_later_is_no_node_any_more(bench: NwcBench) -> None:
+async def test_a_wallet_that_loses_a_permission_later_is_no_node_any_more(bench: NwcBench[SimBench]) -> None:
     assert await bench.node.facts() is not None
     bench.wallet.methods = METHODS.replace(" cancel_hold_invoice", "")
     with capture_logs() as logs:
@@ -557,7 +559,9 @@ async def test_a_wallet_that_loses_a_permission_later_is_no_node_any_more(bench:
     assert "lacks cancel_hold_invoice" in str(logs)
 
 
-async def test_a_good_wallet_is_opened_and_its_key_of_preimages_is_made(bench: NwcBench, tmp_path: Path) -> None:
+async def test_a_good_wallet_is_opened_and_its_key_of_preimages_is_made(
+    bench: NwcBench[SimBench], tmp_path: Path
+) -> None:
     async with AsyncExitStack() as stack:
         node = await open_node(settings_for(tmp_path, bench.wallet.uri), stack, bench.inner.clock)
         facts = await node.facts()
