@@ -31,7 +31,7 @@ async def test_height_and_sync(bench: Bench, node: Node) -> None:
 async def test_what_can_be_spent_follows_the_money(bench: Bench, node: Node) -> None:
     before, held, after = await _before_while_and_after_a_hold(bench, node)
     assert before.outbound >= SPENDABLE
-    assert held.outbound == before.outbound
+    assert before.outbound - sats(1_000) <= held.outbound <= before.outbound  # fees of the channels' commitments
     assert after.outbound == before.outbound + SPEC.amount
 
 

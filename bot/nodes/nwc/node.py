@@ -34,6 +34,7 @@ from kinds.units import PaymentHash
 
 ANSWER_WAIT = 8.0  # seconds for the answer to a question
 PAY_WAIT = 1.0  # seconds for the answer to a payment before it is looked at: it comes when the payment is over
+MIN_CLTV = 18  # blocks: what an invoice means that names none (BOLT 11)
 REMEMBERED = 10_000  # hashes
 log = structlog.get_logger()
 V = TypeVar("V")
@@ -133,7 +134,9 @@ class NwcNode:
             if view.status is not HoldStatus.ABSENT:
                 return self._long_enough(view, spec)
         payment_hash = self._preimages.hash_for(spec.ref)
-        if spec.amount <= 0:
+        if (
+            min(spec.amount, spec.expiry) <= 0 or spec.cltv < MIN_CLTV
+        ):  # some wallets put a value of their own in its place
             return HoldView(payment_hash, HoldStatus.UNKNOWN)
         await self._ask(
             "make_hold_invoice",

@@ -295,6 +295,14 @@ async def test_a_hold_that_would_end_too_soon_is_not_offered(bench: NwcBench[Sim
     assert "min_cltv_expiry_delta" in str(logs)
 
 
+@pytest.mark.parametrize(
+    "nonsense", [{"amount": 0}, {"amount": -1}, {"expiry": 0}, {"expiry": -5}, {"cltv": 0}, {"cltv": 9}]
+)
+async def test_no_hold_on_terms_that_make_no_sense(bench: NwcBench[SimBench], nonsense: dict[str, Any]) -> None:
+    assert (await bench.node.make_hold(replace(SPEC, **nonsense))).status is HoldStatus.UNKNOWN
+    assert asked(bench, "make_hold_invoice") == 0
+
+
 # Keys and secrets
 
 
