@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import socket as net
 from collections.abc import AsyncIterator, Callable
 from contextlib import suppress
 from dataclasses import dataclass, field
@@ -151,6 +152,7 @@ class Wallet:
                     wanted = {"kinds": [23194], "#p": [self._keys.public_key().to_hex()]}
                     await socket.send(json.dumps(["REQ", "requests", wanted]))
                     async for frame in socket:
+                        _acknowledge(socket)
                         match json.loads(frame):
                             case ["EOSE", *_]:
                                 ready.set()
@@ -359,6 +361,12 @@ class Wallet:
         for kind, form in ((23196, "nip04"), (23197, "nip44_v2")):
             if form in (self.encryption or "nip04").split():
                 await self._publish(kind, self._seal(form, words), [["p", me]])
+
+
+def _acknowledge(socket: ClientConnection) -> None:
+    """At once: a relay with Nagle's algorithm keeps its next small frame back until then, up to 40 ms."""
+    if hasattr(net, "TCP_QUICKACK"):
+        socket.transport.get_extra_info("socket").setsockopt(net.IPPROTO_TCP, net.TCP_QUICKACK, 1)
 
 
 _STATES = {

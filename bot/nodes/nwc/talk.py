@@ -97,7 +97,7 @@ class Talk:
         """The wallet's answer, or None when none came: the request may have been carried out, or may still be within LIFE."""
         loop = asyncio.get_running_loop()
         end = loop.time() + within
-        if not await self.ready(within):
+        if not await self.ready(within) or self.offer is None or not self.offer.encryption:
             return None
         event = await self._request(method, params)
         asked = Asked(method, about, loop.time(), loop.create_future())
