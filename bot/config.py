@@ -31,7 +31,8 @@ class _Section(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True)
 
 
-Sats = Annotated[int, Field(ge=1, le=21_000_000 * 100_000_000)]
+SUPPLY = 21_000_000 * 100_000_000  # sats
+Sats = Annotated[int, Field(ge=1, le=SUPPLY)]
 
 
 class Daemon(_Section):
@@ -82,6 +83,30 @@ class ClnSettings(_Section):
     rpc: Path = Field(Path("~/.lightning/bitcoin/lightning-rpc"), description="lightningd's socket.")
     timeout: Annotated[float, Field(ge=1, le=120)] = Field(
         15, description="Seconds that lightningd may take for an answer."
+    )
+
+
+class NwcSettings(_Section):
+    """For node.kind = "nwc": a wallet that speaks Nostr Wallet Connect (NIP-47) with hold invoices, such as Alby Hub."""
+
+    connection: Path = Field(
+        Path("nwc.connection"),
+        description="File with the connection string nostr+walletconnect://..., a secret (chmod 600); from daemon.data on.",
+    )
+    preimage_key: str = Field(
+        "",
+        description="File of the keys of all preimages; empty: preimage.key in the data directory. HOLDFAST_PREIMAGE_KEY "
+        "and the systemd credential preimage.key go before it. Without it no hold can be settled: keep a copy.",
+    )
+    max_sat: Sats = Field(
+        100_000,
+        description="Largest reward in sats, whatever the terms say: a wallet shows less than a node of one's own.",
+    )
+    extra_cltv: Annotated[int, Field(ge=0, le=144)] = Field(
+        40, description="Blocks added to a hold, since the wallet wants it settled so long before its end (LDK: 39)."
+    )
+    refresh_seconds: Annotated[float, Field(ge=0, le=60)] = Field(
+        20, description="Height and balance are asked for once in so many seconds at most."
     )
 
 
@@ -161,6 +186,7 @@ class Settings(BaseSettings):
     relays: RelaySettings = RelaySettings()
     node: NodeSettings = NodeSettings()
     cln: ClnSettings = ClnSettings()
+    nwc: NwcSettings = NwcSettings()
     terms: TermsSettings = TermsSettings()
     limits: LimitSettings = LimitSettings()
     dm: DmSettings = DmSettings()
@@ -221,7 +247,7 @@ def policy_from(settings: Settings, bot: Pubkey, facts: NodeFacts, terms_version
         node=facts.pubkey,
         terms_version=terms_version,
         min_reward=sats(terms.min_reward_sat),
-        max_reward=sats(terms.max_reward_sat),
+        max_reward=sats(min(terms.max_reward_sat, settings.nwc.max_sat if settings.node.kind == "nwc" else SUPPLY)),
         budget_base=sats(terms.budget_base_sat),
         budget_ppm=terms.budget_ppm,
         min_part=sats(terms.min_part_sat),
@@ -236,6 +262,7 @@ def policy_from(settings: Settings, bot: Pubkey, facts: NodeFacts, terms_version
         quotes_a_day=terms.quotes_a_day,
         proofs_a_day=terms.proofs_a_day,
         fetch=settings.fetch.enabled,
+        can=tuple(sorted(facts.can)),
     )
 
 

@@ -107,4 +107,6 @@ def terms(policy: Policy) -> Mapping[str, Any]:
         "quotes_a_day": policy.quotes_a_day,
         "proofs_a_day": policy.proofs_a_day,
         "fetches_deliverables": policy.fetch,
+        "sees_parts": "parts" in policy.can,
+        "limits_payouts": "limits" in policy.can,
     }

@@ -43,6 +43,7 @@ class Policy:
     retry_first: int = 30  # a failed payout is tried again after this, doubling
     retry_most: int = 1800
     fetch: bool = False  # deliverables are downloaded and their sha256 compared
+    can: tuple[str, ...] = ("limits", "parts")  # what the node knows (kinds.lightning.NodeFacts)
 
     def budget(self, share: Msat) -> Msat:
         """The most that routing a payout of this size may cost; rounded up to the sat."""

@@ -117,7 +117,12 @@ class PaymentView:
 
 @dataclass(frozen=True, slots=True)
 class NodeFacts:
-    """The node itself. `hrp` is the BOLT11 prefix of its network, without the amount ("lnbc", "lnbcrt", simnet: "lnplay")."""
+    """The node itself. `hrp` is the BOLT11 prefix of its network, without the amount ("lnbc", "lnbcrt", simnet: "lnplay").
+
+    `can` names what not every kind of node knows. "parts": the HTLCs of a hold and its own channels; without it a hold is shown as
+    one part that ends when the hold must be settled, and `inbound` and `free_slots` are 0. "limits": the fee and the length of a
+    payout's route are bounded as asked; without it both are the node's own affair.
+    """
 
     network: str
     hrp: str

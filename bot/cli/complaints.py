@@ -13,7 +13,8 @@ import typer
 from bot.cli.logs import masked
 from bot.client import Away, NoBasis, NotTaken, Waited
 from bot.config import BadConfig
-from bot.nodes.opening import NodeAway, OtherNode
+from bot.nodes.base import NodeAway
+from bot.nodes.opening import OtherNode
 from bot.nodes.preimages import BadKeyFile
 from bot.relays.embedded import NoRelay
 from bot.relays.values import BadRelayUrl

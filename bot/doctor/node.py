@@ -8,7 +8,8 @@ from contextlib import AsyncExitStack
 
 from bot.config import BadConfig, Settings, policy_from
 from bot.findings import Finding, good, note, risk
-from bot.nodes.opening import PLAY, NodeAway, examine_node, need_network
+from bot.nodes.base import NodeAway
+from bot.nodes.opening import PLAY, examine_node, need_network
 from bot.nodes.preimages import BadKeyFile
 from handlers.policy import Policy
 from kinds.figures import sats_text
@@ -63,16 +64,21 @@ def _time(policy: Policy) -> Finding:
 def _liquidity(facts: NodeFacts, policy: Policy) -> list[Finding]:
     largest = Msat(policy.max_reward + policy.budget(policy.max_reward))
     found = []
-    for name, amount, why in (
+    sides = [
         ("inbound", facts.inbound, "no hold of the largest reward can arrive"),
         ("outbound", facts.outbound, "the largest reward could not be paid before its hold is settled"),
-    ):
+    ]
+    sees = "parts" in facts.can
+    if not sees:
+        advice = f"look there whether {sats_text(largest)} can arrive"
+        found.append(note(AREA, "inbound liquidity and free HTLC slots are not shown by this kind of node", advice))
+    for name, amount, why in sides if sees else sides[1:]:
         if amount < largest:
             advice = f"open or fill channels, or lower terms.max_reward_sat: {why}"
             found.append(note(AREA, f"{name} liquidity is {sats_text(amount)}, less than {sats_text(largest)}", advice))
         else:
             found.append(good(AREA, f"{name} liquidity is {sats_text(amount)}"))
-    if facts.free_slots < FEW_SLOTS:
+    if sees and facts.free_slots < FEW_SLOTS:
         advice = "each held payment takes one of them for days: open more channels"
         found.append(note(AREA, f"only {facts.free_slots} HTLC slots are free", advice))
     return found

@@ -19,6 +19,10 @@ from kinds.lightning import HoldRef, HoldSpec, HoldView, NodeFacts, PaymentView,
 from kinds.units import PaymentHash
 
 
+class NodeAway(RuntimeError):
+    """The Lightning node does not answer at start."""
+
+
 class Node(Protocol):
     async def facts(self) -> NodeFacts | None:
         """The node's own state, or None when it does not answer."""

@@ -8,7 +8,6 @@ that has held money on one network never meets a node of another.
 from __future__ import annotations
 
 import asyncio
-import os
 from collections.abc import Callable
 from contextlib import AsyncExitStack
 
@@ -16,10 +15,10 @@ from sqlalchemy import Connection
 
 from bot.config import BadConfig, Settings
 from bot.findings import Finding
-from bot.nodes.base import Node
-from bot.nodes.cln.node import ClnNode
-from bot.nodes.cln.rpc import NoAnswer
-from bot.nodes.simnet import Control, Params, SimNode
+from bot.nodes.base import Node, NodeAway
+from bot.nodes.cln import opening as cln
+from bot.nodes.nwc import opening as nwc
+from bot.nodes.simnet import opening as simnet
 from kinds.lightning import NodeFacts
 from storage import house, reads
 
@@ -28,34 +27,21 @@ PLAY = "simnet"
 _TRIES = 10
 
 
-class NodeAway(RuntimeError):
-    """The Lightning node does not answer at start."""
-
-
 class OtherNode(RuntimeError):
     """This database belongs to another node or network."""
 
 
 async def open_node(settings: Settings, stack: AsyncExitStack, clock: Callable[[], float]) -> Node:
-    """Raises BadConfig for settings that cannot work with this node, and NodeAway when it does not answer."""
+    """Raises BadConfig for settings that cannot work with this node, NodeAway when it does not answer."""
     match settings.node.kind:
         case "simnet":
-            return await _simnet(settings, stack, clock)
+            return await simnet.opened(settings, stack, clock)
         case "cln":
-            return await _cln(settings, stack)
+            return await cln.opened(settings, stack)
+        case "nwc":
+            return await nwc.opened(settings, stack, clock)
         case planned:
-            raise BadConfig(f"node.kind = {planned}: planned, but not built yet; what works today: simnet, cln")
-
-
-async def _simnet(settings: Settings, stack: AsyncExitStack, clock: Callable[[], float]) -> Node:
-    """The simulated node, and the door for people's wallets."""
-    data = settings.daemon.data
-    node = SimNode(clock, os.urandom, data / "simnet.db", params=Params(block_seconds=settings.node.block_seconds))
-    stack.push_async_callback(node.aclose)
-    control = Control(node, data / "simnet.sock")
-    await control.start()
-    stack.push_async_callback(control.aclose)
-    return node
+            raise BadConfig(f"node.kind = {planned}: planned, but not built yet; what works today: simnet, cln, nwc")
 
 
 async def examine_node(
@@ -67,24 +53,6 @@ async def examine_node(
     if facts is None:
         raise NodeAway("the Lightning node does not answer")
     return facts, await node.examine()
-
-
-async def _cln(settings: Settings, stack: AsyncExitStack) -> Node:
-    """A Core Lightning node with our plugin in it. Raises BadConfig, and NodeAway while it does not answer."""
-    node = ClnNode(settings.cln.rpc.expanduser(), settings.cln.timeout)
-    stack.push_async_callback(node.aclose)
-    for _ in range(_TRIES):
-        try:
-            problem = await node.problem()
-        except NoAnswer:
-            await asyncio.sleep(1.0)
-            continue
-        if problem:
-            raise BadConfig(problem)
-        return node
-    raise NodeAway(
-        f"lightningd does not answer at {settings.cln.rpc}; is it running, and is that its socket (cln.rpc)?"
-    )
 
 
 async def first_facts(node: Node, settings: Settings) -> NodeFacts:

@@ -131,7 +131,8 @@ TERMS: tuple[str, ...] = (
     "Service fee: [service_fee_ppm? {service_fee_ppm:percent} of the reward][!service_fee_ppm? none].",
     "Kept for sending the reward: {budget_ppm:percent} of it, at least {budget_base_msat:sats}.",
     "An invoice lives {invoice_expiry:span}; at most {quotes_a_day} a day are made for one task.",
-    "A payment may come in {max_parts} parts of {min_part_msat:sats} or more.",
+    "[sees_parts? A payment may come in {max_parts} parts of {min_part_msat:sats} or more.][!sees_parts? The parts of a payment"
+    " and their channels are not seen here: what is held is what the wallet says, asked again before each payout.]",
     "Nobody claims it within {hold_timeout:span}: the money goes back.",
     "The employer has {review_window:span} to judge the work; then what the task's terms say (on_silence) happens.",
     "A deadline lies at most {max_deadline:span} ahead, and within what a Lightning payment can be held ({hold_cltv} blocks).",
@@ -140,6 +141,8 @@ TERMS: tuple[str, ...] = (
     "When the hold ends, a dispute, rejected work or no work means that the money goes back to the employer; work that nobody"
     " judged is decided by on_silence; approved work is paid or owed, unless the worker's wallet cannot be paid for a day.",
     "[!arbiters? There are no arbiters: a dispute ends by approval, by agreement or with the hold.][Arbiters: {arbiters:list}.]",
+    "[!limits_payouts? The route and the fee of a payout are not limited here. When the hold must be settled, it is settled though"
+    " a payout is still on its way; what fails then is owed. A fee above what is kept for it is the operator's loss.]",
     "Blocks: settle margin {margin}, payout limit {payout_limit}, dispute reserve {dispute_reserve}, final CLTV of an invoice"
     " up to {max_final_cltv}.",
     "[Version {version:exact}]",

@@ -148,6 +148,12 @@ async def looked_at(data: Path, *urls: str) -> list[Finding]:
     return found
 
 
+def test_a_node_that_shows_no_parts_is_asked_for_none() -> None:
+    found = judged(can=frozenset(), inbound=Msat(0), free_slots=0)
+    assert [each.grade for each in found.values()] == [Grade.NOTE]
+    assert "not shown" in next(iter(found))
+
+
 async def test_a_relay_that_is_well(data: Path) -> None:
     relay = FakeRelay()
     async with relay.running() as url:

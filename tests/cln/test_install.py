@@ -14,8 +14,9 @@ from typer.testing import CliRunner
 from bot.cli import app
 from bot.config import BadConfig, ClnSettings, NodeSettings, Settings
 from bot.nodes import opening
+from bot.nodes.base import NodeAway
 from bot.nodes.cln.launcher import CannotInstall, install
-from bot.nodes.opening import NodeAway, first_facts, open_node
+from bot.nodes.opening import first_facts, open_node
 from tests.cln.double import Double
 
 

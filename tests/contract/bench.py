@@ -29,7 +29,8 @@ class Bench(Protocol):
 
     @property
     def cannot(self) -> frozenset[str]:
-        """Of `parts` and `limits`, what this kind of node does not know (`NodeFacts.can`)."""
+        """Of `parts` (and what they take of the channels) and `limits` of a payout, what this kind of node does not know
+        (`NodeFacts.can`)."""
 
     async def pay_hold(self, invoice: str, parts: int | Sequence[Msat] = 1, amount: Msat | None = None) -> None:
         """The payer pays; `amount` is the declared whole when it is not the invoice's."""

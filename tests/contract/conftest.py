@@ -10,11 +10,12 @@ import pytest
 
 from bot.nodes.base import Node
 from tests.cln import regtest
-from tests.contract import cln_bench, cln_real_bench, simnet_bench
+from tests.contract import cln_bench, cln_real_bench, nwc_bench, simnet_bench
 from tests.contract.bench import Bench
 
 BENCHES: dict[str, Callable[[Path], AbstractAsyncContextManager[Bench]]] = {
     "cln": cln_bench.opened,
+    "nwc": nwc_bench.bench_opened,
     "simnet": simnet_bench.opened,
 }
 

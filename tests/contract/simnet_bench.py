@@ -27,9 +27,9 @@ class SimBench:
     cannot: frozenset[str] = frozenset()
 
     def __init__(self, folder: Path) -> None:
-        self._clock = Clock()
+        self.clock = Clock()
         self._path, self._entropy = folder / "simnet.db", random.Random(7).randbytes
-        self.node = SimNode(self._clock, self._entropy, self._path)
+        self.node = SimNode(self.clock, self._entropy, self._path)
         self._payer = self.node.wallet("payer", sats(20_000_000))
         self._payee = self.node.wallet("payee")
 
@@ -43,7 +43,7 @@ class SimBench:
         return self._payee.invoice(amount, expiry, cltv)
 
     async def lost_bill(self, amount: Msat) -> str:
-        elsewhere = SimNode(self._clock, self._entropy)
+        elsewhere = SimNode(self.clock, self._entropy)
         invoice = elsewhere.wallet("stranger").invoice(amount)
         await elsewhere.aclose()
         return invoice
@@ -61,7 +61,7 @@ class SimBench:
         self.node.network.restart()
 
     async def wait(self, seconds: int) -> None:
-        self._clock.now += seconds
+        self.clock.now += seconds
 
     async def mine(self, blocks: int) -> None:
         self.node.network.mine(blocks)

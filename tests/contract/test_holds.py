@@ -11,7 +11,7 @@ from bot.nodes.base import Node
 from kinds.bolt11 import decode
 from kinds.lightning import HoldRef, HoldSpec, HoldStatus, HoldView, PaymentStatus
 from kinds.units import Msat, PaymentHash, sats
-from tests.contract.bench import Bench, until
+from tests.contract.bench import Bench, needs, until
 
 AMOUNT = sats(20_000)
 SPEC = HoldSpec("task/h1", AMOUNT, expiry=3600, cltv=200, memo="Holdfast task")
@@ -65,6 +65,7 @@ async def test_accepted_in_one_part(bench: Bench, node: Node) -> None:
 
 
 async def test_accepted_in_several_parts(bench: Bench) -> None:
+    needs(bench, "parts")
     view = await accepted(bench, parts=4)
     assert (view.received, len(view.parts)) == (AMOUNT, 4)
     assert len({(part.channel, part.htlc) for part in view.parts}) == 4
@@ -72,6 +73,7 @@ async def test_accepted_in_several_parts(bench: Bench) -> None:
 
 
 async def test_dust_parts_are_shown_as_they_are(bench: Bench, node: Node) -> None:
+    needs(bench, "parts")
     spec = replace(SPEC, amount=sats(3_000))
     view = await accepted(bench, spec, parts=10)
     assert view.received == sats(3_000)
@@ -100,6 +102,7 @@ async def test_an_underpayment_is_refused_and_changes_nothing(bench: Bench, node
 
 
 async def test_an_overpayment_is_either_refused_or_shown_whole(bench: Bench, node: Node) -> None:
+    needs(bench, "parts")
     made = await node.make_hold(SPEC)
     await bench.pay_hold(made.invoice.reveal(), amount=Msat(AMOUNT + 5000))
     view = await until(bench, lambda: node.hold(ref_of(made)), HoldStatus.HELD, HoldStatus.OPEN)

@@ -9,7 +9,7 @@ from bot.nodes.base import Node
 from kinds.bolt11 import decode
 from kinds.lightning import Fault, PaymentStatus, PaymentView, PaySpec
 from kinds.units import Msat, PaymentHash, Secret, sats
-from tests.contract.bench import SPENDABLE, Bench, until
+from tests.contract.bench import SPENDABLE, Bench, needs, until
 
 AMOUNT = sats(10_000)
 UNSENT = (PaymentStatus.ABSENT, PaymentStatus.FAILED)
@@ -84,6 +84,7 @@ async def test_an_expired_invoice_is_not_paid(bench: Bench, node: Node) -> None:
 
 
 async def test_no_route_is_the_payees_trouble(bench: Bench, node: Node) -> None:
+    needs(bench, "limits")
     spec = spec_for(await bench.lost_bill(AMOUNT))
     await node.pay(spec)
     view = await ended(bench, node, spec.payment_hash)
@@ -91,6 +92,7 @@ async def test_no_route_is_the_payees_trouble(bench: Bench, node: Node) -> None:
 
 
 async def test_a_cltv_limit_that_is_too_small_sends_nothing(bench: Bench, node: Node) -> None:
+    needs(bench, "limits")
     spec = spec_for(await bench.bill(AMOUNT, cltv=80), cltv_limit=82)
     view = await node.pay(spec)
     assert (view.status, view.fault) == (PaymentStatus.FAILED, Fault.OURS)
@@ -99,6 +101,7 @@ async def test_a_cltv_limit_that_is_too_small_sends_nothing(bench: Bench, node: 
 
 
 async def test_a_fee_limit_holds(bench: Bench, node: Node) -> None:
+    needs(bench, "limits")
     spec = spec_for(await bench.bill(AMOUNT), fee_limit=Msat(0))
     await node.pay(spec)
     view = await ended(bench, node, spec.payment_hash)

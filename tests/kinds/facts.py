@@ -52,7 +52,7 @@ TERMS = {
     "custody_modes": ["lightning_self"], "on_hold_end": ["refund"], "arbiters": [], "hold_cltv": 864, "margin": 58,
     "payout_limit": 288, "dispute_reserve": 144, "max_final_cltv": 144, "invoice_expiry": 3600, "hold_timeout": DAY,
     "review_window": DAY, "max_deadline": 90 * DAY, "quotes_a_day": 3, "proofs_a_day": 3, "fetches_deliverables": False,
-    "version": ENTRY,
+    "sees_parts": True, "limits_payouts": True, "version": ENTRY,
 }  # fmt: skip
 INVOICED = {
     "invoice": INVOICE, "payment_hash": SHA, "amount_msat": 50_500_000, "reward_msat": 50_000_000, "budget_msat": 500_000,
@@ -144,6 +144,7 @@ PASSED: dict[R | T, list[dict[str, Any]]] = {
     T.TERMS: [
         TERMS,
         TERMS | {"play_money": False, "service_fee_ppm": 2500, "fetches_deliverables": True, "arbiters": ["x"]},
+        TERMS | {"sees_parts": False, "limits_payouts": False},
     ],
     T.TASKS: [{"tasks": [], "open": []}, {"tasks": [STATUS], "open": [STATUS | {"role": None}]}],
     T.STATUS: [

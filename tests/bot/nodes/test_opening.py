@@ -10,6 +10,8 @@ import pytest
 from bot.config import BadConfig, NodeSettings, Settings, policy_from
 from bot.daemon import open_shop
 from bot.nodes.opening import OtherNode, need_network, open_node
+from handlers.answers import terms
+from handlers.policy import Policy
 from kinds.inputs import Now
 from kinds.lightning import HoldRef, NodeFacts
 from kinds.units import EventId, Msat, PaymentHash, Pubkey
@@ -79,8 +81,23 @@ def test_how_long_a_hold_lasts_depends_on_the_network_unless_said() -> None:
     assert cltv(FACTS, hold_cltv=1000) == 1000
 
 
+def test_what_the_node_knows_and_the_cap_of_a_wallet_are_policy_and_terms() -> None:
+    def policy(facts: NodeFacts, **settings: dict[str, object]) -> Policy:
+        return policy_from(Settings.model_validate(settings), BOT, facts, EventId(""))
+
+    whole = policy(FACTS, nwc={"max_sat": 500})
+    assert (whole.can, whole.max_reward) == (("limits", "parts"), 10**9)
+    assert (terms(whole)["sees_parts"], terms(whole)["limits_payouts"]) == (True, True)
+    less = replace(FACTS, can=frozenset())
+    wallet = policy(less, node={"kind": "nwc"})
+    assert (wallet.can, wallet.max_reward, terms(wallet)["max_reward_msat"]) == ((), 10**8, 10**8)
+    assert (terms(wallet)["sees_parts"], terms(wallet)["limits_payouts"]) == (False, False)
+    assert policy(less, node={"kind": "nwc"}, terms={"max_reward_sat": 5000}).max_reward == 5_000_000
+    assert policy(less, node={"kind": "nwc"}, nwc={"max_sat": 20_000}).max_reward == 20_000_000
+
+
 async def test_a_node_that_is_not_built_is_refused_by_its_name() -> None:
-    settings = Settings(node=NodeSettings(kind="nwc"))
+    settings = Settings(node=NodeSettings(kind="lnd"))
     async with AsyncExitStack() as stack:
-        with pytest.raises(BadConfig, match=r"node\.kind = nwc: planned"):
+        with pytest.raises(BadConfig, match=r"node\.kind = lnd: planned"):
             await open_node(settings, stack, lambda: 0.0)

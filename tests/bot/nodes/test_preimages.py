@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from bot.nodes.preimages import BadKeyFile, Preimages, read_keys, read_or_make_keys
+from bot.nodes.preimages import BadKeyFile, Preimages, find_keys, read_keys, read_or_make_keys
 from kinds.lightning import HoldRef
 from kinds.units import PaymentHash
 
@@ -67,3 +67,27 @@ def test_a_key_file_that_others_may_read_is_refused(tmp_path: Path) -> None:
 def test_nowhere_to_write_is_one_sentence(tmp_path: Path) -> None:
     with pytest.raises(BadKeyFile, match="cannot be made"):
         read_or_make_keys(tmp_path / "nowhere" / "preimage.key", os.urandom)
+
+
+def test_keys_come_from_the_environment_or_a_credential_before_the_file(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path, given = tmp_path / "preimage.key", tmp_path / "credentials"
+    given.mkdir()
+    monkeypatch.setenv("CREDENTIALS_DIRECTORY", str(given))
+    made = find_keys(None, path, os.urandom)
+    assert made == read_keys(path)
+    with pytest.raises(BadKeyFile, match="cannot be read"):  # one that is named is never made
+        find_keys(tmp_path / "named.key", path, os.urandom)
+    (given / "preimage.key").write_text(f"{NEW.hex()}\n{OLD.hex()}\n")
+    assert find_keys(None, path, os.urandom) == (NEW, OLD)
+    monkeypatch.setenv("HOLDFAST_PREIMAGE_KEY", OLD.hex())
+    assert find_keys(None, path, os.urandom) == (OLD,)
+    monkeypatch.setenv("HOLDFAST_PREIMAGE_KEY", "junk")
+    with pytest.raises(BadKeyFile, match="variable HOLDFAST_PREIMAGE_KEY"):
+        find_keys(None, path, os.urandom)
+    monkeypatch.delenv("HOLDFAST_PREIMAGE_KEY")
+    (given / "preimage.key").write_text("junk")
+    with pytest.raises(BadKeyFile, match=r"credential preimage\.key"):
+        find_keys(None, path, os.urandom)
+    assert read_keys(path) == made
