@@ -11,11 +11,14 @@ import asyncio
 import os
 from collections.abc import Callable
 from contextlib import AsyncExitStack
+from pathlib import Path
 
 from sqlalchemy import Connection
 
 from bot.config import BadConfig, Settings
 from bot.nodes.base import Node
+from bot.nodes.lnd import LndNode, Rest, read_certificate, read_macaroon
+from bot.nodes.preimages import Preimages, credential_file, find_keys
 from bot.nodes.simnet import Control, Params, SimNode
 from kinds.lightning import NodeFacts
 from storage import house, reads
@@ -23,6 +26,7 @@ from storage import house, reads
 MAINNET = "bitcoin"
 PLAY = "simnet"
 _TRIES = 10
+SETTLE_ROOM = 12  # blocks
 
 
 class NodeAway(RuntimeError):
@@ -38,8 +42,10 @@ async def open_node(settings: Settings, stack: AsyncExitStack, clock: Callable[[
     match settings.node.kind:
         case "simnet":
             return await _simnet(settings, stack, clock)
+        case "lnd":
+            return await _lnd(settings, stack)
         case planned:
-            raise BadConfig(f"node.kind = {planned}: planned, but not built yet; what works today: simnet")
+            raise BadConfig(f"node.kind = {planned}: planned, but not built yet; what works today: simnet, lnd")
 
 
 async def _simnet(settings: Settings, stack: AsyncExitStack, clock: Callable[[], float]) -> Node:
@@ -50,6 +56,28 @@ async def _simnet(settings: Settings, stack: AsyncExitStack, clock: Callable[[],
     control = Control(node, data / "simnet.sock")
     await control.start()
     stack.push_async_callback(control.aclose)
+    return node
+
+
+async def _lnd(settings: Settings, stack: AsyncExitStack) -> Node:
+    """LND. Between the last moment at which we settle and its own cancel there must be time for a settle that fails at first."""
+    lnd, data = settings.lnd, settings.daemon.data
+    if settings.terms.margin < lnd.hold_expiry_delta + SETTLE_ROOM:
+        raise BadConfig(
+            f"terms.margin is {settings.terms.margin}, and LND cancels a hold by itself {lnd.hold_expiry_delta} blocks before its "
+            f"end (lnd.hold_expiry_delta): make the margin {lnd.hold_expiry_delta + SETTLE_ROOM} or more"
+        )
+    if not lnd.tls_cert:
+        raise BadConfig("lnd.tls_cert: name the file of LND's certificate, for example /var/lib/lnd/tls.cert")
+    macaroon = Path(lnd.macaroon) if lnd.macaroon else credential_file("lnd.macaroon")
+    if macaroon is None:
+        raise BadConfig(
+            "lnd.macaroon: name the file of a macaroon for the daemon; docs/OPERATIONS.md says how to make one"
+        )
+    rest = Rest(lnd.url, read_certificate(Path(lnd.tls_cert)), read_macaroon(macaroon))
+    keys = find_keys(Path(lnd.preimage_key) if lnd.preimage_key else None, data / "preimage.key", os.urandom)
+    node = LndNode(rest, Preimages(keys), lnd.private_channels)
+    stack.push_async_callback(node.aclose)
     return node
 
 

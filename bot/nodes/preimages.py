@@ -2,6 +2,10 @@
 
 The key file belongs to the backup: without it an accepted hold cannot be settled. One key a line, 64 hex digits, the newest
 first: new holds are made with the first, and a hold that was made with an older one is still settled with it (rotation).
+
+Where the keys come from, the first that is there: the environment variable HOLDFAST_PREIMAGE_KEY (the lines themselves), the
+systemd credential `preimage.key`, the file that the settings name, and last a file in the data directory, which is made at
+the first start.
 """
 
 from __future__ import annotations
@@ -10,13 +14,14 @@ import hashlib
 import hmac
 import os
 import stat
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
 
 from kinds.lightning import HoldRef
 from kinds.units import PaymentHash, Secret
 
 KEY_BYTES = 32
+VARIABLE, CREDENTIAL = "HOLDFAST_PREIMAGE_KEY", "preimage.key"
 
 
 class BadKeyFile(Exception):
@@ -56,6 +61,27 @@ def hash_of(preimage: bytes) -> PaymentHash:
     return PaymentHash(hashlib.sha256(preimage).hexdigest())
 
 
+def find_keys(
+    named: Path | None, default: Path, entropy: Callable[[int], bytes], environ: Mapping[str, str] = os.environ
+) -> tuple[bytes, ...]:
+    """The keys, from wherever the operator keeps them; `named` is the file of the settings. Raises BadKeyFile."""
+    if environ.get(VARIABLE):
+        return _parse(environ[VARIABLE], f"the variable {VARIABLE}")
+    credential = credential_file(CREDENTIAL, environ)
+    if credential is not None:
+        return _parse(
+            _read(credential), f"the credential {CREDENTIAL}"
+        )  # systemd has its own rules for who may read it
+    return read_keys(named) if named is not None else read_or_make_keys(default, entropy)
+
+
+def credential_file(name: str, environ: Mapping[str, str] = os.environ) -> Path | None:
+    """The systemd credential of this name (LoadCredential=), when the service was given one."""
+    folder = environ.get("CREDENTIALS_DIRECTORY")
+    path = Path(folder) / name if folder else None
+    return path if path is not None and path.exists() else None
+
+
 def read_or_make_keys(path: Path, entropy: Callable[[int], bytes]) -> tuple[bytes, ...]:
     """The keys of this file; a new one, readable by its owner alone, when there is none. Raises BadKeyFile."""
     try:
@@ -74,19 +100,26 @@ def read_or_make_keys(path: Path, entropy: Callable[[int], bytes]) -> tuple[byte
 
 def read_keys(path: Path) -> tuple[bytes, ...]:
     """Raises BadKeyFile."""
+    text = _read(path)
+    if stat.S_IMODE(path.stat().st_mode) & 0o077:
+        raise BadKeyFile(f"the key file {path} may be read by others; do: chmod 600 {path}")
+    return _parse(text, f"the key file {path}")
+
+
+def _read(path: Path) -> str:
     try:
-        mode = stat.S_IMODE(path.stat().st_mode)
-        lines = path.read_text().split()
+        return path.read_text()
     except (OSError, UnicodeDecodeError) as error:
         raise BadKeyFile(
             f"the key file {path} cannot be read: {getattr(error, 'strerror', 'it is no text')}"
         ) from error
-    if mode & 0o077:
-        raise BadKeyFile(f"the key file {path} may be read by others; do: chmod 600 {path}")
+
+
+def _parse(text: str, where: str) -> tuple[bytes, ...]:
     try:
-        keys = tuple(bytes.fromhex(line) for line in lines)
+        keys = tuple(bytes.fromhex(line) for line in text.split())
     except ValueError:
         keys = ()
     if not keys or any(len(key) != KEY_BYTES for key in keys):
-        raise BadKeyFile(f"the key file {path} does not hold keys of {KEY_BYTES} bytes in hex, one a line")
+        raise BadKeyFile(f"{where} does not hold keys of {KEY_BYTES} bytes in hex, one a line")
     return keys

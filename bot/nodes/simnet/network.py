@@ -14,12 +14,12 @@ from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
 
+from bot.nodes.hints import Hints
 from bot.nodes.preimages import KEY_BYTES, read_or_make_keys
 from bot.nodes.simnet import ends, keys, rules
 from bot.nodes.simnet.book import FLIGHT, NODE, ROUTERS, Book, Htlc, Invoice, Payment
 from bot.nodes.simnet.chain import Chain
 from bot.nodes.simnet.faults import Faults, dump_faults, load_faults
-from bot.nodes.simnet.hints import Hints
 from bot.nodes.simnet.rules import Figures, Params
 from kinds import bolt11
 from kinds.lightning import HoldStatus, PaymentStatus

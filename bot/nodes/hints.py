@@ -15,7 +15,7 @@ from kinds.units import PaymentHash
 class Listener:
     """One stream. It ends on its own `aclose`, and when the node closes it."""
 
-    def __init__(self, look: Callable[[], float]) -> None:
+    def __init__(self, look: Callable[[], float | None]) -> None:
         self._look = look
         self._waiting: dict[PaymentHash, None] = {}
         self._stirred = asyncio.Event()
@@ -55,9 +55,9 @@ class Listener:
 
 
 class Hints:
-    """All listeners of a node. `look` brings it up to its clock and says in how many seconds the next thing is due."""
+    """All listeners of a node. `look` brings it up to its clock and says in how many seconds the next thing is due (None: never)."""
 
-    def __init__(self, look: Callable[[], float]) -> None:
+    def __init__(self, look: Callable[[], float | None] = lambda: None) -> None:
         self._look = look
         self._listeners: weakref.WeakSet[Listener] = weakref.WeakSet()
 
