@@ -51,7 +51,7 @@ class LndBench:
             return
         total = amount if amount is not None else bolt11.decode(invoice).amount
         assert total is not None
-        sizes = [Msat(total // parts)] * parts if isinstance(parts, int) else parts
+        sizes = wallets.equal(total, parts) if isinstance(parts, int) else parts
         await asyncio.to_thread(wallets.pay_in_parts, self._payer, invoice, sizes, total)
 
     async def payer_sees(self, payment_hash: PaymentHash) -> PaymentStatus:

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import asyncio
 import hashlib
 from dataclasses import replace
+from typing import Any
 
 import pytest
 
@@ -52,6 +54,17 @@ async def test_a_repeated_create_gives_the_same_hold(node: Node) -> None:
     assert await node.make_hold(SPEC) == made
     other = await node.make_hold(replace(SPEC, ref="task/h2"))
     assert other.payment_hash != made.payment_hash
+
+
+@pytest.mark.parametrize("parts", [1, 3])
+async def test_a_create_repeated_later_makes_no_second_hold(bench: Bench, node: Node, parts: int) -> None:
+    """In every state of the hold: the same hash, and the answer is how it stands."""
+    view = await accepted(bench, parts=parts)
+    assert await node.make_hold(SPEC) == view
+    assert (await node.make_hold(replace(SPEC, amount=sats(1)))).amount == AMOUNT
+    await node.settle(ref_of(view))
+    settled = await until(bench, lambda: node.hold(ref_of(view)), HoldStatus.SETTLED)
+    assert await node.make_hold(SPEC) == settled
 
 
 async def test_accepted_in_one_part(bench: Bench, node: Node) -> None:
@@ -115,6 +128,13 @@ async def test_no_hold_for_nothing_or_less(node: Node, amount: int) -> None:
     assert (await node.hold(ref_of(made))).status is HoldStatus.ABSENT
 
 
+@pytest.mark.parametrize("nonsense", [{"expiry": 0}, {"expiry": -5}, {"cltv": 0}, {"cltv": -1}, {"cltv": 9}])
+async def test_no_hold_on_terms_that_make_no_sense(node: Node, nonsense: dict[str, Any]) -> None:
+    made = await node.make_hold(replace(SPEC, **nonsense))
+    assert made.status is HoldStatus.UNKNOWN
+    assert (await node.hold(ref_of(made))).status is HoldStatus.ABSENT
+
+
 async def test_unpaid_past_its_expiry(bench: Bench, node: Node) -> None:
     made = await node.make_hold(replace(SPEC, expiry=5))
     await bench.wait(6)
@@ -129,14 +149,32 @@ async def test_accepted_outlives_the_invoices_expiry(bench: Bench, node: Node) -
     await stays(node, bench, ref_of(view), HoldStatus.HELD)
 
 
-async def test_settle_and_settle_again(bench: Bench, node: Node) -> None:
-    view = await accepted(bench, parts=2)
+@pytest.mark.parametrize("parts", [1, 3])
+async def test_settle_and_settle_again(bench: Bench, node: Node, parts: int) -> None:
+    view = await accepted(bench, parts=parts)
     await node.settle(ref_of(view))
     settled = await until(bench, lambda: node.hold(ref_of(view)), HoldStatus.SETTLED)
     assert hashlib.sha256(bytes.fromhex(settled.preimage.reveal())).hexdigest() == view.payment_hash
     assert settled.parts == ()
     assert (await node.settle(ref_of(view))).status is HoldStatus.SETTLED
     assert (await node.cancel(ref_of(view))).status is HoldStatus.SETTLED
+    await payer_at_last(bench, view.payment_hash, PaymentStatus.COMPLETE)
+
+
+async def test_a_wrong_preimage_settles_nothing(bench: Bench, node: Node) -> None:
+    """The preimage follows from the ref: another ref has another one."""
+    view = await accepted(bench)
+    await node.settle(HoldRef("task/h2", view.payment_hash))
+    await stays(node, bench, ref_of(view), HoldStatus.HELD)
+    assert await bench.payer_sees(view.payment_hash) is PaymentStatus.IN_FLIGHT
+
+
+async def test_two_who_settle_at_once_and_one_who_cancels(bench: Bench, node: Node) -> None:
+    view = await accepted(bench, parts=2)
+    hold = ref_of(view)
+    await asyncio.gather(node.settle(hold), node.settle(hold))
+    await asyncio.gather(node.settle(hold), node.cancel(hold))
+    await until(bench, lambda: node.hold(hold), HoldStatus.SETTLED)
     await payer_at_last(bench, view.payment_hash, PaymentStatus.COMPLETE)
 
 
@@ -163,8 +201,9 @@ async def test_cancel_an_open_hold(bench: Bench, node: Node) -> None:
     assert (await node.make_hold(SPEC)).status is HoldStatus.CANCELLED
 
 
-async def test_cancel_an_accepted_hold_and_settle_after_it(bench: Bench, node: Node) -> None:
-    view = await accepted(bench)
+@pytest.mark.parametrize("parts", [1, 3])
+async def test_cancel_an_accepted_hold_and_settle_after_it(bench: Bench, node: Node, parts: int) -> None:
+    view = await accepted(bench, parts=parts)
     await node.cancel(ref_of(view))
     cancelled = await until(bench, lambda: node.hold(ref_of(view)), HoldStatus.CANCELLED)
     assert (cancelled.parts, cancelled.preimage.reveal()) == ((), "")

@@ -20,6 +20,7 @@ import subprocess
 import tempfile
 import time
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -253,9 +254,12 @@ class Town:
         wait_for(lambda: self.escrow.ask("POST", "/v1/channels", asked), f"a channel to {peer.name}")
 
     def connected(self) -> None:
-        """Every channel may be used, at both ends."""
+        """Every channel may be used, at both ends, and the nodes' path finding has noticed."""
         for node, channels in zip(self.nodes, (2, 3, 1), strict=True):
-            wait_for(lambda: sum(each["active"] for each in node.channels()) == channels, f"{node.name}'s channels")
+            wait_for(partial(_active, node, channels), f"{node.name}'s channels")
+        for payer, payee in ((self.employer, self.escrow), (self.escrow, self.worker), (self.escrow, self.employer)):
+            query = partial(payer.ask, "GET", f"/v1/graph/routes/{payee.pubkey}/100000")
+            wait_for(query, f"a route from {payer.name} to {payee.name}")
 
     def mine(self, blocks: int) -> int:
         """New blocks; returns when every node that runs has seen them. The new height."""
@@ -263,7 +267,7 @@ class Town:
         height = int(self.chain.call("getblockcount"))
         for node in self.nodes:
             if node.runs:
-                wait_for(lambda: _at(node, height), f"{node.name} to see block {height}")
+                wait_for(partial(_at, node, height), f"{node.name} to see block {height}")
         return height
 
     def restart(self, node: Lnd, number: int = signal.SIGTERM) -> None:
@@ -280,9 +284,7 @@ class Town:
                 with contextlib.suppress(NodeError):
                     node.ask("POST", "/v2/invoices/cancel", {"payment_hash": invoice["r_hash"]})
         for node in self.nodes:
-            wait_for(
-                lambda: not any(each["pending_htlcs"] for each in node.channels()), f"{node.name} to be at rest", 150
-            )
+            wait_for(partial(_at_rest, node), f"{node.name} to be at rest", 150)
 
     def close(self) -> None:
         for node in self.nodes:
@@ -294,6 +296,14 @@ class Town:
 def _at(node: Lnd, height: int) -> bool:
     info = node.ask("GET", "/v1/getinfo")
     return int(info["block_height"]) == height and bool(info["synced_to_chain"])
+
+
+def _active(node: Lnd, channels: int) -> bool:
+    return sum(each["active"] for each in node.channels()) == channels
+
+
+def _at_rest(node: Lnd) -> bool:
+    return not any(each["pending_htlcs"] for each in node.channels())
 
 
 _shared: list[Town] = []

@@ -137,17 +137,17 @@ class LndNode:
     # Payments
 
     async def pay(self, spec: PaySpec) -> PaymentView:
-        before = await self.payment(spec.payment_hash)
+        before, channels = await asyncio.gather(self.payment(spec.payment_hash), self._channels())
         if before.status not in (PaymentStatus.ABSENT, PaymentStatus.FAILED):
             return before
         who = self._who or await self.facts()
-        if who is None:
+        if who is None or channels is None:
             return PaymentView(spec.payment_hash, PaymentStatus.UNKNOWN)
         try:
             invoice = bolt11.decode(spec.invoice.reveal())
         except bolt11.BadInvoice:
             return _failed(spec, "bad_invoice", Fault.OURS)
-        reason = _unsendable(spec, invoice, who)
+        reason = _unsendable(spec, invoice, who, channels)
         return _failed(spec, reason, Fault.OURS) if reason else await self._send(spec, invoice)
 
     async def payment(self, payment_hash: PaymentHash) -> PaymentView:
@@ -276,15 +276,18 @@ class LndNode:
             log.warning(what, code=reply.code, message=reply.message[:200])
 
 
-def _unsendable(spec: PaySpec, invoice: bolt11.Bolt11, who: NodeFacts) -> str:
-    """Why this is not even asked of LND; empty when it is. LND takes a cltv limit of 0 for none at all."""
+def _unsendable(spec: PaySpec, invoice: bolt11.Bolt11, who: NodeFacts, channels: wire.Channels) -> str:
+    """Why this is not even asked of LND; empty when it is. LND takes a cltv limit of 0 for none at all, and of a payment that is
+    more than it has it sends what it has, which then waits at the payee for the rest."""
     if invoice.hrp != who.hrp or invoice.payment_hash != spec.payment_hash:
         return "bad_invoice"
     if spec.amount <= 0 or invoice.amount not in (None, spec.amount):
         return "wrong_amount"
     if invoice.payee == who.pubkey:
         return "self_payment"
-    return "cltv_limit" if spec.cltv_limit <= 0 or spec.fee_limit < 0 else ""
+    if spec.cltv_limit <= 0 or spec.fee_limit < 0:
+        return "cltv_limit" if spec.cltv_limit <= 0 else "fee_limit"
+    return "no_balance" if channels.outbound < spec.amount or not channels.free_out else ""
 
 
 def _failed(spec: PaySpec, reason: str, fault: Fault) -> PaymentView:
