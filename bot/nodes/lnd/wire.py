@@ -95,20 +95,20 @@ def _hold_view(payment_hash: PaymentHash, row: Row, channels: Channels | None) -
     status = _HOLD_STATES.get(_text(row, "state"))
     if status is None or _bytes(row, "r_hash") != payment_hash:
         raise _Strange
-    held = [_part(htlc, payment_hash, channels) for htlc in _rows(row, "htlcs") if htlc.get("state") == "ACCEPTED"]
-    if status is HoldStatus.SETTLED:
-        taken = [_part(htlc, payment_hash, channels) for htlc in _rows(row, "htlcs") if htlc.get("state") == "SETTLED"]
-        held = [part for part in taken if part.on_channel]
-        status = HoldStatus.HELD if held else status
-    if held and channels is None:
+    wanted = {HoldStatus.CANCELLED: "", HoldStatus.SETTLED: "SETTLED"}.get(status, "ACCEPTED")
+    parts = [_part(htlc, payment_hash, channels) for htlc in _rows(row, "htlcs") if htlc.get("state") == wanted]
+    if parts and channels is None:
         raise _Strange
-    if status is HoldStatus.HELD and not held:
+    if status is HoldStatus.SETTLED:
+        parts = [part for part in parts if part.on_channel]
+        status = HoldStatus.HELD if parts else status
+    if status is HoldStatus.HELD and not parts:
         raise _Strange
     return HoldView(
         payment_hash,
         status,
         amount=Msat(_number(row, "value_msat")),
-        parts=tuple(held) if status in (HoldStatus.OPEN, HoldStatus.HELD) else (),
+        parts=tuple(parts),
         invoice=Secret(_text(row, "payment_request")),
         expires_at=_number(row, "creation_date") + _number(row, "expiry"),
         preimage=Secret(_bytes(row, "r_preimage")) if status is HoldStatus.SETTLED else Secret(""),

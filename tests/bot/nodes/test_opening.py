@@ -4,8 +4,10 @@ from __future__ import annotations
 
 from contextlib import AsyncExitStack
 from dataclasses import replace
+from typing import Any
 
 import pytest
+from pydantic import ValidationError
 
 from bot.config import BadConfig, NodeSettings, Settings, policy_from
 from bot.daemon import open_shop
@@ -84,3 +86,28 @@ async def test_a_node_that_is_not_built_is_refused_by_its_name() -> None:
     async with AsyncExitStack() as stack:
         with pytest.raises(BadConfig, match=r"node\.kind = cln: planned"):
             await open_node(settings, stack, lambda: 0.0)
+
+
+@pytest.mark.parametrize(
+    ("lnd", "margin", "words"),
+    [
+        ({}, 58, "lnd.tls_cert: name the file"),
+        ({"tls_cert": "nowhere.cert"}, 58, "lnd.macaroon: name the file"),
+        ({"tls_cert": "nowhere.cert", "macaroon": "nowhere.macaroon"}, 58, "nowhere.cert cannot be read"),
+        ({}, 29, "LND cancels a hold by itself 18 blocks before"),
+        ({"hold_expiry_delta": 100}, 58, "make the margin 112 or more"),
+    ],
+)
+async def test_an_lnd_that_cannot_work_is_refused_by_what_is_missing(
+    lnd: dict[str, Any], margin: int, words: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.delenv("CREDENTIALS_DIRECTORY", raising=False)
+    settings = Settings.model_validate({"node": {"kind": "lnd"}, "lnd": lnd, "terms": {"margin": margin}})
+    async with AsyncExitStack() as stack:
+        with pytest.raises(BadConfig, match=words):
+            await open_node(settings, stack, lambda: 0.0)
+
+
+def test_lnd_is_spoken_to_by_https_only() -> None:
+    with pytest.raises(ValidationError, match="only spoken to by https"):
+        Settings.model_validate({"lnd": {"url": "http://127.0.0.1:8080"}})

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from bot.nodes.preimages import BadKeyFile, Preimages, read_keys, read_or_make_keys
+from bot.nodes.preimages import BadKeyFile, Preimages, find_keys, read_keys, read_or_make_keys
 from kinds.lightning import HoldRef
 from kinds.units import PaymentHash
 
@@ -67,3 +67,28 @@ def test_a_key_file_that_others_may_read_is_refused(tmp_path: Path) -> None:
 def test_nowhere_to_write_is_one_sentence(tmp_path: Path) -> None:
     with pytest.raises(BadKeyFile, match="cannot be made"):
         read_or_make_keys(tmp_path / "nowhere" / "preimage.key", os.urandom)
+
+
+def test_where_the_keys_are_looked_for(tmp_path: Path) -> None:
+    """The environment, the credential, the named file, the data directory: the first that is there, and only the last is made."""
+    default, named, folder = tmp_path / "preimage.key", tmp_path / "named.key", tmp_path / "credentials"
+    folder.mkdir()
+    environ: dict[str, str] = {}
+    with pytest.raises(BadKeyFile, match=r"named\.key cannot be read"):
+        find_keys(named, default, os.urandom, environ)
+    assert not named.exists()
+    made = find_keys(None, default, os.urandom, environ)
+    assert find_keys(None, default, os.urandom, environ) == made == read_keys(default)
+    named.write_text(NEW.hex())
+    named.chmod(0o600)
+    assert find_keys(named, default, os.urandom, environ) == (NEW,)
+    environ["CREDENTIALS_DIRECTORY"] = str(folder)
+    assert find_keys(named, default, os.urandom, environ) == (NEW,)
+    (folder / "preimage.key").write_text(OLD.hex())
+    assert find_keys(named, default, os.urandom, environ) == (OLD,)
+    environ["HOLDFAST_PREIMAGE_KEY"] = f"{NEW.hex()} {OLD.hex()}"
+    assert find_keys(named, default, os.urandom, environ) == (NEW, OLD)
+    environ["HOLDFAST_PREIMAGE_KEY"] = "secret"
+    with pytest.raises(BadKeyFile, match="HOLDFAST_PREIMAGE_KEY does not hold keys") as raised:
+        find_keys(named, default, os.urandom, environ)
+    assert "secret" not in str(raised.value)
