@@ -283,6 +283,10 @@ class Town:
             for invoice in listed["invoices"]:
                 with contextlib.suppress(NodeError):
                     node.ask("POST", "/v2/invoices/cancel", {"payment_hash": invoice["r_hash"]})
+        self.at_rest()
+
+    def at_rest(self) -> None:
+        """Nothing is in flight any more."""
         for node in self.nodes:
             wait_for(partial(_at_rest, node), f"{node.name} to be at rest", 150)
 
@@ -299,7 +303,7 @@ def _at(node: Lnd, height: int) -> bool:
 
 
 def _active(node: Lnd, channels: int) -> bool:
-    return sum(each["active"] for each in node.channels()) == channels
+    return [each["active"] for each in node.channels()].count(True) == channels
 
 
 def _at_rest(node: Lnd) -> bool:

@@ -5,11 +5,13 @@ Amounts are msat. These calls block, like those of the town.
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
 import secrets
 import threading
 import time
 from collections.abc import Sequence
+from dataclasses import dataclass
 from functools import partial
 from typing import Any
 
@@ -122,3 +124,19 @@ def stranger_invoice(amount: Msat, expiry: int = 3600) -> str:
         final_cltv=80,
     )
     return bolt11.encode(unsigned, secrets.token_bytes(32))
+
+
+@dataclass(frozen=True, slots=True)
+class NodeWallet:
+    """A person's wallet in the tests of lives: sat in, msat out."""
+
+    node: Lnd
+
+    async def invoice(self, sat: int, expiry: int) -> str:
+        return await asyncio.to_thread(invoice, self.node, sats(sat), expiry)
+
+    async def pay(self, invoice: str, **_: Any) -> dict[str, Any]:
+        return {"reason": await asyncio.to_thread(pay, self.node, invoice)}
+
+    async def balance(self) -> int:
+        return await asyncio.to_thread(self.node.balance)
