@@ -142,7 +142,7 @@ class LndNode:
             return before
         who = self._who or await self.facts()
         if who is None or channels is None:
-            return PaymentView(spec.payment_hash, PaymentStatus.UNKNOWN)
+            return _failed(spec, "node_away", Fault.OURS)  # nothing was sent, and nothing of it was before
         try:
             invoice = bolt11.decode(spec.invoice.reveal())
         except bolt11.BadInvoice:

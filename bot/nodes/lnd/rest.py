@@ -67,7 +67,7 @@ class Rest:
             transport=transport
             or httpx.AsyncHTTPTransport(
                 verify=pinned(certificate),
-                limits=httpx.Limits(max_connections=None, max_keepalive_connections=16),
+                limits=httpx.Limits(max_connections=None, max_keepalive_connections=64, keepalive_expiry=60),
                 socket_options=_ALIVE,
             ),
             timeout=httpx.Timeout(_WITHIN, connect=_CONNECT),

@@ -210,6 +210,15 @@ async def test_nothing_is_sent_by_who_cannot_look(lnd: FakeLnd, node: LndNode, a
     assert lnd.sent() == []
 
 
+@pytest.mark.parametrize("away", ["/v1/getinfo", "/v1/channels"])
+async def test_nothing_is_sent_by_a_node_that_is_not_well(lnd: FakeLnd, node: LndNode, away: str) -> None:
+    """And that is certain: nobody has to wait until it might arrive."""
+    lnd.answers[away] = httpx.ConnectError("")
+    view = await node.pay(pay_spec(bill()))
+    assert (view.status, view.reason, view.fault) == (PaymentStatus.FAILED, "node_away", Fault.OURS)
+    assert lnd.sent() == []
+
+
 @pytest.mark.parametrize("status", ["IN_FLIGHT", "INITIATED", "SUCCEEDED"])
 async def test_nothing_is_sent_again(lnd: FakeLnd, node: LndNode, status: str) -> None:
     spec = pay_spec(bill())
