@@ -6,6 +6,7 @@ The employer's and the worker's nodes have direct channels to the escrow node, s
 from __future__ import annotations
 
 import asyncio
+import signal
 import time
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -179,17 +180,17 @@ async def test_a_worker_who_cannot_be_reached(town: Town, tmp_path: Path, monkey
         assert types[-2:] == ["refund.started", "task.expired"]
 
 
-async def test_the_node_restarts_in_the_middle_of_a_life(town: Town, tmp_path: Path) -> None:
-    """The streams break; what happens then is noticed all the same, and at once."""
+async def test_the_node_dies_in_the_middle_of_a_life(town: Town, tmp_path: Path) -> None:
+    """kill -9 of LND, and a new start. The streams break; what happens then is noticed all the same, and at once."""
     before = await Money.now(town)
     async with house(town, tmp_path) as (_, employer, worker):
         task = await employer.drafted()
         await employer.tell(Fund(task=task))
         invoice = await employer.invoice_for(task)
-        town.restart(town.escrow)
+        town.restart(town.escrow, signal.SIGKILL)
         await employer.pay(invoice)
         await employer.client.public.entry(task, state="Funded")
-        town.restart(town.escrow)
+        town.restart(town.escrow, signal.SIGKILL)
         await worker.claims(task)
         await worker.delivers(task)
         await employer.approves(task)

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import ssl
 from contextlib import AsyncExitStack
 from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -111,3 +113,24 @@ async def test_an_lnd_that_cannot_work_is_refused_by_what_is_missing(
 def test_lnd_is_spoken_to_by_https_only() -> None:
     with pytest.raises(ValidationError, match="only spoken to by https"):
         Settings.model_validate({"lnd": {"url": "http://127.0.0.1:8080"}})
+
+
+async def test_an_lnd_is_opened_with_a_macaroon_from_systemd_and_makes_its_key_file(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    certificate = tmp_path / "tls.cert"
+    certificate.write_text(ssl.DER_cert_to_PEM_cert(b"any certificate"))
+    (tmp_path / "lnd.macaroon").write_bytes(b"macaroon")
+    monkeypatch.setenv("CREDENTIALS_DIRECTORY", str(tmp_path))
+    settings = Settings.model_validate(
+        {
+            "daemon": {"data": tmp_path / "data"},
+            "node": {"kind": "lnd"},
+            "lnd": {"url": "https://127.0.0.1:1", "tls_cert": str(certificate)},
+        }
+    )
+    (tmp_path / "data").mkdir()
+    async with AsyncExitStack() as stack:
+        node = await open_node(settings, stack, lambda: 0.0)
+        assert await node.facts() is None
+    assert (tmp_path / "data" / "preimage.key").stat().st_mode & 0o777 == 0o600
