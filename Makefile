@@ -9,7 +9,7 @@ PACKAGES := bot handlers kinds storage verifier
 # Extra arguments for the program a target runs: make test ARGS="-k paid"
 ARGS ?=
 
-.PHONY: .venv run demo test test-slow test-regtest regtest lint format bench lock clean
+.PHONY: .venv run demo test test-slow test-regtest regtest test-cln lint format bench lock clean
 
 # --- environment -----------------------------------------------------------
 
@@ -60,6 +60,13 @@ test-regtest: .venv/.installed regtest
 # Builds lnd and btcd for the tests, once. Without a Go toolchain it says what is left out.
 regtest: .venv/.installed
 	@exec $(BIN)/python -m tests.regtest.build
+
+# Real Core Lightning nodes on regtest, where they are installed.
+test-cln: .venv/.installed
+	@for name in lightningd bitcoind bitcoin-cli; do \
+		command -v $$name >/dev/null || { echo "left out: the contract suite on real Core Lightning nodes; $$name is not on the path"; exit 0; }; \
+	done; \
+	exec $(BIN)/python -m pytest -m slow -k cln-real tests/contract $(ARGS)
 
 lint: .venv/.installed
 	$(BIN)/ruff check .

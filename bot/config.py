@@ -103,6 +103,15 @@ class LndSettings(_Section):
         return url.rstrip("/")
 
 
+class ClnSettings(_Section):
+    """Core Lightning, when node.kind is cln."""
+
+    rpc: Path = Field(Path("~/.lightning/bitcoin/lightning-rpc"), description="lightningd's socket.")
+    timeout: Annotated[float, Field(ge=1, le=120)] = Field(
+        15, description="Seconds that lightningd may take for an answer."
+    )
+
+
 class TermsSettings(_Section):
     """What is published as the operator's terms. Changes hold for new tasks only."""
 
@@ -179,6 +188,7 @@ class Settings(BaseSettings):
     relays: RelaySettings = RelaySettings()
     node: NodeSettings = NodeSettings()
     lnd: LndSettings = LndSettings()
+    cln: ClnSettings = ClnSettings()
     terms: TermsSettings = TermsSettings()
     limits: LimitSettings = LimitSettings()
     dm: DmSettings = DmSettings()

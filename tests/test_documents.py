@@ -220,7 +220,9 @@ def _name(command: object) -> str:
 @pytest.mark.parametrize("name", ALL)
 def test_holdfast_commands_that_are_named_exist(name: str) -> None:
     known = _subcommands()
-    for first, second in re.findall(r"\bholdfast (?!client --)([a-z]+)(?: ([a-z]+)\b)?", _commands(TEXTS[name])):
+    for first, second in re.findall(
+        r"\bholdfast (?!client --)([a-z]+(?:-[a-z]+)*)(?: ([a-z]+)\b)?", _commands(TEXTS[name])
+    ):
         assert first in known, f"holdfast {first}"
         assert not second or not known[first] or second in known[first], f"holdfast {first} {second}"
 

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import typer
 
+from bot.cli.cln import cln_plugin_app
 from bot.cli.daemon import run_command
+from bot.cli.doctor import doctor_command
 from bot.cli.look import export_command, log_command, show_command, tasks_command
 from bot.cli.people import client_app
 from bot.cli.playing import demo_command
@@ -24,6 +26,7 @@ for name, command in (
     ("run", run_command),
     ("demo", demo_command),
     ("init", init_command),
+    ("doctor", doctor_command),
     ("verify", verify_command),
     ("tasks", tasks_command),
     ("show", show_command),
@@ -33,6 +36,7 @@ for name, command in (
     app.command(name)(command)
 app.add_typer(client_app, name="client")
 app.add_typer(simnet_app, name="simnet")
+app.add_typer(cln_plugin_app, name="cln-plugin")
 
 
 def main() -> None:

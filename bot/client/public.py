@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import json
 from collections.abc import Sequence
+from contextlib import suppress
 from typing import Any
 
+from bot.client.attempts import attempts
 from bot.client.heard import Entry, TaskCard, public
 from bot.client.shelf import Shelf, Waited
 from bot.client.voice import RESTS_ON, Away, NoBasis
-from bot.relays.client import NoAnswer, Relays
+from bot.relays.client import Relays
 from bot.relays.values import Filter, RelayTrouble
 from kinds.commands import Approve, Cancel
 from kinds.commands.base import TaskCommand
@@ -117,18 +119,14 @@ class PublicRecord:
 
     async def fetch(self, filters: Sequence[Filter]) -> list[Event]:
         """Verified events of anybody from all our relays, each once. Raises Away when none answers."""
-        found: dict[str, Event] = {}
-        answered = False
-        await self._relays.speaking(self._within)
-        for url in self._relays.urls:
-            try:
-                found |= {event.id: event for event in await self._relays.fetch(url, filters, self._within)}
-                answered = True
-            except (NoAnswer, RelayTrouble):
-                continue
-        if not answered:
-            raise Away(f"no relay answers at {', '.join(self._relays.urls)}")
-        return list(found.values())
+        async for left in attempts(self._relays, self._within):
+            answers = []
+            for url in self._relays.urls:
+                with suppress(RelayTrouble):
+                    answers.append(await self._relays.fetch(url, filters, left))
+            if answers:
+                return list({event.id: event for events in answers for event in events}.values())
+        raise Away(f"no relay answers at {', '.join(self._relays.urls)}")
 
     async def _read(self, wanted: Filter) -> None:
         for event in await self.fetch([{**wanted, "authors": [self._bot]}]):

@@ -7,6 +7,7 @@ import json
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from bot.client.attempts import attempts
 from bot.relays.client import Relays
 from bot.relays.signer import KeySigner
 from kinds.commands import Approve, Claim, Reject
@@ -25,9 +26,6 @@ RESTS_ON: dict[type[TaskCommand], LogType] = {
     Reject: LogType.PROOF_SUBMITTED,
 }
 """Which entry a signed decision answers; a cancel answers the offer that it accepts, all others the newest entry."""
-
-
-_AGAIN = 0.1  # seconds between two attempts to say the same
 
 
 class Away(Exception):
@@ -106,17 +104,12 @@ class Voice:
 
     async def send(self, event: Event) -> None:
         """To the relays that are there, or come back in time; the same bytes again are the same event. Raises NotTaken or Away."""
-        body, urls, loop = event.as_json(), self._relays.urls, asyncio.get_running_loop()
-        end = loop.time() + self._within
-        while await self._relays.speaking(end - loop.time()):
-            left = max(0.0, end - loop.time())
+        body, urls = event.as_json(), self._relays.urls
+        async for left in attempts(self._relays, self._within):
             answers = await asyncio.gather(*(self._relays.publish(url, body, event.id, left) for url in urls))
             if any(answer.accepted for answer in answers):
                 return
             refused = next((answer.message for answer in answers if answer.accepted is False), None)
             if refused is not None:
                 raise NotTaken(f"the relay refused the event: {refused}")
-            if loop.time() + _AGAIN >= end:
-                break
-            await asyncio.sleep(_AGAIN)
         raise Away(f"no relay answered: {', '.join(urls)}")

@@ -14,6 +14,7 @@ from __future__ import annotations
 from collections.abc import AsyncIterator
 from typing import Protocol
 
+from bot.findings import Finding
 from kinds.lightning import HoldRef, HoldSpec, HoldView, NodeFacts, PaymentView, PaySpec
 from kinds.units import PaymentHash
 
@@ -37,5 +38,9 @@ class Node(Protocol):
 
     def hints(self) -> AsyncIterator[PaymentHash]:
         """Hashes about which something may have changed, until closed."""
+
+    async def examine(self) -> list[Finding]:
+        """For `holdfast doctor`: what only this adapter can know (version, permissions, plugin, margins of its own). It changes
+        nothing, and an answer that does not come is a finding."""
 
     async def aclose(self) -> None: ...

@@ -16,7 +16,10 @@ from pathlib import Path
 from sqlalchemy import Connection
 
 from bot.config import BadConfig, Settings
+from bot.findings import Finding
 from bot.nodes.base import Node
+from bot.nodes.cln.node import ClnNode
+from bot.nodes.cln.rpc import NoAnswer
 from bot.nodes.lnd import LndNode, Rest, read_certificate, read_macaroon
 from bot.nodes.preimages import Preimages, credential_file, find_keys
 from bot.nodes.simnet import Control, Params, SimNode
@@ -38,14 +41,16 @@ class OtherNode(RuntimeError):
 
 
 async def open_node(settings: Settings, stack: AsyncExitStack, clock: Callable[[], float]) -> Node:
-    """Raises BadConfig for settings that cannot work with this node."""
+    """Raises BadConfig for settings that cannot work with this node, and NodeAway when it does not answer."""
     match settings.node.kind:
         case "simnet":
             return await _simnet(settings, stack, clock)
         case "lnd":
             return await _lnd(settings, stack)
+        case "cln":
+            return await _cln(settings, stack)
         case planned:
-            raise BadConfig(f"node.kind = {planned}: planned, but not built yet; what works today: simnet, lnd")
+            raise BadConfig(f"node.kind = {planned}: planned, but not built yet; what works today: simnet, lnd, cln")
 
 
 async def _simnet(settings: Settings, stack: AsyncExitStack, clock: Callable[[], float]) -> Node:
@@ -79,6 +84,35 @@ async def _lnd(settings: Settings, stack: AsyncExitStack) -> Node:
     node = LndNode(rest, Preimages(keys), lnd.private_channels)
     stack.push_async_callback(node.aclose)
     return node
+
+
+async def examine_node(
+    settings: Settings, stack: AsyncExitStack, clock: Callable[[], float]
+) -> tuple[NodeFacts, list[Finding]]:
+    """The node's word about itself, and the adapter's about it. Raises BadConfig, NodeAway."""
+    node = await open_node(settings, stack, clock)
+    facts = await node.facts()
+    if facts is None:
+        raise NodeAway("the Lightning node does not answer")
+    return facts, await node.examine()
+
+
+async def _cln(settings: Settings, stack: AsyncExitStack) -> Node:
+    """A Core Lightning node with our plugin in it. Raises BadConfig, and NodeAway while it does not answer."""
+    node = ClnNode(settings.cln.rpc.expanduser(), settings.cln.timeout)
+    stack.push_async_callback(node.aclose)
+    for _ in range(_TRIES):
+        try:
+            problem = await node.problem()
+        except NoAnswer:
+            await asyncio.sleep(1.0)
+            continue
+        if problem:
+            raise BadConfig(problem)
+        return node
+    raise NodeAway(
+        f"lightningd does not answer at {settings.cln.rpc}; is it running, and is that its socket (cln.rpc)?"
+    )
 
 
 async def first_facts(node: Node, settings: Settings) -> NodeFacts:

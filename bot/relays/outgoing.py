@@ -48,6 +48,11 @@ class Outgoing:
         """True while anyone waits for an OK."""
         return bool(self._waiting)
 
+    @property
+    def proved(self) -> bool:
+        """True once the relay has accepted the proof of our key (NIP-42)."""
+        return bool(self._proved)
+
     async def prove(self) -> bool:
         """Proves our key to the relay, once per challenge. False when that is not possible now."""
         if self._signer is None:

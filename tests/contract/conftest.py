@@ -2,25 +2,50 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import AbstractAsyncContextManager
 from pathlib import Path
 
 import pytest
 
 from bot.nodes.base import Node
-from tests.contract import lnd_bench, simnet_bench
+from tests.cln import regtest
+from tests.contract import cln_bench, cln_real_bench, lnd_bench, simnet_bench
 from tests.contract.bench import Bench
 
 BENCHES: dict[str, Callable[[Path], AbstractAsyncContextManager[Bench]]] = {
-    "simnet": simnet_bench.opened,
+    "cln": cln_bench.opened,
     "lnd": lnd_bench.opened,
+    "simnet": simnet_bench.opened,
 }
 
 
-@pytest.fixture(params=["simnet", pytest.param("lnd", marks=pytest.mark.regtest)])
+REAL: dict[str, tuple[Callable[[Path], AbstractAsyncContextManager[Bench]], list[str]]] = {
+    "cln-real": (cln_real_bench.opened, regtest.missing()),
+}
+"""Nodes that are slow and may not be there, with the programs that are missing."""
+
+
+def _real(name: str) -> object:
+    missing = REAL[name][1]
+    absent = pytest.mark.skipif(bool(missing), reason=f"not on the path: {', '.join(missing)}")
+    return pytest.param(name, marks=[pytest.mark.slow, absent])
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _stop_real_nodes() -> Iterator[None]:
+    yield
+    cln_real_bench.ONCE.close()
+
+
+def _usual(name: str) -> object:
+    return pytest.param(name, marks=[pytest.mark.regtest] if name == "lnd" else [])
+
+
+@pytest.fixture(params=[*map(_usual, sorted(BENCHES)), *map(_real, sorted(REAL))])
 async def bench(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncIterator[Bench]:
-    async with BENCHES[request.param](tmp_path) as made:
+    opened = BENCHES[request.param] if request.param in BENCHES else REAL[request.param][0]
+    async with opened(tmp_path) as made:
         yield made
 
 

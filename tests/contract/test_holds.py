@@ -162,9 +162,9 @@ async def test_settle_and_settle_again(bench: Bench, node: Node, parts: int) -> 
 
 
 async def test_a_wrong_preimage_settles_nothing(bench: Bench, node: Node) -> None:
-    """The preimage follows from the ref: another ref has another one."""
+    """The preimage follows from the ref; of another hash it is none."""
     view = await accepted(bench)
-    await node.settle(HoldRef("task/h2", view.payment_hash))
+    assert (await node.settle(HoldRef(SPEC.ref, PaymentHash("ab" * 32)))).status is HoldStatus.ABSENT
     await stays(node, bench, ref_of(view), HoldStatus.HELD)
     assert await bench.payer_sees(view.payment_hash) is PaymentStatus.IN_FLIGHT
 

@@ -34,10 +34,11 @@ OURS = (0, 78, 10002, 10050, 30078, 31990)  # kinds that the daemon publishes fo
 
 
 class Clock:
-    """The world's clock, which can be put forward."""
+    """The world's clock, which can be put forward. Gift wraps are dated by the real one, up to 48 h back, and the daemon reads the
+    last 49 h: who wants to jump far begins that far in the past."""
 
-    def __init__(self) -> None:
-        self.ahead = 0.0
+    def __init__(self, ahead: float = 0.0) -> None:
+        self.ahead = ahead
 
     def __call__(self) -> float:
         return time.time() + self.ahead
@@ -311,7 +312,7 @@ async def test_what_was_said_during_a_downtime_is_heard_once(tmp_path: Path) -> 
 async def test_deaf_for_hours_and_deadlines_stand_still(tmp_path: Path) -> None:
     """The only relay is dead for five hours and the deadline was in two. Nothing expires; the worker delivers when all hear again;
     the outage stands in the daemon's own chain, and the verifier adds it up."""
-    clock, port, data = Clock(), free_port(), tmp_path / "data"
+    clock, port, data = Clock(-5 * 3600), free_port(), tmp_path / "data"
     async with contextlib.AsyncExitStack() as stack:
         relay = contextlib.AsyncExitStack()
         url = await relay.enter_async_context(embedded_relay("127.0.0.1", port))

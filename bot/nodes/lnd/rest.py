@@ -61,6 +61,7 @@ class Rest:
         self, url: str, certificate: bytes, macaroon: Secret, transport: httpx.AsyncBaseTransport | None = None
     ) -> None:
         """`certificate` is the only one that is trusted, as DER."""
+        self.macaroon = macaroon
         self._client = httpx.AsyncClient(
             base_url=url,
             headers={"Grpc-Metadata-macaroon": macaroon.reveal()},
@@ -116,6 +117,12 @@ class Rest:
             log.warning("LND does not answer", error=type(error).__name__)
         self._well = False
         return Silence()
+
+
+def complain(what: str, reply: Reply) -> None:
+    """LND's words are the operator's own node's: they help him, and hold no secret (a macaroon or invoice is not in them)."""
+    if isinstance(reply, Refusal):
+        log.warning(what, code=reply.code, message=reply.message[:200])
 
 
 class _Pinned(ssl.SSLObject):

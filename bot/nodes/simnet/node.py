@@ -14,6 +14,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TypeVar
 
+from bot.findings import Finding, note
 from bot.nodes.preimages import Preimages
 from bot.nodes.simnet import ends
 from bot.nodes.simnet.book import NODE, Htlc
@@ -84,6 +85,9 @@ class SimNode:
 
     def hints(self) -> AsyncIterator[PaymentHash]:
         return self.network.hints.listen()
+
+    async def examine(self) -> list[Finding]:
+        return [note("node", "it is simulated, with play money", "name a real node in the settings when you are ready")]
 
     async def aclose(self) -> None:
         self.network.close()

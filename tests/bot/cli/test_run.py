@@ -165,3 +165,16 @@ def test_the_demo_plays_three_lives() -> None:
     ends = {line["life"]: line["state"] for line in lines[:-1]}
     assert ends == {1: "Paid", 2: "Refunded", 3: "Paid"}
     assert "Disputed" in {line["state"] for line in lines[:-1] if line["life"] == 3}
+
+
+def test_the_doctor_tells_by_its_exit_code(cli: Cli, house: House, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Beside a running daemon."""
+    monkeypatch.setenv("HOLDFAST__RELAYS__URLS", json.dumps([house.relay]))
+    ran = cli("doctor", "--data", house.data, "--json")
+    assert ran.code == 0, ran.out
+    assert ran.json()["ok"] is True
+    told = cli("doctor", "--data", house.data)
+    assert "Nothing puts money at risk." in told.out
+    monkeypatch.setenv("HOLDFAST__RELAYS__URLS", json.dumps(["ws://127.0.0.1:9"]))
+    ran = cli("doctor", "--data", house.data, "--json")
+    assert (ran.code, ran.json()["ok"]) == (1, False)

@@ -287,7 +287,7 @@ async def test_a_refusal_in_other_words_proves_nothing(lnd: FakeLnd, node: LndNo
 
 async def test_a_payee_who_takes_his_time(lnd: FakeLnd, node: LndNode, monkeypatch: pytest.MonkeyPatch) -> None:
     """The call returns, and LND goes on."""
-    monkeypatch.setattr("bot.nodes.lnd.node._ANSWER", 0.05)
+    monkeypatch.setattr("bot.nodes.lnd.payouts._ANSWER", 0.05)
     spec = pay_spec(bill())
     mouth = Mouth(result(spec)["result"])
     lnd.answers["/v2/router/send"] = lambda _: httpx.Response(200, stream=mouth)
@@ -409,3 +409,35 @@ async def test_many_share_an_answer_but_nobody_gets_one_older_than_his_question(
     assert await asyncio.gather(*late[1:]) == [2, 2]
     gates[2].set()
     assert (await shared(), asked) == (3, 3)
+
+
+# What the doctor is told
+
+
+BAKED = Secret(
+    "0201036c6e640256030a106a47628dc459531dcf780fd2ce4f72931201301a0c0a04696e666f1204726561641a170a08696e766f69636573120472656164"
+    "120577726974651a170a086f6666636861696e12047265616412057772697465000006208cb61dbfa094177d0487699fb8195674b34e2cc965bfe2e573e0"
+    "5671510bb3e4"
+)  # of a throw-away node
+
+
+@pytest.mark.parametrize(
+    ("change", "grades", "words"),
+    [
+        (lambda raw: raw, ["good", "good"], "nothing else"),
+        (lambda raw: raw.replace(b"\x04info", b"\x04onfo"), ["good", "risk", "note"], "lncli bakemacaroon"),
+        (lambda raw: b"macaroon", ["good", "note"], "cannot be read"),
+    ],
+)
+async def test_too_little_and_too_much_in_a_macaroon(
+    lnd: FakeLnd, change: Callable[[bytes], bytes], grades: list[str], words: str
+) -> None:
+    macaroon = Secret(change(bytes.fromhex(BAKED.reveal())).hex())
+    node = LndNode(Rest("https://lnd", b"", macaroon, httpx.MockTransport(lnd)), Preimages((NEW,)))
+    found = await node.examine()
+    assert [each.grade for each in found] == grades
+    assert words in " ".join(each.what + each.advice for each in found)
+    assert macaroon.reveal() not in repr(found)
+    lnd.answers["/v1/getinfo"] = httpx.ConnectError("")
+    assert [each.grade for each in await node.examine()] == ["risk"]
+    await node.aclose()

@@ -84,9 +84,9 @@ def test_how_long_a_hold_lasts_depends_on_the_network_unless_said() -> None:
 
 
 async def test_a_node_that_is_not_built_is_refused_by_its_name() -> None:
-    settings = Settings(node=NodeSettings(kind="cln"))
+    settings = Settings(node=NodeSettings(kind="nwc"))
     async with AsyncExitStack() as stack:
-        with pytest.raises(BadConfig, match=r"node\.kind = cln: planned"):
+        with pytest.raises(BadConfig, match=r"node\.kind = nwc: planned"):
             await open_node(settings, stack, lambda: 0.0)
 
 

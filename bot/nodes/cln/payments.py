@@ -1,0 +1,67 @@
+"""What lightningd says of an outgoing payment. Pure.
+
+`listsendpays` is the truth: one row a part. The error of `xpay` only says why it stopped trying; parts may still be out. The
+parts of all attempts that are not failed belong to one payment, since lightningd keeps one group in flight per hash.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from bot.nodes.cln.rpc import msat
+from kinds.lightning import Fault, PaymentStatus, PaymentView
+from kinds.units import Msat, PaymentHash, Secret
+
+
+@dataclass(frozen=True, slots=True)
+class Why:
+    """Why a payment failed."""
+
+    fault: Fault
+    reason: str
+
+
+LOST_WORD = Why(Fault.OURS, "unknown")
+
+
+def view(payment_hash: PaymentHash, parts: Sequence[Mapping[str, Any]], why: Why) -> PaymentView:
+    """A part that is complete shows the preimage, so the payment is made; the others can only follow, and their fees count."""
+    alive = [part for part in parts if part.get("status") in ("pending", "complete")]
+    done = [part for part in alive if part.get("status") == "complete"]
+    if done:
+        amount = sum(msat(part, "amount_msat") for part in alive)
+        sent = sum(msat(part, "amount_sent_msat") for part in alive)
+        return PaymentView(
+            payment_hash,
+            PaymentStatus.COMPLETE,
+            amount=Msat(amount),
+            fee=Msat(max(0, sent - amount)),
+            preimage=Secret(str(done[0].get("payment_preimage", ""))),
+        )
+    if alive:
+        return PaymentView(
+            payment_hash, PaymentStatus.IN_FLIGHT, Msat(sum(msat(part, "amount_msat") for part in alive))
+        )
+    if parts:
+        return PaymentView(payment_hash, PaymentStatus.FAILED, fault=why.fault, reason=why.reason)
+    return PaymentView(payment_hash, PaymentStatus.ABSENT)
+
+
+def why_failed(code: int, message: str, enough: bool) -> Why:
+    """Whose trouble an error of `xpay` is. `enough`: our channels could have carried the amount and its fee."""
+    match code:
+        case 203:
+            return Why(Fault.THEIRS, "refused")
+        case 207:
+            return Why(Fault.THEIRS, "expired")
+        case 205 | 206 if not enough:
+            return Why(Fault.OURS, "no_balance")
+        case 206:
+            return Why(Fault.OURS, "fee_or_cltv_limit")
+        case 205 if "excessive" in message:
+            return Why(Fault.OURS, "fee_or_cltv_limit")
+        case 205:
+            return Why(Fault.THEIRS, "no_route")
+    return Why(Fault.OURS, f"code_{code}")

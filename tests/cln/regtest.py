@@ -1,0 +1,203 @@
+"""Real nodes: bitcoind and three lightningd (payer, we, payee) on regtest, on loopback, on free ports. What was started is stopped.
+
+    payer ====== we ====== payee          one channel each of 16 million sats, half on either side
+
+We and the payee run the plugin: the payee's holds are how a payout is kept in flight.
+"""
+
+from __future__ import annotations
+
+import json
+import shutil
+import socket
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+from typing import Any
+
+from pyln.client import LightningRpc
+
+from bot.nodes.cln.launcher import install
+
+NEEDED = ("bitcoind", "bitcoin-cli", "lightningd")
+CAPACITY = 16_000_000  # sats
+PATIENCE = 120.0
+Row = dict[str, Any]
+
+
+def missing() -> list[str]:
+    """The programs that are not on the path."""
+    return [name for name in NEEDED if shutil.which(name) is None]
+
+
+def free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
+
+
+def wait_for(what: str, test: Callable[[], bool], seconds: float = PATIENCE) -> None:
+    until = time.monotonic() + seconds
+    while time.monotonic() < until:
+        with suppress(Exception):
+            if test():
+                return
+        time.sleep(0.1)
+    raise AssertionError(f"waited {seconds:.0f} s for: {what}")
+
+
+class Bitcoind:
+    def __init__(self, folder: Path) -> None:
+        self.folder, self.port = folder, free_port()
+        folder.mkdir()
+        options = ["-regtest", "-server", "-listen=0", "-fallbackfee=0.00001", "-txindex", f"-rpcport={self.port}"]
+        self._log = (folder / "log").open("wb")
+        self._process = subprocess.Popen(
+            ["bitcoind", f"-datadir={folder}", *options], stdout=self._log, stderr=self._log
+        )
+        wait_for("bitcoind", lambda: bool(self.cli("getblockchaininfo")))
+        self.cli("createwallet", "miner")
+        self.address = str(self.cli("getnewaddress"))
+        self.mine(101)
+
+    def cli(self, *arguments: str) -> Any:
+        said = subprocess.run(
+            ["bitcoin-cli", "-regtest", f"-datadir={self.folder}", f"-rpcport={self.port}", *arguments],
+            check=True,
+            capture_output=True,
+            text=True,
+        ).stdout.strip()
+        return json.loads(said) if said.startswith(("{", "[")) else said
+
+    def mine(self, blocks: int) -> None:
+        self.cli("generatetoaddress", str(blocks), self.address)
+
+    def height(self) -> int:
+        return int(self.cli("getblockcount"))
+
+    def close(self) -> None:
+        self._process.terminate()
+        self._process.wait(30)
+        self._log.close()
+
+
+class Lightningd:
+    def __init__(self, folder: Path, bitcoind: Bitcoind, plugin: Path | None) -> None:
+        self._port = free_port()
+        self._socket_folder = folder
+        self._command = [
+            "lightningd",
+            f"--lightning-dir={folder}",
+            "--network=regtest",
+            f"--bitcoin-datadir={bitcoind.folder}",
+            f"--bitcoin-rpcport={bitcoind.port}",
+            f"--addr=127.0.0.1:{self._port}",
+            f"--log-file={folder / 'log'}",
+            "--disable-dns",
+            "--max-concurrent-htlcs=483",
+            "--developer",
+            "--dev-bitcoind-poll=1",
+            "--dev-fast-gossip",
+            "--allow-deprecated-apis=true",
+            *([f"--important-plugin={plugin}"] if plugin else []),
+        ]
+        folder.mkdir()
+        self._process: subprocess.Popen[bytes] | None = None
+        self.socket = folder / "regtest" / "lightning-rpc"
+        self.start()
+        self.id = str(self.rpc.call("getinfo")["id"])
+
+    @property
+    def rpc(self) -> LightningRpc:
+        return LightningRpc(str(self.socket))
+
+    def start(self) -> None:
+        self._process = subprocess.Popen(self._command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+        wait_for("lightningd", lambda: bool(self.rpc.call("getinfo")))
+
+    def stop(self) -> None:
+        if self._process is not None and self._process.poll() is None:
+            with suppress(Exception):
+                self.rpc.call("stop")
+            self._process.wait(60)
+
+    def connect(self, other: Lightningd) -> None:
+        self.rpc.call("connect", {"id": other.id, "host": "127.0.0.1", "port": other._port})
+
+    def height(self) -> int:
+        return int(self.rpc.call("getinfo")["blockheight"])
+
+    def channel(self, other: Lightningd) -> Row:
+        [found] = self.rpc.call("listpeerchannels", {"id": other.id})["channels"]
+        return dict(found)
+
+    def usable(self, other: Lightningd) -> bool:
+        channel = self.channel(other)
+        return channel["state"] == "CHANNELD_NORMAL" and bool(channel.get("reestablished", channel["peer_connected"]))
+
+
+class Regtest:
+    def __init__(self, folder: Path) -> None:
+        self._folder = folder
+        plugin = install(folder / "plugins", sys.executable)
+        self.bitcoind = Bitcoind(folder / "bitcoin")
+        self.payer = Lightningd(folder / "payer", self.bitcoind, None)
+        self.us = Lightningd(folder / "us", self.bitcoind, plugin)
+        self.payee = Lightningd(folder / "payee", self.bitcoind, plugin)
+        for opener, other in ((self.payer, self.us), (self.us, self.payee)):
+            self._open(opener, other)
+        self.synced()
+
+    def _open(self, opener: Lightningd, other: Lightningd) -> None:
+        address = opener.rpc.call("newaddr", {"addresstype": "p2tr"})["p2tr"]
+        self.bitcoind.cli("sendtoaddress", str(address), "1")
+        self.bitcoind.mine(1)
+        wait_for("coins", lambda: bool(opener.rpc.call("listfunds")["outputs"]))
+        opener.connect(other)
+        opener.rpc.call(
+            "fundchannel", {"id": other.id, "amount": CAPACITY, "push_msat": CAPACITY * 500, "announce": True}
+        )
+        self.bitcoind.mine(6)
+        wait_for("a channel", lambda: opener.usable(other) and other.usable(opener))
+
+    def synced(self) -> None:
+        height = self.bitcoind.height()
+        nodes = (self.payer, self.us, self.payee)
+        wait_for("a block", lambda: all(node.height() == height for node in nodes))
+
+    def mine(self, blocks: int) -> None:
+        self.bitcoind.mine(blocks)
+        self.synced()
+
+    def restart(self) -> None:
+        """Our node ends cleanly and starts again; its peers come back to it."""
+        self.us.stop()
+        self.us.start()
+        for peer in (self.payer, self.payee):
+            with suppress(Exception):
+                self.us.connect(peer)
+            wait_for("a peer", lambda peer=peer: self.us.usable(peer) and peer.usable(self.us))  # type: ignore[misc]
+        self.synced()
+
+    def close(self) -> None:
+        for node in (self.payer, self.us, self.payee):
+            with suppress(Exception):
+                node.stop()
+        self.bitcoind.close()
+
+
+@contextmanager
+def town() -> Iterator[Regtest]:
+    folder = Path(tempfile.mkdtemp(prefix="cln"))  # a socket's path is short
+    started: Regtest | None = None
+    try:
+        started = Regtest(folder)
+        yield started
+    finally:
+        if started is not None:
+            started.close()
+        shutil.rmtree(folder, ignore_errors=True)
