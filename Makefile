@@ -9,7 +9,7 @@ PACKAGES := bot handlers kinds storage verifier
 # Extra arguments for the program a target runs: make test ARGS="-k paid"
 ARGS ?=
 
-.PHONY: .venv run demo test test-slow test-cln lint format bench lock clean
+.PHONY: .venv run demo test test-slow test-regtest regtest test-cln lint format bench lock clean
 
 # --- environment -----------------------------------------------------------
 
@@ -46,12 +46,20 @@ demo: .venv/.installed
 
 # --- checks ----------------------------------------------------------------
 
-test: .venv/.installed .venv-relay/.locked
+test: .venv/.installed .venv-relay/.locked regtest
 	@exec $(BIN)/python -m pytest -m "not slow" $(ARGS)
 
 # The longer suites: every commit of a life killed, deeper searches by chance.
-test-slow: .venv/.installed .venv-relay/.locked
+test-slow: .venv/.installed .venv-relay/.locked regtest
 	@exec $(BIN)/python -m pytest -m slow $(ARGS)
+
+# Only what runs on real LND nodes: the contract of a node, and lives.
+test-regtest: .venv/.installed regtest
+	@exec $(BIN)/python -m pytest -m "regtest and not slow" $(ARGS)
+
+# Builds lnd and btcd for the tests, once. Without a Go toolchain it says what is left out.
+regtest: .venv/.installed
+	@exec $(BIN)/python -m tests.regtest.build
 
 # Real Core Lightning nodes on regtest, where they are installed.
 test-cln: .venv/.installed

@@ -77,6 +77,33 @@ class NodeSettings(_Section):
     )
 
 
+class LndSettings(_Section):
+    """Only for node.kind = "lnd": how LND is reached, by its REST interface."""
+
+    url: str = Field("https://127.0.0.1:8080", description="Address of LND's REST interface (restlisten).")
+    tls_cert: str = Field("", description="File of LND's certificate, tls.cert: only this very one is trusted.")
+    macaroon: str = Field(
+        "", description="File of a macaroon for the daemon; empty: the systemd credential lnd.macaroon."
+    )
+    preimage_key: str = Field(
+        "",
+        description="File of the keys of all preimages; empty: preimage.key in the data directory. HOLDFAST_PREIMAGE_KEY "
+        "and the systemd credential preimage.key go before it. Without it no hold can be settled: keep a copy.",
+    )
+    hold_expiry_delta: Annotated[int, Field(ge=1, le=120)] = Field(
+        18,
+        description="Blocks before its end at which LND cancels a hold by itself: invoices.holdexpirydelta of its settings.",
+    )
+    private_channels: bool = Field(False, description="Invoices name private channels: for a node without public ones.")
+
+    @field_validator("url")
+    @classmethod
+    def _secure(cls, url: str) -> str:
+        if not url.startswith("https://"):
+            raise ValueError("LND is only spoken to by https")
+        return url.rstrip("/")
+
+
 class ClnSettings(_Section):
     """Core Lightning, when node.kind is cln."""
 
@@ -185,6 +212,7 @@ class Settings(BaseSettings):
     daemon: Daemon = Daemon()
     relays: RelaySettings = RelaySettings()
     node: NodeSettings = NodeSettings()
+    lnd: LndSettings = LndSettings()
     cln: ClnSettings = ClnSettings()
     nwc: NwcSettings = NwcSettings()
     terms: TermsSettings = TermsSettings()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import hashlib
+from contextlib import suppress
 
 import structlog
 from sqlalchemy import Connection, update
@@ -27,6 +28,7 @@ log = structlog.get_logger()
 class Watch:
     def __init__(self, world: World) -> None:
         self._world = world
+        self._reread = asyncio.Event()
 
     async def facts(self) -> None:
         """The node's word about itself, often: blocks are a clock too."""
@@ -40,10 +42,12 @@ class Watch:
             await asyncio.sleep(_FACTS)
 
     async def hints(self) -> None:
-        """A hint is only a reason to look: at a hold that we know, and for the money worker at its payments."""
+        """A hint is only a reason to look: at a hold that we know, and for the money worker at its payments. A stream tells
+        nothing of what happened before it was opened, so each new one is a reason to look at every hold."""
         world = self._world
         while True:
             try:
+                self._reread.set()
                 async for payment_hash in world.node.hints():
                     await self._look_at(payment_hash)
             except Exception as error:
@@ -51,12 +55,15 @@ class Watch:
             await asyncio.sleep(1.0)  # the stream ended: open another one
 
     async def poll(self) -> None:
-        """Every hold that may still change, at start and then again and again, hints or no hints."""
+        """Every hold that may still change: at start, whenever a stream of hints is opened, and now and then."""
         while True:
+            self._reread.clear()
             holds = await self._world.writer.do(lambda tx: reads.watched_holds(tx))
             for start in range(0, len(holds), _AT_ONCE):
                 await asyncio.gather(*(self._look(hold) for hold in holds[start : start + _AT_ONCE]))
-            await asyncio.sleep(_POLL)
+            with suppress(TimeoutError):
+                async with asyncio.timeout(_POLL):
+                    await self._reread.wait()
 
     async def _look_at(self, payment_hash: PaymentHash) -> None:
         world = self._world

@@ -302,6 +302,7 @@ def test_links_inside_a_text_lead_somewhere(name: str) -> None:
 def test_no_address_of_somebodys_machine(name: str) -> None:
     """No absolute path, no package index, no host but the reader's own and examples."""
     text = ROOT.joinpath(name).read_text(encoding="utf-8")
+    text = re.sub(r"/(?:etc|opt|var/lib)/(?:holdfast|lnd)\b", "", text)  # where services keep their things anywhere
     assert re.findall(r"(?<![\w.:/~)`-])/(?:home|root|tmp|work|usr|opt|var|etc|Users|mnt)\b\S*", text) == []
     hosts = set(re.findall(r"\b(?:https?|wss?)://([\w.-]+)", text))
     assert hosts <= {"127.0.0.1", "example.org"}, hosts

@@ -17,6 +17,7 @@ from bot.config import BadConfig, Settings
 from bot.findings import Finding
 from bot.nodes.base import Node, NodeAway
 from bot.nodes.cln import opening as cln
+from bot.nodes.lnd import opening as lnd
 from bot.nodes.nwc import opening as nwc
 from bot.nodes.simnet import opening as simnet
 from kinds.lightning import NodeFacts
@@ -40,8 +41,8 @@ async def open_node(settings: Settings, stack: AsyncExitStack, clock: Callable[[
             return await cln.opened(settings, stack)
         case "nwc":
             return await nwc.opened(settings, stack, clock)
-        case planned:
-            raise BadConfig(f"node.kind = {planned}: planned, but not built yet; what works today: simnet, cln, nwc")
+        case "lnd":
+            return await lnd.opened(settings, stack)
 
 
 async def examine_node(

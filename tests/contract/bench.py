@@ -7,6 +7,7 @@ heights blocks.
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Awaitable, Callable, Sequence
 from typing import Protocol, TypeVar
 
@@ -18,6 +19,7 @@ from kinds.units import Msat, PaymentHash, sats
 
 SPENDABLE = sats(5_000_000)  # at least this much outbound, and in the payer's wallet
 
+_QUICK = 5  # looks within the first half second, before time is made to pass
 View = TypeVar("View", HoldView, PaymentView)
 
 
@@ -67,12 +69,21 @@ async def until(
     bench: Bench, look: Callable[[], Awaitable[View]], *wanted: HoldStatus | PaymentStatus, tries: int = 50
 ) -> View:
     """Look until the status is one of those wanted: real nodes take a moment between an answer and its effect."""
-    for _ in range(tries):
+    for attempt in range(tries):
         view = await look()
         if view.status in wanted:
             return view
-        await bench.wait(1)
+        await (asyncio.sleep(0.02 * 2**attempt) if attempt < _QUICK else bench.wait(1))
     raise AssertionError(f"still {view.status} and not {' or '.join(wanted)}")
+
+
+async def payer_at_last(bench: Bench, payment_hash: PaymentHash, wanted: PaymentStatus) -> None:
+    """The payer's payment ends like this, a moment after its other end."""
+
+    async def look() -> PaymentView:
+        return PaymentView(payment_hash, await bench.payer_sees(payment_hash))
+
+    await until(bench, look, wanted)
 
 
 def needs(bench: Bench, ability: str) -> None:

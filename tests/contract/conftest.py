@@ -10,11 +10,12 @@ import pytest
 
 from bot.nodes.base import Node
 from tests.cln import regtest
-from tests.contract import cln_bench, cln_real_bench, nwc_bench, simnet_bench
+from tests.contract import cln_bench, cln_real_bench, lnd_bench, nwc_bench, simnet_bench
 from tests.contract.bench import Bench
 
 BENCHES: dict[str, Callable[[Path], AbstractAsyncContextManager[Bench]]] = {
     "cln": cln_bench.opened,
+    "lnd": lnd_bench.opened,
     "nwc": nwc_bench.bench_opened,
     "simnet": simnet_bench.opened,
 }
@@ -38,11 +39,23 @@ def _stop_real_nodes() -> Iterator[None]:
     cln_real_bench.ONCE.close()
 
 
-@pytest.fixture(params=[*sorted(BENCHES), *map(_real, sorted(REAL))])
+def _usual(name: str) -> object:
+    return pytest.param(name, marks=[pytest.mark.regtest] if name == "lnd" else [])
+
+
+@pytest.fixture(params=[*map(_usual, sorted(BENCHES)), *map(_real, sorted(REAL))])
 async def bench(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncIterator[Bench]:
     opened = BENCHES[request.param] if request.param in BENCHES else REAL[request.param][0]
     async with opened(tmp_path) as made:
         yield made
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """What waits for minutes waits for them only where time is real, and then not in the quick run."""
+    for item in items:
+        if item.get_closest_marker("patient") and item.get_closest_marker("regtest"):
+            item.add_marker(pytest.mark.slow)
 
 
 @pytest.fixture

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import asyncio
 import hashlib
 from dataclasses import replace
+from typing import Any
 
 import pytest
 
@@ -11,7 +13,7 @@ from bot.nodes.base import Node
 from kinds.bolt11 import decode
 from kinds.lightning import HoldRef, HoldSpec, HoldStatus, HoldView, PaymentStatus
 from kinds.units import Msat, PaymentHash, sats
-from tests.contract.bench import Bench, needs, until
+from tests.contract.bench import Bench, needs, payer_at_last, until
 
 AMOUNT = sats(20_000)
 SPEC = HoldSpec("task/h1", AMOUNT, expiry=3600, cltv=200, memo="Holdfast task")
@@ -54,6 +56,17 @@ async def test_a_repeated_create_gives_the_same_hold(node: Node) -> None:
     assert other.payment_hash != made.payment_hash
 
 
+@pytest.mark.parametrize("parts", [1, 3])
+async def test_a_create_repeated_later_makes_no_second_hold(bench: Bench, node: Node, parts: int) -> None:
+    """In every state of the hold: the same hash, and the answer is how it stands."""
+    view = await accepted(bench, parts=parts)
+    assert await node.make_hold(SPEC) == view
+    assert (await node.make_hold(replace(SPEC, amount=sats(1)))).amount == AMOUNT
+    await node.settle(ref_of(view))
+    settled = await until(bench, lambda: node.hold(ref_of(view)), HoldStatus.SETTLED)
+    assert await node.make_hold(SPEC) == settled
+
+
 async def test_accepted_in_one_part(bench: Bench, node: Node) -> None:
     before = await node.facts()
     view = await accepted(bench)
@@ -80,6 +93,7 @@ async def test_dust_parts_are_shown_as_they_are(bench: Bench, node: Node) -> Non
     assert max(part.amount for part in view.parts) <= sats(354)
 
 
+@pytest.mark.patient
 async def test_an_incomplete_set_is_not_accepted_and_goes_back(bench: Bench, node: Node) -> None:
     made = await node.make_hold(SPEC)
     await bench.pay_hold(made.invoice.reveal(), [sats(5_000), sats(5_000)])
@@ -87,7 +101,7 @@ async def test_an_incomplete_set_is_not_accepted_and_goes_back(bench: Bench, nod
     await bench.wait(130)
     view = await stays(node, bench, ref_of(made), HoldStatus.OPEN)
     assert view.parts == ()
-    assert await bench.payer_sees(made.payment_hash) is PaymentStatus.FAILED
+    await payer_at_last(bench, made.payment_hash, PaymentStatus.FAILED)
     await bench.pay_hold(made.invoice.reveal())
     await until(bench, lambda: node.hold(ref_of(made)), HoldStatus.HELD)
 
@@ -98,7 +112,7 @@ async def test_an_underpayment_is_refused_and_changes_nothing(bench: Bench, node
     view = await stays(node, bench, ref_of(made), HoldStatus.OPEN)
     assert view.parts == ()
     assert view.refused in (0, AMOUNT - 1000)
-    assert await bench.payer_sees(made.payment_hash) is PaymentStatus.FAILED
+    await payer_at_last(bench, made.payment_hash, PaymentStatus.FAILED)
 
 
 async def test_an_overpayment_is_either_refused_or_shown_whole(bench: Bench, node: Node) -> None:
@@ -117,6 +131,13 @@ async def test_no_hold_for_nothing_or_less(node: Node, amount: int) -> None:
     assert (await node.hold(ref_of(made))).status is HoldStatus.ABSENT
 
 
+@pytest.mark.parametrize("nonsense", [{"expiry": 0}, {"expiry": -5}, {"cltv": 0}, {"cltv": -1}, {"cltv": 9}])
+async def test_no_hold_on_terms_that_make_no_sense(node: Node, nonsense: dict[str, Any]) -> None:
+    made = await node.make_hold(replace(SPEC, **nonsense))
+    assert made.status is HoldStatus.UNKNOWN
+    assert (await node.hold(ref_of(made))).status is HoldStatus.ABSENT
+
+
 async def test_unpaid_past_its_expiry(bench: Bench, node: Node) -> None:
     made = await node.make_hold(replace(SPEC, expiry=5))
     await bench.wait(6)
@@ -126,20 +147,38 @@ async def test_unpaid_past_its_expiry(bench: Bench, node: Node) -> None:
 
 
 async def test_accepted_outlives_the_invoices_expiry(bench: Bench, node: Node) -> None:
-    view = await accepted(bench, replace(SPEC, expiry=30))
-    await bench.wait(60)
+    view = await accepted(bench, replace(SPEC, expiry=4))
+    await bench.wait(6)
     await stays(node, bench, ref_of(view), HoldStatus.HELD)
 
 
-async def test_settle_and_settle_again(bench: Bench, node: Node) -> None:
-    view = await accepted(bench, parts=2)
+@pytest.mark.parametrize("parts", [1, 3])
+async def test_settle_and_settle_again(bench: Bench, node: Node, parts: int) -> None:
+    view = await accepted(bench, parts=parts)
     await node.settle(ref_of(view))
     settled = await until(bench, lambda: node.hold(ref_of(view)), HoldStatus.SETTLED)
     assert hashlib.sha256(bytes.fromhex(settled.preimage.reveal())).hexdigest() == view.payment_hash
     assert settled.parts == ()
     assert (await node.settle(ref_of(view))).status is HoldStatus.SETTLED
     assert (await node.cancel(ref_of(view))).status is HoldStatus.SETTLED
-    assert await bench.payer_sees(view.payment_hash) is PaymentStatus.COMPLETE
+    await payer_at_last(bench, view.payment_hash, PaymentStatus.COMPLETE)
+
+
+async def test_a_wrong_preimage_settles_nothing(bench: Bench, node: Node) -> None:
+    """The preimage follows from the ref; of another hash it is none."""
+    view = await accepted(bench)
+    assert (await node.settle(HoldRef(SPEC.ref, PaymentHash("ab" * 32)))).status is HoldStatus.ABSENT
+    await stays(node, bench, ref_of(view), HoldStatus.HELD)
+    assert await bench.payer_sees(view.payment_hash) is PaymentStatus.IN_FLIGHT
+
+
+async def test_two_who_settle_at_once_and_one_who_cancels(bench: Bench, node: Node) -> None:
+    view = await accepted(bench, parts=2)
+    hold = ref_of(view)
+    await asyncio.gather(node.settle(hold), node.settle(hold))
+    await asyncio.gather(node.settle(hold), node.cancel(hold))
+    await until(bench, lambda: node.hold(hold), HoldStatus.SETTLED)
+    await payer_at_last(bench, view.payment_hash, PaymentStatus.COMPLETE)
 
 
 async def test_settle_before_it_is_accepted_leaves_it_open(bench: Bench, node: Node) -> None:
@@ -165,14 +204,15 @@ async def test_cancel_an_open_hold(bench: Bench, node: Node) -> None:
     assert (await node.make_hold(SPEC)).status is HoldStatus.CANCELLED
 
 
-async def test_cancel_an_accepted_hold_and_settle_after_it(bench: Bench, node: Node) -> None:
-    view = await accepted(bench)
+@pytest.mark.parametrize("parts", [1, 3])
+async def test_cancel_an_accepted_hold_and_settle_after_it(bench: Bench, node: Node, parts: int) -> None:
+    view = await accepted(bench, parts=parts)
     await node.cancel(ref_of(view))
     cancelled = await until(bench, lambda: node.hold(ref_of(view)), HoldStatus.CANCELLED)
     assert (cancelled.parts, cancelled.preimage.reveal()) == ((), "")
     assert (await node.cancel(ref_of(view))).status is HoldStatus.CANCELLED
     assert (await node.settle(ref_of(view))).status is HoldStatus.CANCELLED
-    assert await bench.payer_sees(view.payment_hash) is PaymentStatus.FAILED
+    await payer_at_last(bench, view.payment_hash, PaymentStatus.FAILED)
 
 
 async def test_an_unknown_hash_is_absent(node: Node) -> None:
@@ -199,4 +239,4 @@ async def test_the_node_cancels_by_itself_before_the_htlc_expires(bench: Bench, 
     await stays(node, bench, ref_of(view), HoldStatus.HELD)
     await bench.mine(29)
     await until(bench, lambda: node.hold(ref_of(view)), HoldStatus.CANCELLED)
-    assert await bench.payer_sees(view.payment_hash) is PaymentStatus.FAILED
+    await payer_at_last(bench, view.payment_hash, PaymentStatus.FAILED)

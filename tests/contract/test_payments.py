@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import hashlib
 from dataclasses import replace
 
@@ -45,6 +46,18 @@ async def test_pay_again_pays_nothing_more(bench: Bench, node: Node) -> None:
     assert facts is not None
     assert after is not None
     assert after.outbound == facts.outbound
+
+
+async def test_two_who_pay_at_once_pay_once(bench: Bench, node: Node) -> None:
+    before = await node.facts()
+    spec = spec_for(await bench.bill(AMOUNT))
+    await asyncio.gather(*(node.pay(spec) for _ in range(3)))
+    view = await ended(bench, node, spec.payment_hash)
+    after = await node.facts()
+    assert before is not None
+    assert after is not None
+    assert view.status is PaymentStatus.COMPLETE
+    assert after.outbound == before.outbound - AMOUNT - view.fee
 
 
 async def test_a_hash_never_paid_is_absent(node: Node) -> None:
@@ -112,8 +125,9 @@ async def test_more_than_the_node_has_is_our_trouble(bench: Bench, node: Node) -
     facts = await node.facts()
     assert facts is not None
     spec = spec_for(await bench.bill(Msat(facts.outbound + sats(1))), fee_limit=SPENDABLE)
-    await node.pay(spec)
-    view = await ended(bench, node, spec.payment_hash)
+    view = await node.pay(spec)
+    if view.status is not PaymentStatus.FAILED:  # some notice before they begin, others by trying
+        view = await ended(bench, node, spec.payment_hash)
     assert (view.status, view.fault) == (PaymentStatus.FAILED, Fault.OURS)
 
 

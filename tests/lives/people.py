@@ -1,6 +1,7 @@
 """Ordinary people around a real daemon: an employer and a worker with Nostr clients and wallets, and what everybody can see.
 
-They use public doors only: relays, and for the play money the control socket of simnet. Waits are for conditions, with a bound.
+They use public doors only: relays, and for their money a wallet: here one of play money, behind the control socket of simnet.
+Waits are for conditions, with a bound.
 """
 
 from __future__ import annotations
@@ -15,7 +16,7 @@ from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, TypeVar, overload
+from typing import Any, Protocol, TypeVar, overload
 
 from bot.client import Client, Letter
 from bot.config import Daemon, RelaySettings, Settings
@@ -105,14 +106,44 @@ async def house(
             await daemon
 
 
+class Wallet(Protocol):
+    """What people do with their money; sat in, msat out."""
+
+    async def invoice(self, sat: int, expiry: int) -> str: ...
+
+    async def pay(self, invoice: str, **more: Any) -> dict[str, Any]: ...
+
+    async def balance(self) -> int: ...
+
+
+@dataclass(frozen=True, slots=True)
+class PlayWallet:
+    """The wallet of this name on the place's simnet."""
+
+    name: str
+    place: Place
+
+    async def invoice(self, sat: int, expiry: int) -> str:
+        made = await self.place.ask("invoice", wallet=self.name, amount_sat=sat, expiry=expiry)
+        return str(made["invoice"])
+
+    async def pay(self, invoice: str, **more: Any) -> dict[str, Any]:
+        return await self.place.ask("pay", wallet=self.name, invoice=invoice, **more)
+
+    async def balance(self) -> int:
+        wallets = (await self.place.ask("wallet"))["balances_msat"]
+        return int(wallets.get(self.name, START))
+
+
 @dataclass(slots=True)
 class Person:
-    """Somebody with a key, a client and a wallet of his name."""
+    """Somebody with a key, a client and a wallet."""
 
     name: str
     place: Place
     signer: KeySigner
     client: Client
+    wallet: Wallet
     said: dict[str, Unsigned | Event] = field(default_factory=dict)
 
     @property
@@ -206,15 +237,13 @@ class Person:
     # His wallet
 
     async def make_invoice(self, sat: int = 50_000, expiry: int = 20 * DAY) -> str:
-        made = await self.place.ask("invoice", wallet=self.name, amount_sat=sat, expiry=expiry)
-        return str(made["invoice"])
+        return await self.wallet.invoice(sat, expiry)
 
     async def pay(self, invoice: str, **more: Any) -> dict[str, Any]:
-        return await self.place.ask("pay", wallet=self.name, invoice=invoice, **more)
+        return await self.wallet.pay(invoice, **more)
 
     async def balance(self) -> int:
-        wallets = (await self.place.ask("wallet"))["balances_msat"]
-        return int(wallets.get(self.name, START))
+        return await self.wallet.balance()
 
     # Steps of a life that other stories begin with
 
@@ -248,11 +277,16 @@ class Person:
 
 @asynccontextmanager
 async def person(
-    name: str, place: Place, relays: Sequence[str] = (), secret: Secret | None = None, **more: Any
+    name: str,
+    place: Place,
+    relays: Sequence[str] = (),
+    secret: Secret | None = None,
+    wallet: Wallet | None = None,
+    **more: Any,
 ) -> AsyncIterator[Person]:
     key = secret or new_secret()
     async with Client(relays or place.relays, key, place.bot, **more) as client:
-        yield Person(name, place, KeySigner(key), client)
+        yield Person(name, place, KeySigner(key), client, wallet or PlayWallet(name, place))
 
 
 @asynccontextmanager

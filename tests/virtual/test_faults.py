@@ -73,6 +73,25 @@ def moved(town: Town, start: tuple[int, int]) -> tuple[int, int]:
     return start[0] - town.employer.wallet.balance, town.worker.wallet.balance - start[1]
 
 
+def test_a_new_stream_of_hints_is_a_reason_to_look_at_everything() -> None:
+    """What happened while nobody listened is found when the stream is opened again, not only by the slow poll."""
+
+    async def life() -> None:
+        town = await a_town(settings=SHORT)
+        task = await offered(town, deadline=SOON)
+        invoice, network = await invoiced(town, task), town.node.network
+        await town.pass_time(61)  # the slow poll has just looked
+        network.faults = Faults(deaf=True)
+        town.employer.wallet.pay(invoice)
+        await town.pass_time(20)
+        assert town.states()[task] == "PendingFunding"
+        network.hints.close()
+        await state(town, task, "Funded", within=5)
+        await sound(town)
+
+    run_virtually(life())
+
+
 # an input that our code cannot digest
 
 

@@ -82,7 +82,7 @@ def test_a_taken_port_is_one_sentence(cli: Cli, tmp_path: Path, monkeypatch: pyt
     [
         ("[daemon]\nnmae = 'x'\n", "daemon.nmae: there is no such setting; known here: data, name"),
         ("[terms]\nmargin = 5\n", "terms.margin"),
-        ("[node]\nkind = 'lnd'\n", "node.kind"),
+        ("[node]\nkind = 'lnd'\n", "lnd.tls_cert"),
         ("= x", "is not TOML"),
     ],
 )

@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import ssl
 from contextlib import AsyncExitStack
 from dataclasses import replace
+from pathlib import Path
+from typing import Any
 
 import pytest
+from pydantic import ValidationError
 
-from bot.config import BadConfig, NodeSettings, Settings, policy_from
+from bot.config import BadConfig, Settings, policy_from
 from bot.daemon import open_shop
 from bot.nodes.opening import OtherNode, need_network, open_node
 from handlers.answers import terms
@@ -96,8 +100,47 @@ def test_what_the_node_knows_and_the_cap_of_a_wallet_are_policy_and_terms() -> N
     assert policy(less, node={"kind": "nwc"}, nwc={"max_sat": 20_000}).max_reward == 20_000_000
 
 
-async def test_a_node_that_is_not_built_is_refused_by_its_name() -> None:
-    settings = Settings(node=NodeSettings(kind="lnd"))
+@pytest.mark.parametrize(
+    ("lnd", "margin", "words"),
+    [
+        ({}, 58, "lnd.tls_cert: name the file"),
+        ({"tls_cert": "nowhere.cert"}, 58, "lnd.macaroon: name the file"),
+        ({"tls_cert": "nowhere.cert", "macaroon": "nowhere.macaroon"}, 58, "nowhere.cert cannot be read"),
+        ({}, 29, "LND cancels a hold by itself 18 blocks before"),
+        ({"hold_expiry_delta": 100}, 58, "make the margin 112 or more"),
+    ],
+)
+async def test_an_lnd_that_cannot_work_is_refused_by_what_is_missing(
+    lnd: dict[str, Any], margin: int, words: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.delenv("CREDENTIALS_DIRECTORY", raising=False)
+    settings = Settings.model_validate({"node": {"kind": "lnd"}, "lnd": lnd, "terms": {"margin": margin}})
     async with AsyncExitStack() as stack:
-        with pytest.raises(BadConfig, match=r"node\.kind = lnd: planned"):
+        with pytest.raises(BadConfig, match=words):
             await open_node(settings, stack, lambda: 0.0)
+
+
+def test_lnd_is_spoken_to_by_https_only() -> None:
+    with pytest.raises(ValidationError, match="only spoken to by https"):
+        Settings.model_validate({"lnd": {"url": "http://127.0.0.1:8080"}})
+
+
+async def test_an_lnd_is_opened_with_a_macaroon_from_systemd_and_makes_its_key_file(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    certificate = tmp_path / "tls.cert"
+    certificate.write_text(ssl.DER_cert_to_PEM_cert(b"any certificate"))
+    (tmp_path / "lnd.macaroon").write_bytes(b"macaroon")
+    monkeypatch.setenv("CREDENTIALS_DIRECTORY", str(tmp_path))
+    settings = Settings.model_validate(
+        {
+            "daemon": {"data": tmp_path / "data"},
+            "node": {"kind": "lnd"},
+            "lnd": {"url": "https://127.0.0.1:1", "tls_cert": str(certificate)},
+        }
+    )
+    (tmp_path / "data").mkdir()
+    async with AsyncExitStack() as stack:
+        node = await open_node(settings, stack, lambda: 0.0)
+        assert await node.facts() is None
+    assert (tmp_path / "data" / "preimage.key").stat().st_mode & 0o777 == 0o600

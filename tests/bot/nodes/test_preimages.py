@@ -69,25 +69,26 @@ def test_nowhere_to_write_is_one_sentence(tmp_path: Path) -> None:
         read_or_make_keys(tmp_path / "nowhere" / "preimage.key", os.urandom)
 
 
-def test_keys_come_from_the_environment_or_a_credential_before_the_file(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    path, given = tmp_path / "preimage.key", tmp_path / "credentials"
-    given.mkdir()
-    monkeypatch.setenv("CREDENTIALS_DIRECTORY", str(given))
-    made = find_keys(None, path, os.urandom)
-    assert made == read_keys(path)
-    with pytest.raises(BadKeyFile, match="cannot be read"):  # one that is named is never made
-        find_keys(tmp_path / "named.key", path, os.urandom)
-    (given / "preimage.key").write_text(f"{NEW.hex()}\n{OLD.hex()}\n")
-    assert find_keys(None, path, os.urandom) == (NEW, OLD)
-    monkeypatch.setenv("HOLDFAST_PREIMAGE_KEY", OLD.hex())
-    assert find_keys(None, path, os.urandom) == (OLD,)
-    monkeypatch.setenv("HOLDFAST_PREIMAGE_KEY", "junk")
-    with pytest.raises(BadKeyFile, match="variable HOLDFAST_PREIMAGE_KEY"):
-        find_keys(None, path, os.urandom)
-    monkeypatch.delenv("HOLDFAST_PREIMAGE_KEY")
-    (given / "preimage.key").write_text("junk")
-    with pytest.raises(BadKeyFile, match=r"credential preimage\.key"):
-        find_keys(None, path, os.urandom)
-    assert read_keys(path) == made
+def test_where_the_keys_are_looked_for(tmp_path: Path) -> None:
+    """The environment, the credential, the named file, the data directory: the first that is there, and only the last is made."""
+    default, named, folder = tmp_path / "preimage.key", tmp_path / "named.key", tmp_path / "credentials"
+    folder.mkdir()
+    environ: dict[str, str] = {}
+    with pytest.raises(BadKeyFile, match=r"named\.key cannot be read"):
+        find_keys(named, default, os.urandom, environ)
+    assert not named.exists()
+    made = find_keys(None, default, os.urandom, environ)
+    assert find_keys(None, default, os.urandom, environ) == made == read_keys(default)
+    named.write_text(NEW.hex())
+    named.chmod(0o600)
+    assert find_keys(named, default, os.urandom, environ) == (NEW,)
+    environ["CREDENTIALS_DIRECTORY"] = str(folder)
+    assert find_keys(named, default, os.urandom, environ) == (NEW,)
+    (folder / "preimage.key").write_text(OLD.hex())
+    assert find_keys(named, default, os.urandom, environ) == (OLD,)
+    environ["HOLDFAST_PREIMAGE_KEY"] = f"{NEW.hex()} {OLD.hex()}"
+    assert find_keys(named, default, os.urandom, environ) == (NEW, OLD)
+    environ["HOLDFAST_PREIMAGE_KEY"] = "secret"
+    with pytest.raises(BadKeyFile, match="HOLDFAST_PREIMAGE_KEY does not hold keys") as raised:
+        find_keys(named, default, os.urandom, environ)
+    assert "secret" not in str(raised.value)

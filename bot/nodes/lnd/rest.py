@@ -1,0 +1,170 @@
+"""LND's REST interface: one question and its answer, or a stream of messages.
+
+Only the pinned certificate is trusted, byte for byte: neither names nor dates nor authorities count, since the key behind that
+certificate is what the operator has named. The macaroon goes out only after the handshake has shown it.
+
+Nothing is raised for trouble. What comes back is a message of LND, a `Refusal` in its own words, or `Silence`: no answer that
+proves anything. A cancelled call may or may not have reached LND.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import socket
+import ssl
+from collections.abc import AsyncGenerator, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import httpx
+import structlog
+
+from kinds.units import Secret
+
+Row = Mapping[str, Any]
+
+_WITHIN = 10.0  # seconds for a question
+_CONNECT = 5.0
+_QUIET = 600.0  # seconds without a message after which a stream is not believed to be alive any more
+_ALIVE = [  # the system asks the other side after 15 s of silence, every 5 s, three times
+    (socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1),
+    (socket.IPPROTO_TCP, socket.TCP_NODELAY, 1),
+    *(
+        (socket.IPPROTO_TCP, getattr(socket, name), value)
+        for name, value in (("TCP_KEEPIDLE", 15), ("TCP_KEEPINTVL", 5), ("TCP_KEEPCNT", 3))
+        if hasattr(socket, name)
+    ),
+]
+_TROUBLE = (httpx.HTTPError, httpx.StreamError, OSError, RuntimeError)  # RuntimeError: the client was closed meanwhile
+log = structlog.get_logger()
+
+
+@dataclass(frozen=True, slots=True)
+class Refusal:
+    """LND's own error: it has heard the question. `code` is gRPC's."""
+
+    code: int
+    message: str
+
+
+@dataclass(frozen=True, slots=True)
+class Silence:
+    """No answer, or none of LND: nothing is known, not even whether the question arrived."""
+
+
+Reply = Row | Refusal | Silence
+
+
+class Rest:
+    def __init__(
+        self, url: str, certificate: bytes, macaroon: Secret, transport: httpx.AsyncBaseTransport | None = None
+    ) -> None:
+        """`certificate` is the only one that is trusted, as DER."""
+        self.macaroon = macaroon
+        self._client = httpx.AsyncClient(
+            base_url=url,
+            headers={"Grpc-Metadata-macaroon": macaroon.reveal()},
+            transport=transport
+            or httpx.AsyncHTTPTransport(
+                verify=pinned(certificate),
+                limits=httpx.Limits(max_connections=None, max_keepalive_connections=64, keepalive_expiry=60),
+                socket_options=_ALIVE,
+            ),
+            timeout=httpx.Timeout(_WITHIN, connect=_CONNECT),
+        )
+        self._well = True
+
+    async def ask(
+        self, method: str, path: str, body: Row | None = None, params: Mapping[str, str] | None = None
+    ) -> Reply:
+        try:
+            async with asyncio.timeout(_WITHIN):
+                answer = await self._client.request(method, path, json=body, params=params)
+        except (*_TROUBLE, TimeoutError) as error:
+            return self._silence(error)
+        self._answers()
+        return _reply(answer.content)
+
+    async def stream(
+        self, method: str, path: str, body: Row | None = None, params: Mapping[str, str] | None = None
+    ) -> AsyncGenerator[Reply, None]:
+        """Messages as they come, until LND or the connection ends it; a refusal or a silence is always the last one."""
+        timeout = httpx.Timeout(_WITHIN, connect=_CONNECT, read=_QUIET)
+        try:
+            async with self._client.stream(method, path, json=body, params=params, timeout=timeout) as answer:
+                async for line in answer.aiter_lines():
+                    if not line.strip():
+                        continue
+                    self._answers()
+                    reply = _message(line)
+                    yield reply
+                    if isinstance(reply, (Refusal, Silence)):
+                        return
+        except _TROUBLE as error:
+            yield self._silence(error)
+
+    async def aclose(self) -> None:
+        await self._client.aclose()
+
+    def _answers(self) -> None:
+        if not self._well:
+            log.info("LND answers again")
+        self._well = True
+
+    def _silence(self, error: BaseException) -> Silence:
+        if self._well and not self._client.is_closed:
+            log.warning("LND does not answer", error=type(error).__name__)
+        self._well = False
+        return Silence()
+
+
+def complain(what: str, reply: Reply) -> None:
+    """LND's words are the operator's own node's: they help him, and hold no secret (a macaroon or invoice is not in them)."""
+    if isinstance(reply, Refusal):
+        log.warning(what, code=reply.code, message=reply.message[:200])
+
+
+class _Pinned(ssl.SSLObject):
+    """One end of a TLS connection that accepts only one certificate."""
+
+    pin: bytes
+
+    def do_handshake(self) -> None:
+        super().do_handshake()
+        if self.getpeercert(binary_form=True) != self.pin:
+            raise ssl.SSLCertVerificationError("the certificate is not the pinned one")
+
+
+def pinned(certificate: bytes) -> ssl.SSLContext:
+    """Trusts this certificate (DER) and no other."""
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+    context.minimum_version = ssl.TLSVersion.TLSv1_2
+    context.check_hostname, context.verify_mode = False, ssl.CERT_NONE  # the comparison below is stricter
+    context.sslobject_class = type("_Pinned", (_Pinned,), {"pin": certificate})
+    return context
+
+
+def _reply(raw: bytes | str) -> Reply:
+    """LND's answer: an object, or its error, whatever the HTTP status says."""
+    try:
+        row = json.loads(raw)
+    except ValueError:
+        return Silence()
+    return _refusal_in(row) or row if isinstance(row, dict) else Silence()
+
+
+def _message(line: str) -> Reply:
+    """One line of a stream: `{"result": ...}` or `{"error": ...}`."""
+    row = _reply(line)
+    if isinstance(row, (Refusal, Silence)):
+        return row
+    inner = row.get("result", row.get("error"))
+    if not isinstance(inner, dict):
+        return Silence()
+    return inner if "result" in row else _refusal_in(inner) or Silence()
+
+
+def _refusal_in(row: Row) -> Refusal | None:
+    code, message = row.get("code"), row.get("message")
+    return Refusal(code, message) if isinstance(code, int) and isinstance(message, str) else None
