@@ -10,16 +10,19 @@ import pytest
 
 from bot.nodes.base import Node
 from tests.cln import regtest
-from tests.contract import cln_bench, cln_real_bench, lnd_bench, nwc_bench, simnet_bench
+from tests.contract import cln_bench, cln_real_bench, lnd_bench, nwc_bench, nwc_lnd_bench, simnet_bench
 from tests.contract.bench import Bench
 
 BENCHES: dict[str, Callable[[Path], AbstractAsyncContextManager[Bench]]] = {
     "cln": cln_bench.opened,
     "lnd": lnd_bench.opened,
     "nwc": nwc_bench.bench_opened,
+    "nwc-lnd": nwc_lnd_bench.opened,
     "simnet": simnet_bench.opened,
 }
 
+
+ON_LND = ("lnd", "nwc-lnd")
 
 REAL: dict[str, tuple[Callable[[Path], AbstractAsyncContextManager[Bench]], list[str]]] = {
     "cln-real": (cln_real_bench.opened, regtest.missing()),
@@ -40,7 +43,7 @@ def _stop_real_nodes() -> Iterator[None]:
 
 
 def _usual(name: str) -> object:
-    return pytest.param(name, marks=[pytest.mark.regtest] if name == "lnd" else [])
+    return pytest.param(name, marks=[pytest.mark.regtest] if name in ON_LND else [])
 
 
 @pytest.fixture(params=[*map(_usual, sorted(BENCHES)), *map(_real, sorted(REAL))])
