@@ -9,7 +9,7 @@ import pytest
 from bot.nodes.base import Node
 from kinds.bolt11 import decode
 from kinds.lightning import HoldRef, HoldSpec, HoldStatus, NodeFacts, PaymentStatus, PaySpec
-from kinds.units import Secret, sats
+from kinds.units import Msat, Secret, sats
 from tests.contract.bench import SPENDABLE, Bench, needs, until
 
 SPEC = HoldSpec("task/h1", sats(20_000), expiry=3600, cltv=200, memo="Holdfast task")
@@ -53,11 +53,20 @@ async def _before_while_and_after_a_hold(bench: Bench, node: Node) -> tuple[Node
     held = await node.facts()
     await node.settle(hold)
     await until(bench, lambda: node.hold(hold), HoldStatus.SETTLED)
-    after = await node.facts()
     assert before is not None
     assert held is not None
-    assert after is not None
-    return before, held, after
+    return before, held, await _credited(bench, node, Msat(before.outbound + SPEC.amount))
+
+
+async def _credited(bench: Bench, node: Node, outbound: Msat) -> NodeFacts:
+    """The node's word once the channels have settled down to this much: a settled HTLC takes a moment to leave both sides."""
+    for _ in range(20):
+        facts = await node.facts()
+        assert facts is not None
+        if facts.outbound == outbound:
+            break
+        await bench.wait(1)
+    return facts
 
 
 async def test_an_acceptance_and_a_payout_are_hinted_to_every_listener(bench: Bench, node: Node) -> None:
