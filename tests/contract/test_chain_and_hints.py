@@ -60,12 +60,13 @@ async def _before_while_and_after_a_hold(bench: Bench, node: Node) -> tuple[Node
 
 async def _credited(bench: Bench, node: Node, outbound: Msat) -> NodeFacts:
     """The node's word once the channels have settled down to this much: a settled HTLC takes a moment to leave both sides."""
+    facts = await node.facts()
     for _ in range(20):
-        facts = await node.facts()
-        assert facts is not None
-        if facts.outbound == outbound:
+        if facts is not None and facts.outbound == outbound:
             break
         await bench.wait(1)
+        facts = await node.facts()
+    assert facts is not None
     return facts
 
 
