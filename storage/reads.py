@@ -57,6 +57,9 @@ _HOLD = Statement(
     .join(payment_hashes, payment_hashes.c.task == fundings.c.task)
     .where(payment_hashes.c.hash == bindparam("hash"), fundings.c.payment_hash == bindparam("hash"))
 )
+_LOOKED = Statement(
+    update(fundings).where(fundings.c.ref == bindparam("which"), fundings.c.looks == bindparam("was")), "seen", "looks"
+)
 _GIVEN_UP = Statement(
     select(payouts.c.ref, payouts.c.task)
     .join(payment_hashes, payment_hashes.c.task == payouts.c.task)
@@ -156,6 +159,12 @@ def watched_holds(tx: Connection, payment_hash: str | None = None) -> list[Watch
     """Every hold that may still change, or the one with this hash."""
     rows = _HOLD.rows(tx, {"hash": payment_hash}) if payment_hash else _WATCHED.rows(tx)
     return [Watched(HoldRef(row.ref, PaymentHash(row.payment_hash)), row.task, row.seen, row.looks) for row in rows]
+
+
+def looked(tx: Connection, watched: Watched, seen: str) -> bool:
+    """Remembers the node's last word on a hold, and that it changed; False when somebody else has done so meanwhile."""
+    values = {"which": watched.hold.ref, "was": watched.looks, "seen": seen, "looks": watched.looks + 1}
+    return bool(_LOOKED.run(tx, values))
 
 
 def given_up_payout(tx: Connection, payment_hash: str) -> tuple[str, TaskId] | None:
