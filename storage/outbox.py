@@ -21,7 +21,7 @@ from sqlalchemy import (
 )
 
 from handlers.decision import Effect
-from kinds.events import Unsigned, canonical_json
+from kinds.events import Unsigned, plain_json
 from kinds.units import EventId, Pubkey
 from storage.codec import body_of, read_effect, sort_of
 from storage.schema import effects, events, letters, payment_hashes, payouts
@@ -158,7 +158,7 @@ def publish(tx: Connection, event: Unsigned, address: str = "") -> EventId:
             "kind": event.kind,
             "address": address,
             "created_at": event.created_at,
-            "body": canonical_json(said),
+            "body": plain_json(said),
         },
     )
     return EventId(said["id"])

@@ -10,7 +10,6 @@ to some 28,000 bytes fits through both. Anything longer is refused with Unsendab
 from __future__ import annotations
 
 import asyncio
-import json
 import secrets
 import time
 from collections.abc import Callable, Sequence
@@ -21,7 +20,7 @@ from typing import Any, Protocol, TypeVar
 
 from bot.relays.genuine import is_genuine
 from bot.relays.sdk import nostr_sdk
-from kinds.events import DM_RUMOR, DM_SEAL, DM_WRAP, MAX_CONTENT, BadEvent, Event, Tag, Unsigned, read_json
+from kinds.events import DM_RUMOR, DM_SEAL, DM_WRAP, MAX_CONTENT, BadEvent, Event, Tag, Unsigned, plain_json, read_json
 from kinds.units import EventId, Pubkey, Secret
 
 BACKDATED = 2 * 86400  # seconds
@@ -179,7 +178,7 @@ class KeySigner:
             raise ValueError("this rumor is not ours to send")
         receiver, once = _public_key(to), nostr_sdk.Keys.generate()
         try:
-            letter = str(self._keys.nip44_encrypt(receiver, _plain_json(rumor.as_dict())))
+            letter = str(self._keys.nip44_encrypt(receiver, plain_json(rumor.as_dict())))
             seal = _signed(self._keys, Unsigned(self.pubkey, _before_now(), DM_SEAL, (), letter))
             content = str(once.nip44_encrypt(receiver, seal.as_json()))
         except nostr_sdk.NostrSdkError:
@@ -247,7 +246,3 @@ def _public_key(pubkey: Pubkey) -> object:
         return nostr_sdk.PublicKey.parse(pubkey)
     except nostr_sdk.NostrSdkError:
         raise Unsendable("this is not a public key") from None
-
-
-def _plain_json(value: object) -> str:
-    return json.dumps(value, separators=(",", ":"), ensure_ascii=False)
