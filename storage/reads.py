@@ -35,6 +35,22 @@ _HEAD = Statement(
     select(log.c.type, log.c.seq).where(log.c.task == bindparam("which")).order_by(log.c.seq.desc()).limit(1)
 )
 _ENTRY = Statement(select(log.c.id).where(log.c.task == bindparam("which"), log.c.seq == bindparam("at")))
+_HEARD_OVER = tasks.c.due_heard <= bindparam("heard")
+_TIME_OVER = tasks.c.due_time <= bindparam("time")
+_HEIGHT_OVER = tasks.c.due_height <= bindparam("height")
+_TICK = (
+    tasks.c.version.cast(String)
+    + case((_HEARD_OVER, "/heard"), else_="")
+    + case((_TIME_OVER, "/time"), else_="")
+    + case((_HEIGHT_OVER, "/height"), else_="")
+    + bindparam("again")
+)
+_DUE = Statement(
+    select(tasks.c.id, _TICK.label("tick"))
+    .where(or_(_HEARD_OVER, _TIME_OVER, _HEIGHT_OVER), tasks.c.ticked != _TICK)
+    .order_by(func.coalesce(tasks.c.due_heard, tasks.c.due_time, 0))
+    .limit(bindparam("most"))
+)
 _TICKED = Statement(update(tasks).where(tasks.c.id == bindparam("which")), "ticked")
 _NEXT_DUE = Statement(
     select(
@@ -119,17 +135,8 @@ class DueTask:
 
 def due_tasks(tx: Connection, heard: int, time: int, height: int, limit: int) -> list[DueTask]:
     """The most overdue first. A tick that changed nothing is given again after a while: what is due later may be over by then."""
-    over = or_(tasks.c.due_heard <= heard, tasks.c.due_time <= time, tasks.c.due_height <= height)
-    name = (
-        tasks.c.version.cast(String)
-        + case((tasks.c.due_heard <= heard, "/heard"), else_="")
-        + case((tasks.c.due_time <= time, "/time"), else_="")
-        + case((tasks.c.due_height <= height, "/height"), else_="")
-        + f"/{time // _AGAIN}"
-    )
-    found = select(tasks.c.id, name.label("tick")).where(over, tasks.c.ticked != name)
-    soonest = found.order_by(func.coalesce(tasks.c.due_heard, tasks.c.due_time, 0)).limit(limit)
-    return [DueTask(TaskId(row.id), row.tick) for row in tx.execute(soonest)]
+    values = {"heard": heard, "time": time, "height": height, "again": f"/{time // _AGAIN}", "most": limit}
+    return [DueTask(TaskId(row.id), row.tick) for row in _DUE.rows(tx, values)]
 
 
 def ticked(tx: Connection, due: DueTask) -> None:
