@@ -77,7 +77,10 @@ class Publisher:
     async def _send(self, parcel: Parcel, body: str) -> None:
         world = self._world
         missing = [url for url in world.relays.urls if url not in parcel.acked]
-        answers = await asyncio.gather(*(world.relays.publish(url, body, parcel.id) for url in missing))
+        if len(missing) == 1:  # a gathering of one costs a task
+            answers = [await world.relays.publish(missing[0], body, parcel.id)]
+        else:
+            answers = await asyncio.gather(*(world.relays.publish(url, body, parcel.id) for url in missing))
         accepted = {
             url
             for url, ack in zip(missing, answers, strict=True)
