@@ -65,7 +65,7 @@ class Dispatch:
             except Exception:  # the batch was rolled back: find the one that fails
                 taken = await self._one_by_one()
                 world.wakes.ring_outbox()
-            if not taken:
+            if taken < _BATCH:  # that was all; what comes from now on rings
                 await world.wakes.inputs.wait(60.0)
 
     async def ask(self, new: NewInput, and_then: Callable[[Connection], None]) -> str | None:

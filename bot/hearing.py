@@ -29,6 +29,7 @@ from storage.inbox import NewInput, Sealed
 
 OVERLAP = 48 * 3600 + 3600  # gift wraps are dated up to 48 h back
 _SEALED = (DM_WRAP, DM_NIP04, DM_RUMOR)
+_OPENED_AT_ONCE = 200
 _BEAT_EVERY = 30.0
 _REPEAT = 5  # seconds between an answer and the same answer again
 log = structlog.get_logger()
@@ -117,20 +118,20 @@ class Ears:
         """Opens letters, many at a time; an absent signer loses none, and no letter can stop the others."""
         world = self._world
         while True:
-            waiting = await world.writer.do(lambda tx: inbox.sealed_waiting(tx, 200))
-            if not waiting:
+            waiting = await world.writer.do(lambda tx: inbox.sealed_waiting(tx, _OPENED_AT_ONCE))
+            if waiting:
+                try:
+                    opened = await self._unseal(waiting)
+                except SignerAway:
+                    log.warning("the signer is away: letters wait for it")
+                    await asyncio.sleep(5.0)
+                    continue
+                await world.writer.do(lambda tx, opened=opened: self._letters(tx, opened))  # type: ignore[misc]
+                world.wakes.inputs.ring()
+                world.wakes.letters.ring()
+                world.wakes.timers.ring()
+            if len(waiting) < _OPENED_AT_ONCE:  # that was all; what comes from now on rings
                 await world.wakes.sealed.wait(60.0)
-                continue
-            try:
-                opened = await self._unseal(waiting)
-            except SignerAway:
-                log.warning("the signer is away: letters wait for it")
-                await asyncio.sleep(5.0)
-                continue
-            await world.writer.do(lambda tx, opened=opened: self._letters(tx, opened))  # type: ignore[misc]
-            world.wakes.inputs.ring()
-            world.wakes.letters.ring()
-            world.wakes.timers.ring()
 
     async def _unseal(self, sealed: Sequence[Sealed]) -> list[tuple[Sealed, Rumor | None]]:
         signer = self._world.signer

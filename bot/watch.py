@@ -7,7 +7,7 @@ import hashlib
 from contextlib import suppress
 
 import structlog
-from sqlalchemy import Connection, update
+from sqlalchemy import Connection
 
 from bot.world import World
 from kinds.inputs import HoldSeen, PaymentSeen
@@ -17,7 +17,6 @@ from storage import inbox, outbox, reads
 from storage.codec import body_of
 from storage.inbox import NewInput
 from storage.reads import Watched
-from storage.schema import fundings
 
 _POLL = 60.0
 _FACTS = 5.0
@@ -90,10 +89,9 @@ class Watch:
         self._world.wakes.inputs.ring()
 
     def _report(self, tx: Connection, watched: Watched, view: HoldView, seen: str) -> None:
-        ref, looks = watched.hold.ref, watched.looks + 1
-        unchanged = (fundings.c.ref == ref) & (fundings.c.looks == watched.looks)
-        if tx.execute(update(fundings).where(unchanged).values(seen=seen, looks=looks)).rowcount:
-            report_hold(tx, self._world, ref, watched.task, view, f"hold:{watched.hold.payment_hash}:{looks}")
+        if reads.looked(tx, watched, seen):
+            key = f"hold:{watched.hold.payment_hash}:{watched.looks + 1}"
+            report_hold(tx, self._world, watched.hold.ref, watched.task, view, key)
 
     async def _look_back(self, payment_hash: PaymentHash, ref: str, task: str) -> None:
         """A payout that was given up must not arrive; if it does, that goes on record."""

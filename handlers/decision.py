@@ -106,10 +106,10 @@ class Decision:
     incidents: tuple[Incident, ...] = ()
 
     def change(self, **changes: Any) -> Decision:
-        return replace(self, task=replace(self.task, **changes))
+        return self.on(replace(self.task, **changes))
 
     def on(self, task: Task) -> Decision:
-        return replace(self, task=task)
+        return Decision(task, self.log, self.effects, self.says, self.incidents)
 
     def do(self, *effects: Effect) -> Decision:
         return replace(self, effects=self.effects + effects)

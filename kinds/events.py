@@ -12,6 +12,8 @@ from dataclasses import dataclass
 from itertools import accumulate
 from typing import Any, Self
 
+from pydantic_core import to_json
+
 from kinds.units import EventId, Pubkey, is_hex64
 
 TASK = 30078  # NIP-78, addressable: task offers by employers; our state and terms
@@ -37,8 +39,8 @@ class BadEvent(ValueError):
 
 
 def canonical(pubkey: str, created_at: int, kind: int, tags: tuple[Tag, ...], content: str) -> bytes:
-    """The bytes whose sha256 is the event's id (NIP-01)."""
-    return json.dumps([0, pubkey, created_at, kind, tags, content], separators=(",", ":"), ensure_ascii=False).encode()
+    """The bytes whose sha256 is the event's id (NIP-01); JSON as by `plain_json`."""
+    return to_json([0, pubkey, created_at, kind, tags, content])
 
 
 @dataclass(frozen=True, slots=True)
@@ -135,7 +137,7 @@ class Event:
         }
 
     def as_json(self) -> str:
-        return json.dumps(self.as_dict(), separators=(",", ":"), ensure_ascii=False)
+        return plain_json(self.as_dict())
 
 
 def _fits(text: str, limit: int) -> bool:
@@ -168,6 +170,12 @@ def _no_twins(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     if len(found) != len(pairs):
         raise BadEvent("a key stands twice")
     return found
+
+
+def plain_json(value: object) -> str:
+    """JSON as it crosses the wire: no spaces, plain UTF-8, the keys as they stand. Letter for letter what `json.dumps` makes,
+    which NIP-01's ids rest on, in a third of the time. Raises ValueError for lone surrogates."""
+    return to_json(value).decode()
 
 
 def canonical_json(value: object) -> str:

@@ -14,11 +14,14 @@ _ISOLATE, _END_ISOLATE = "\u2068", "\u2069"
 
 def one_line(text: str, most: int = 300) -> str:
     """The text on one line of at most `most` characters; right-to-left text is kept apart from its surroundings."""
-    kept = "".join(_kept(letter) for letter in text[: 8 * most])
+    kept = text[: 8 * most]
+    plain = kept.isascii() and kept.isprintable()  # as hashes, invoices and most words are: no letter need be looked at
+    if not plain:
+        kept = "".join(map(_kept, kept))
     line = " ".join(kept.split())
     if len(line) > most:
         line = line[: most - 1].rstrip() + "…"
-    if any(unicodedata.bidirectional(letter) in _RIGHT_TO_LEFT for letter in line):
+    if not plain and any(unicodedata.bidirectional(letter) in _RIGHT_TO_LEFT for letter in line):
         return f"{_ISOLATE}{line}{_END_ISOLATE}"
     return line
 

@@ -5,14 +5,13 @@ Secrets are opened here and nowhere else: an invoice or a preimage in a message 
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping, Sequence
 from typing import Any
 
 from kinds import cards, events
 from kinds.codes import BadWord, Form, Refused, Told
 from kinds.decision import DECISION_TAG
-from kinds.events import canonical_json
+from kinds.events import canonical_json, plain_json
 from kinds.grammar import VERSION, help_for
 from kinds.legible import valid
 from kinds.states import TaskState
@@ -43,7 +42,7 @@ def render(code: Refused | Told, facts: Mapping[str, Any], form: Form, now: int)
     if templates:
         answer["sign"] = templates
     rest = {name: value for name, value in opened.items() if name not in answer and name != "help"}
-    return json.dumps(answer | rest, ensure_ascii=False, separators=(",", ":"))
+    return plain_json(answer | rest)
 
 
 def _with_title(code: Refused | Told, facts: Mapping[str, Any], now: int) -> str:

@@ -12,7 +12,8 @@ from segno.encoder import DataOverflowError
 QUIET = 4  # modules; ISO 18004 asks for four
 MASK = 0  # every scanner reads every mask; to look for the prettiest takes ten milliseconds of the writer's thread
 _MOST_VERSION = 25  # above that, no phone reads it from a screen
-_BLOCKS = {(False, False): " ", (True, False): "▀", (False, True): "▄", (True, True): "█"}
+_BLOCKS = {(0, 0): " ", (1, 0): "▀", (0, 1): "▄", (1, 1): "█"}  # (upper, lower) module; 1 is dark
+_NEGATIVE = {(0, 0): "█", (1, 0): "▄", (0, 1): "▀", (1, 1): " "}
 
 
 def qr(text: str, on_dark: bool = False) -> str:
@@ -23,10 +24,13 @@ def qr(text: str, on_dark: bool = False) -> str:
         return ""
     if not isinstance(code.version, int) or code.version > _MOST_VERSION:
         return ""
-    rows = [[bool(module) != on_dark for module in row] for row in code.matrix_iter(border=QUIET)]
-    if len(rows) % 2:
-        rows.append([on_dark] * len(rows[0]))
+    side, width = bytes(QUIET), len(code.matrix) + 2 * QUIET
+    edge = [bytes(width)] * QUIET
+    rows = [*edge, *(side + row + side for row in code.matrix), *edge]
+    if width % 2:
+        rows.append(bytes(width))
+    blocks = _NEGATIVE if on_dark else _BLOCKS
     return "\n".join(
-        "".join(_BLOCKS[pair] for pair in zip(upper, lower, strict=True))
+        "".join(map(blocks.__getitem__, zip(upper, lower, strict=True)))
         for upper, lower in zip(rows[::2], rows[1::2], strict=True)
     )

@@ -22,16 +22,30 @@ from kinds.units import EventId, Pubkey
 from storage import house, outbox
 from storage.codec import read_task, task_text
 from storage.schema import credits, fundings, log, payment_hashes, payouts, tasks
-from storage.statements import insert_or_update
+from storage.statements import Statement, among, insert_or_update, listed
 
-_TASK = select(tasks).where(tasks.c.id == bindparam("which"))
-_NEW_TASK = insert(tasks)
-_CHANGED = update(tasks).where(tasks.c.id == bindparam("which"), tasks.c.version == bindparam("was"))
-_USED = select(payment_hashes.c.hash).where(payment_hashes.c.hash.in_(bindparam("hashes", expanding=True)))
-_LAST = select(log.c.time, log.c.deaf, log.c.height, log.c.block).where(
-    log.c.task == bindparam("which"), log.c.seq == bindparam("at")
+_TASK = Statement(
+    select(tasks.c.document, tasks.c.version, tasks.c.root, tasks.c.head, tasks.c.state_at).where(
+        tasks.c.id == bindparam("which")
+    )
 )
-_LOG = insert(log)
+_FIXED = ("id", "address", "pinned", "root", "employer")  # of a task
+_CHANGING = (
+    *("worker", "state", "phase", "version", "seq", "head", "state_at"),
+    *("due_heard", "due_time", "due_height", "document"),
+)
+_NEW_TASK = Statement(insert(tasks), *_FIXED, *_CHANGING)
+_CHANGED = Statement(
+    update(tasks).where(tasks.c.id == bindparam("which"), tasks.c.version == bindparam("was")), *_CHANGING
+)
+_USED = Statement(select(payment_hashes.c.hash).where(payment_hashes.c.hash.in_(among("hashes"))))
+_LAST = Statement(
+    select(log.c.time, log.c.deaf, log.c.height, log.c.block).where(
+        log.c.task == bindparam("which"), log.c.seq == bindparam("at")
+    )
+)
+_LOG = Statement(insert(log), "task", "seq", "id", "type", "state", "time", "deaf", "height", "block")
+_HASH = Statement(insert(payment_hashes), "hash", "ref", "task")
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -50,7 +64,7 @@ class Stale(RuntimeError):
 
 
 def load(tx: Connection, task: str) -> Held | None:
-    row = tx.execute(_TASK, {"which": task}).first()
+    row = _TASK.first(tx, {"which": task})
     if row is None:
         return None
     return Held(read_task(row.document), row.version, EventId(row.root), EventId(row.head), row.state_at)
@@ -61,7 +75,7 @@ def store(tx: Connection, before: Held | None, done: Decision, now: Now, policy:
     task = done.task
     check(task)
     fresh = _new_hashes(before.task if before else None, task)
-    if fresh and tx.execute(_USED, {"hashes": list(fresh)}).first():
+    if fresh and _USED.first(tx, {"hashes": listed(fresh)}):
         return refuse(Refused.HASH_USED)
     head, root = _write_log(tx, before, done, now, policy)
     changed = bool(done.log)
@@ -121,7 +135,7 @@ def _write_log(
         )
         prev = outbox.publish(tx, event)
         row = {"task": task.id, "seq": line.seq, "id": prev, "type": str(line.type), "state": str(line.state)}
-        tx.execute(_LOG, row | stamp)
+        _LOG.run(tx, row | stamp)
         root = root or prev
     if not (prev and root):
         raise Stale(f"{task.id} begins without a log entry")
@@ -131,7 +145,7 @@ def _write_log(
 def _stamp(tx: Connection, before: Held | None, now: Now) -> dict[str, Any]:
     """The moment as the log tells it: never before the entry that came first, though a letter may be opened late."""
     stamp = {"time": now.time, "deaf": now.deaf, "height": now.height, "block": now.block_hash}
-    last = tx.execute(_LAST, {"which": before.task.id, "at": before.task.seq}).first() if before else None
+    last = _LAST.first(tx, {"which": before.task.id, "at": before.task.seq}) if before else None
     if last is None:
         return stamp
     block = {"height": last.height, "block": last.block} if last.height > now.height else {}
@@ -181,16 +195,16 @@ def _write_task(tx: Connection, before: Held | None, task: Task, root: EventId, 
     }
     if before is None:
         fixed = {"id": task.id, "address": task.address, "pinned": task.pinned, "root": root, "employer": task.employer}
-        tx.execute(_NEW_TASK, {**fixed, **row, "version": 1})
+        _NEW_TASK.run(tx, {**fixed, **row, "version": 1})
         return
     changed = {**row, "version": before.version + 1, "which": task.id, "was": before.version}
-    if tx.execute(_CHANGED, changed).rowcount != 1:
+    if _CHANGED.run(tx, changed) != 1:
         raise Stale(task.id)
 
 
 def _write_money(tx: Connection, before: Task | None, task: Task, fresh: dict[str, str]) -> None:
     if fresh:
-        tx.execute(insert(payment_hashes), [{"hash": h, "ref": ref, "task": task.id} for h, ref in fresh.items()])
+        _HASH.many(tx, [{"hash": h, "ref": ref, "task": task.id} for h, ref in fresh.items()])
     if before is None or before.fundings != task.fundings:
         old = set(before.fundings) if before else set()
         _put(tx, fundings, [_funding_row(task, f) for f in task.fundings if f not in old])
@@ -209,7 +223,7 @@ def _write_money(tx: Connection, before: Task | None, task: Task, fresh: dict[st
 def _put(tx: Connection, table: Table, rows: list[dict[str, Any]]) -> None:
     ended_first = sorted(rows, key=lambda row: row["state"] not in ("failed", "abandoned"))
     for row in ended_first:  # which makes room for the active one
-        tx.execute(insert_or_update(table, tuple(row), "ref"), row)
+        insert_or_update(table, tuple(row), "ref").run(tx, row)
 
 
 def _funding_row(task: Task, funding: Any) -> dict[str, Any]:

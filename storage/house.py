@@ -16,17 +16,17 @@ from kinds.units import EventId, Pubkey
 from storage.codec import policy_id, policy_text, read_policy
 from storage.outbox import publish
 from storage.schema import chain, house, incidents, policies
-from storage.statements import insert_new, insert_or_update
+from storage.statements import Statement, insert_new, insert_or_update
 
-_GET = select(house.c.value).where(house.c.key == bindparam("which"))
+_GET = Statement(select(house.c.value).where(house.c.key == bindparam("which")))
 
 
 def get(tx: Connection, key: str) -> str | None:
-    return tx.execute(_GET, {"which": key}).scalar()
+    return _GET.scalar(tx, {"which": key})
 
 
 def put(tx: Connection, key: str, value: str) -> None:
-    tx.execute(insert_or_update(house, ("key", "value"), "key"), {"key": key, "value": value})
+    insert_or_update(house, ("key", "value"), "key").run(tx, {"key": key, "value": value})
 
 
 def get_json(tx: Connection, key: str, default: Any) -> Any:
@@ -75,7 +75,7 @@ def publish_addressable(tx: Connection, event: Unsigned) -> Unsigned:
 def remember_policy(tx: Connection, policy: Policy, time: int) -> str:
     """Keeps this set of values, so that an input that names it can be replayed exactly. Returns its id."""
     name = policy_id(policy)
-    tx.execute(insert_new(policies, ("id", "at", "body")), {"id": name, "at": time, "body": policy_text(policy)})
+    insert_new(policies, ("id", "at", "body")).run(tx, {"id": name, "at": time, "body": policy_text(policy)})
     return name
 
 

@@ -11,13 +11,16 @@ from sqlalchemy import Connection, bindparam, func, literal_column, select, upda
 from kinds.events import Event
 from kinds.inputs import Now
 from storage.schema import heard, inputs
-from storage.statements import insert_new, word
+from storage.statements import Statement, insert_new, word
 
-_SEALED = select(heard).where(heard.c.opened == literal_column("0")).order_by(heard.c.at).limit(bindparam("most"))
-_OPENED = update(heard).where(heard.c.id == bindparam("which"))
-_WAITING = select(inputs).where(inputs.c.state == word("new")).order_by(inputs.c.n).limit(bindparam("most"))
-_FINISH = update(inputs).where(inputs.c.n == bindparam("which"))
-_RESULT = select(inputs.c.state, inputs.c.result).where(inputs.c.key == bindparam("which"))
+_SEALED = Statement(
+    select(heard).where(heard.c.opened == literal_column("0")).order_by(heard.c.at).limit(bindparam("most"))
+)
+_OPENED = Statement(update(heard).where(heard.c.id == bindparam("which")), "opened")
+_WAITING = Statement(select(inputs).where(inputs.c.state == word("new")).order_by(inputs.c.n).limit(bindparam("most")))
+_FINISH = Statement(update(inputs).where(inputs.c.n == bindparam("which")), "state", "result")
+_FINISH_OF = Statement(update(inputs).where(inputs.c.n == bindparam("which")), "state", "result", "task")
+_RESULT = Statement(select(inputs.c.state, inputs.c.result).where(inputs.c.key == bindparam("which")))
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,7 +64,7 @@ def hear(tx: Connection, events: Iterable[tuple[Event, str, bool]], now: Now) ->
             "raw": event.as_json(),
             "opened": 0 if sealed else 1,
         }
-        if tx.execute(insert_new(heard, tuple(row)), row).rowcount:
+        if insert_new(heard, tuple(row)).run(tx, row):
             fresh.append(event)
     return fresh
 
@@ -77,7 +80,7 @@ class Sealed:
 
 def sealed_waiting(tx: Connection, limit: int) -> list[Sealed]:
     """Letters that nobody has opened yet, the oldest first."""
-    rows = tx.execute(_SEALED, {"most": limit})
+    rows = _SEALED.rows(tx, {"most": limit})
     return [
         Sealed(Event.parse(json.loads(row.raw)), row.relay, Now(row.at, row.height, row.block, row.deaf, ""))
         for row in rows
@@ -87,7 +90,7 @@ def sealed_waiting(tx: Connection, limit: int) -> list[Sealed]:
 def mark_opened(tx: Connection, ids: Iterable[str], readable: bool) -> None:
     rows = [{"which": event_id, "opened": 1 if readable else 2} for event_id in ids]
     if rows:
-        tx.execute(_OPENED, rows)
+        _OPENED.many(tx, rows)
 
 
 def known_events(tx: Connection, kinds: Sequence[int], since: int) -> list[tuple[int, str]]:
@@ -111,12 +114,12 @@ def add(tx: Connection, new: NewInput, now: Now, policy: str) -> bool:
         "entropy": now.entropy,
         "policy": policy,
     }
-    return bool(tx.execute(insert_new(inputs, tuple(row), "key"), row).rowcount)
+    return bool(insert_new(inputs, tuple(row), "key").run(tx, row))
 
 
 def waiting(tx: Connection, limit: int) -> list[Row]:
     """The oldest inputs that have not been processed."""
-    rows = tx.execute(_WAITING, {"most": limit})
+    rows = _WAITING.rows(tx, {"most": limit})
     return [
         Row(
             row.n, row.key, row.sort, row.task, row.body,
@@ -127,13 +130,12 @@ def waiting(tx: Connection, limit: int) -> list[Row]:
 
 
 def finish(tx: Connection, n: int, state: str, result: str = "", task: str | None = None) -> None:
-    values = {"state": state, "result": result} | ({"task": task} if task else {})
-    tx.execute(_FINISH, values | {"which": n})
+    (_FINISH_OF if task else _FINISH).run(tx, {"which": n, "state": state, "result": result, "task": task})
 
 
 def result_of(tx: Connection, key: str) -> tuple[str, str] | None:
     """(state, result) of an input, or None when it never came."""
-    row = tx.execute(_RESULT, {"which": key}).first()
+    row = _RESULT.first(tx, {"which": key})
     return (row.state, row.result) if row else None
 
 

@@ -12,10 +12,13 @@ from typing import Any
 
 from alembic import command
 from alembic.config import Config
-from sqlalchemy import Engine, create_engine, event
+from sqlalchemy import Connection, Engine, create_engine, event, text
 from sqlalchemy.pool import StaticPool
 
+from storage.statements import Statement
 from storage.triggers import refill_allowed
+
+_BEGIN = Statement(text("BEGIN IMMEDIATE"))
 
 
 class InUse(RuntimeError):
@@ -38,8 +41,8 @@ def engine_for(path: Path | None) -> Engine:
             raw.execute(f"PRAGMA {pragma}")
 
     @event.listens_for(engine, "begin")
-    def _begin(connection: Any) -> None:
-        connection.exec_driver_sql("BEGIN IMMEDIATE")
+    def _begin(connection: Connection) -> None:
+        _BEGIN.run(connection)
 
     return engine
 

@@ -5,12 +5,11 @@ from __future__ import annotations
 import json
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 from sqlalchemy import (
     ColumnElement,
     Connection,
-    Row,
-    Select,
     Table,
     bindparam,
     func,
@@ -22,64 +21,75 @@ from sqlalchemy import (
 )
 
 from handlers.decision import Effect
-from kinds.events import Unsigned, canonical_json
+from kinds.events import Unsigned, plain_json
 from kinds.units import EventId, Pubkey
 from storage.codec import body_of, read_effect, sort_of
 from storage.schema import effects, events, letters, payment_hashes, payouts
-from storage.statements import word
+from storage.statements import Statement, among, listed, word
 
-_SUPERSEDE = (
+_SUPERSEDE = Statement(
     update(events)
     .where(events.c.address == bindparam("which"), events.c.address != literal_column("''"))
     .where(events.c.state != word("superseded"))
     .values(state="superseded")
 )
-_EVENT = insert(events)
-_PARCELS = (
+_EVENT = Statement(insert(events), "id", "kind", "address", "created_at", "body")
+_PARCELS = Statement(
     select(events)
     .where(events.c.state == word("pending"), events.c.next_at <= bindparam("now"))
     .order_by(events.c.tries, events.c.n)  # what is new before what is tried again
     .limit(bindparam("most"))
 )
-_SIGNED = (
-    update(events).where(events.c.n == bindparam("row"), events.c.signed == 0).values(body=bindparam("bytes"), signed=1)
+_SIGNED = Statement(update(events).where(events.c.n == bindparam("row"), events.c.signed == 0), "body", "signed")
+_ACKED = Statement(
+    update(events).where(events.c.n == bindparam("row"), events.c.state == bindparam("was")),
+    "acked",
+    "state",
+    "tries",
+    "next_at",
 )
-_ACKED = update(events).where(events.c.n == bindparam("row"), events.c.state == "pending")
-_LETTER = insert(letters)
+_LETTER = Statement(
+    insert(letters), "source", "task", "to", "channel", "relay", "created_at", "reply_to", "text", "ref"
+)
 _OLDEST = (
     select(func.min(letters.c.n))
-    .where(letters.c.state == word("pending"), letters.c.to.not_in(bindparam("skip", expanding=True)))
+    .where(letters.c.state == word("pending"), letters.c.to.not_in(among("skip")))
     .group_by(letters.c.to)
 )
-_LETTERS = (
+_LETTERS = Statement(
     select(letters)
     .where(letters.c.n.in_(_OLDEST), letters.c.next_at <= bindparam("now"))
     .order_by(letters.c.n)
     .limit(bindparam("most"))
 )
-_SENT = update(letters).where(letters.c.n == bindparam("row"))
-_ORDER = insert(effects)
-_OPEN = (
+_SENT = Statement(update(letters).where(letters.c.n == bindparam("row")), "state", "tries", "next_at")
+_ORDER = Statement(insert(effects), "task", "sort", "ref", "body")
+_OPEN = Statement(
     select(effects)
     .where(
         effects.c.state != word("done"),
-        effects.c.sort.in_(bindparam("sorts", expanding=True)),
+        effects.c.sort.in_(among("sorts")),
         effects.c.next_at <= bindparam("now"),
     )
     .order_by(effects.c.n)
 )
-_EFFECT = update(effects).where(effects.c.n == bindparam("row"))
-_HINTED = select(payment_hashes.c.ref).where(payment_hashes.c.hash == bindparam("hash"))
-_PAID_BY = select(payouts.c.ref).join(payment_hashes, payment_hashes.c.task == payouts.c.task)
-_PAID_BY = _PAID_BY.where(payment_hashes.c.hash == bindparam("hash"), payouts.c.payment_hash == bindparam("hash"))
-_LOOK_AGAIN = update(effects).where(
-    effects.c.ref.in_(bindparam("refs", expanding=True)), effects.c.state != word("done")
+_STARTED = Statement(update(effects).where(effects.c.n == bindparam("row")), "state", "started_at")
+_LATER = Statement(update(effects).where(effects.c.n == bindparam("row")), "tries", "next_at")
+_DONE = Statement(update(effects).where(effects.c.n == bindparam("row")), "state")
+_HINTED = Statement(select(payment_hashes.c.ref).where(payment_hashes.c.hash == bindparam("hash")))
+_PAID_BY = Statement(
+    select(payouts.c.ref)
+    .join(payment_hashes, payment_hashes.c.task == payouts.c.task)
+    .where(payment_hashes.c.hash == bindparam("hash"), payouts.c.payment_hash == bindparam("hash"))
+)
+_LOOK_AGAIN = Statement(
+    update(effects).where(effects.c.ref.in_(among("refs")), effects.c.state != word("done")), "next_at"
 )
 _EVER = 2**62  # later than any time
 
 
-def _soonest(table: Table, unfinished: ColumnElement[bool]) -> Select[tuple[int | None]]:
-    return select(func.min(table.c.next_at)).where(unfinished, table.c.next_at > bindparam("after"))
+def _soonest(table: Table, unfinished: ColumnElement[bool]) -> Statement:
+    return Statement(select(func.min(table.c.next_at)).where(unfinished, table.c.next_at > bindparam("after")))
 
 
 _SOONEST = {
@@ -139,16 +149,16 @@ class Order:
 def publish(tx: Connection, event: Unsigned, address: str = "") -> EventId:
     """Queues an event; its id. Of an addressable one only the newest version is still worth sending."""
     if address:
-        tx.execute(_SUPERSEDE, {"which": address})
+        _SUPERSEDE.run(tx, {"which": address})
     said = event.as_dict()
-    tx.execute(
-        _EVENT,
+    _EVENT.run(
+        tx,
         {
             "id": said["id"],
             "kind": event.kind,
             "address": address,
             "created_at": event.created_at,
-            "body": canonical_json(said),
+            "body": plain_json(said),
         },
     )
     return EventId(said["id"])
@@ -157,18 +167,17 @@ def publish(tx: Connection, event: Unsigned, address: str = "") -> EventId:
 def parcels(tx: Connection, now: int, limit: int, skip: Iterable[int] = ()) -> list[Parcel]:
     """Pending events that may be tried now, new ones first."""
     busy = set(skip)
-    return [_parcel(row) for row in tx.execute(_PARCELS, {"now": now, "most": limit}) if row.n not in busy]
+    return [_parcel(row) for row in _PARCELS.rows(tx, {"now": now, "most": limit}) if row.n not in busy]
 
 
-def _parcel(row: Row[tuple[object, ...]]) -> Parcel:
+def _parcel(row: Any) -> Parcel:
     acked = frozenset(row.acked.split("\n")) - {""}
     return Parcel(row.n, row.id, row.kind, row.body, bool(row.signed), acked, row.tries)
 
 
 def store_signed(tx: Connection, signed: Sequence[tuple[int, str]]) -> None:
     """Keeps the signed bytes (n, JSON), before they are sent."""
-    if signed:
-        tx.execute(_SIGNED, [{"row": n, "bytes": body} for n, body in signed])
+    _SIGNED.many(tx, [{"row": n, "body": body, "signed": 1} for n, body in signed])
 
 
 def record_acks(tx: Connection, parcel_n: int, acked: Iterable[str], done: bool, tries: int, next_at: int) -> None:
@@ -178,7 +187,7 @@ def record_acks(tx: Connection, parcel_n: int, acked: Iterable[str], done: bool,
         "tries": tries,
         "next_at": next_at,
     }
-    tx.execute(_ACKED, values | {"row": parcel_n})
+    _ACKED.run(tx, values | {"row": parcel_n, "was": "pending"})
 
 
 def lost_by(tx: Connection, relay: str, ids: Sequence[str]) -> int:
@@ -215,12 +224,12 @@ def write_letter(
         "source": source, "task": task, "to": to, "channel": channel, "relay": relay, "created_at": created_at,
         "reply_to": reply_to, "text": text, "ref": ref,
     }  # fmt: skip
-    tx.execute(_LETTER, row)
+    _LETTER.run(tx, row)
 
 
 def pending_letters(tx: Connection, now: int, limit: int, skip: Iterable[str] = ()) -> list[Letter]:
     """The oldest pending letter of each person, if it may be tried now; nobody's letters stand in another's way."""
-    found = tx.execute(_LETTERS, {"skip": list(skip), "now": now, "most": limit})
+    found = _LETTERS.rows(tx, {"skip": listed(skip), "now": now, "most": limit})
     return [
         Letter(
             row.n,
@@ -239,7 +248,7 @@ def pending_letters(tx: Connection, now: int, limit: int, skip: Iterable[str] = 
 
 
 def letter_sent(tx: Connection, n: int, done: bool, tries: int, next_at: int) -> None:
-    tx.execute(_SENT, {"row": n, "state": "done" if done else "pending", "tries": tries, "next_at": next_at})
+    _SENT.run(tx, {"row": n, "state": "done" if done else "pending", "tries": tries, "next_at": next_at})
 
 
 def answer_again(tx: Connection, source: str, to: str, at: int) -> int:
@@ -249,36 +258,36 @@ def answer_again(tx: Connection, source: str, to: str, at: int) -> int:
 
 
 def order(tx: Connection, task: str, effect: Effect) -> None:
-    tx.execute(_ORDER, {"task": task, "sort": sort_of(effect), "ref": effect.ref, "body": body_of(effect)})
+    _ORDER.run(tx, {"task": task, "sort": sort_of(effect), "ref": effect.ref, "body": body_of(effect)})
 
 
 def open_orders(tx: Connection, sorts: Sequence[str], now: int | None = None) -> list[Order]:
     """All effects of these sorts that are not done, oldest first; with `now`, only those whose time has come."""
-    found = tx.execute(_OPEN, {"sorts": list(sorts), "now": _EVER if now is None else now})
+    found = _OPEN.rows(tx, {"sorts": listed(sorts), "now": _EVER if now is None else now})
     return [
         Order(row.n, row.task, read_effect(row.sort, row.body), row.started_at, row.tries, row.next_at) for row in found
     ]
 
 
 def order_started(tx: Connection, n: int, at: int) -> None:
-    tx.execute(_EFFECT, {"row": n, "state": "started", "started_at": at})
+    _STARTED.run(tx, {"row": n, "state": "started", "started_at": at})
 
 
 def order_later(tx: Connection, n: int, tries: int, next_at: int) -> None:
-    tx.execute(_EFFECT, {"row": n, "tries": tries, "next_at": next_at})
+    _LATER.run(tx, {"row": n, "tries": tries, "next_at": next_at})
 
 
 def order_done(tx: Connection, n: int) -> None:
-    tx.execute(_EFFECT, {"row": n, "state": "done"})
+    _DONE.run(tx, {"row": n, "state": "done"})
 
 
 def next_try(tx: Connection, table: Table, after: int) -> int | None:
     """When the soonest of what waits for another try is due (unix seconds), for a worker that has nothing to do now."""
-    return tx.execute(_SOONEST[table.name], {"after": after}).scalar()
+    return _SOONEST[table.name].scalar(tx, {"after": after})
 
 
 def look_again(tx: Connection, payment_hash: str) -> None:
     """The node has hinted at this hash: its payout is looked at now and not when its time comes."""
-    ref = tx.execute(_HINTED, {"hash": payment_hash}).scalar()
-    named = [row.ref for row in tx.execute(_PAID_BY, {"hash": payment_hash})]
-    tx.execute(_LOOK_AGAIN, {"refs": [ref or "", *named], "next_at": 0})
+    ref = _HINTED.scalar(tx, {"hash": payment_hash})
+    named = [row.ref for row in _PAID_BY.rows(tx, {"hash": payment_hash})]
+    _LOOK_AGAIN.run(tx, {"refs": listed([ref or "", *named]), "next_at": 0})

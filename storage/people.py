@@ -10,7 +10,7 @@ from storage.statements import insert_or_update
 
 def remember(tx: Connection, who: str, channel: str, form: str, relay: str, at: int) -> None:
     row = {"pubkey": who, "channel": channel, "form": form, "relay": relay, "at": at}
-    tx.execute(insert_or_update(people, tuple(row), "pubkey"), row)
+    insert_or_update(people, tuple(row), "pubkey").run(tx, row)
 
 
 def remember_relays(tx: Connection, who: str, relays: list[str]) -> None:

@@ -18,48 +18,79 @@ from kinds.units import PaymentHash, TaskId
 from storage.codec import read_task
 from storage.commit import WATCHED
 from storage.schema import effects, events, fundings, letters, log, payment_hashes, payouts, people, tasks
-from storage.statements import word
+from storage.statements import Statement, word
 
-_BY_ID = select(tasks.c.id).where(tasks.c.id == bindparam("which"))
-_BY_PINNED = select(tasks.c.id).where(tasks.c.pinned == bindparam("which"))
-_BY_FIRST_ENTRY = (
+_BY_ID = Statement(select(tasks.c.id).where(tasks.c.id == bindparam("which")))
+_BY_PINNED = Statement(select(tasks.c.id).where(tasks.c.pinned == bindparam("which")))
+_BY_FIRST_ENTRY = Statement(
     select(tasks.c.id)
     .join(log, log.c.task == tasks.c.id)
     .where(log.c.id == bindparam("which"), log.c.seq == 1, tasks.c.root == bindparam("which"))
 )
-_BY_ADDRESS = select(tasks.c.id).where(tasks.c.address == bindparam("which"))
-_BASIS = select(log.c.type, log.c.seq).where(log.c.id == bindparam("entry"), log.c.task == bindparam("which"))
-_ENTRY = select(log.c.id).where(log.c.task == bindparam("which"), log.c.seq == bindparam("at"))
-_TICKED = update(tasks).where(tasks.c.id == bindparam("which"))
-_NEXT_DUE = select(
-    *(
-        select(func.min(column)).scalar_subquery()
-        for column in (tasks.c.due_heard, tasks.c.due_time, tasks.c.due_height)
+_BY_ADDRESS = Statement(select(tasks.c.id).where(tasks.c.address == bindparam("which")))
+_BASIS = Statement(
+    select(log.c.type, log.c.seq).where(log.c.id == bindparam("entry"), log.c.task == bindparam("which"))
+)
+_HEAD = Statement(
+    select(log.c.type, log.c.seq).where(log.c.task == bindparam("which")).order_by(log.c.seq.desc()).limit(1)
+)
+_ENTRY = Statement(select(log.c.id).where(log.c.task == bindparam("which"), log.c.seq == bindparam("at")))
+_HEARD_OVER = tasks.c.due_heard <= bindparam("heard")
+_TIME_OVER = tasks.c.due_time <= bindparam("time")
+_HEIGHT_OVER = tasks.c.due_height <= bindparam("height")
+_TICK = (
+    tasks.c.version.cast(String)
+    + case((_HEARD_OVER, "/heard"), else_="")
+    + case((_TIME_OVER, "/time"), else_="")
+    + case((_HEIGHT_OVER, "/height"), else_="")
+    + bindparam("again")
+)
+_DUE = Statement(
+    select(tasks.c.id, _TICK.label("tick"))
+    .where(or_(_HEARD_OVER, _TIME_OVER, _HEIGHT_OVER), tasks.c.ticked != _TICK)
+    .order_by(func.coalesce(tasks.c.due_heard, tasks.c.due_time, 0))
+    .limit(bindparam("most"))
+)
+_TICKED = Statement(update(tasks).where(tasks.c.id == bindparam("which")), "ticked")
+_NEXT_DUE = Statement(
+    select(
+        *(
+            select(func.min(column)).scalar_subquery()
+            for column in (tasks.c.due_heard, tasks.c.due_time, tasks.c.due_height)
+        )
     )
 )
-_WATCHED = select(fundings).where(
-    fundings.c.state.in_([word(str(state)) for state in WATCHED]), fundings.c.payment_hash != ""
+_ASKED = Statement(
+    select(fundings.c.asked)
+    .where(fundings.c.payer == bindparam("who"), fundings.c.asked > bindparam("since"))
+    .order_by(fundings.c.asked)
 )
-_HOLD = (
+_WATCHED = Statement(
+    select(fundings).where(fundings.c.state.in_([word(str(state)) for state in WATCHED]), fundings.c.payment_hash != "")
+)
+_HOLD = Statement(
     select(fundings)
     .join(payment_hashes, payment_hashes.c.task == fundings.c.task)
     .where(payment_hashes.c.hash == bindparam("hash"), fundings.c.payment_hash == bindparam("hash"))
 )
-_GIVEN_UP = (
+_LOOKED = Statement(
+    update(fundings).where(fundings.c.ref == bindparam("which"), fundings.c.looks == bindparam("was")), "seen", "looks"
+)
+_GIVEN_UP = Statement(
     select(payouts.c.ref, payouts.c.task)
     .join(payment_hashes, payment_hashes.c.task == payouts.c.task)
     .where(payment_hashes.c.hash == bindparam("hash"), payouts.c.payment_hash == bindparam("hash"))
-    .where(payouts.c.state.in_(("failed", "abandoned")))
+    .where(payouts.c.state.in_((word("failed"), word("abandoned"))))
 )
-_PERSON = select(people).where(people.c.pubkey == bindparam("who"))
-_HISTORY = select(log).where(log.c.task == bindparam("which")).order_by(log.c.seq)
+_PERSON = Statement(select(people).where(people.c.pubkey == bindparam("who")))
+_HISTORY = Statement(select(log).where(log.c.task == bindparam("which")).order_by(log.c.seq))
 _AGAIN = 600  # seconds until a tick that changed nothing is given again
 
 
 def find_task(tx: Connection, letters_: str, asker: str | None) -> list[TaskId]:
     """The tasks that these letters can mean: a whole id, or a prefix among the asker's own tasks."""
     if len(letters_) == 13:
-        return [TaskId(row.id) for row in tx.execute(_BY_ID, {"which": letters_})]
+        return [TaskId(row.id) for row in _BY_ID.rows(tx, {"which": letters_})]
     mine = and_(
         tasks.c.id.startswith(letters_, autoescape=True), or_(tasks.c.employer == asker, tasks.c.worker == asker)
     )
@@ -68,31 +99,30 @@ def find_task(tx: Connection, letters_: str, asker: str | None) -> list[TaskId]:
 
 def task_by_pinned(tx: Connection, event_id: str) -> TaskId | None:
     """The task that this event made; a posted task is also named by its first log entry."""
-    found = tx.execute(_BY_PINNED, {"which": event_id}).scalar()
-    found = found or tx.execute(_BY_FIRST_ENTRY, {"which": event_id}).scalar()
+    found = _BY_PINNED.scalar(tx, {"which": event_id})
+    found = found or _BY_FIRST_ENTRY.scalar(tx, {"which": event_id})
     return TaskId(found) if found else None
 
 
 def task_by_address(tx: Connection, address: str) -> TaskId | None:
-    found = tx.execute(_BY_ADDRESS, {"which": address}).scalar()
+    found = _BY_ADDRESS.scalar(tx, {"which": address})
     return TaskId(found) if found else None
 
 
 def basis(tx: Connection, task: str, entry: str) -> Basis | None:
     """The entry of this task's log that an event id names."""
-    row = tx.execute(_BASIS, {"entry": entry, "which": task}).first()
+    row = _BASIS.first(tx, {"entry": entry, "which": task})
     return Basis(LogType(row.type), row.seq) if row else None
 
 
 def head(tx: Connection, task: str) -> Basis | None:
     """The newest entry of this task's log."""
-    newest = select(log.c.type, log.c.seq).where(log.c.task == task).order_by(log.c.seq.desc()).limit(1)
-    row = tx.execute(newest).first()
+    row = _HEAD.first(tx, {"which": task})
     return Basis(LogType(row.type), row.seq) if row else None
 
 
 def entry_id(tx: Connection, task: str, seq: int) -> str | None:
-    return tx.execute(_ENTRY, {"which": task, "at": seq}).scalar()
+    return _ENTRY.scalar(tx, {"which": task, "at": seq})
 
 
 @dataclass(frozen=True, slots=True)
@@ -105,33 +135,23 @@ class DueTask:
 
 def due_tasks(tx: Connection, heard: int, time: int, height: int, limit: int) -> list[DueTask]:
     """The most overdue first. A tick that changed nothing is given again after a while: what is due later may be over by then."""
-    over = or_(tasks.c.due_heard <= heard, tasks.c.due_time <= time, tasks.c.due_height <= height)
-    name = (
-        tasks.c.version.cast(String)
-        + case((tasks.c.due_heard <= heard, "/heard"), else_="")
-        + case((tasks.c.due_time <= time, "/time"), else_="")
-        + case((tasks.c.due_height <= height, "/height"), else_="")
-        + f"/{time // _AGAIN}"
-    )
-    found = select(tasks.c.id, name.label("tick")).where(over, tasks.c.ticked != name)
-    soonest = found.order_by(func.coalesce(tasks.c.due_heard, tasks.c.due_time, 0)).limit(limit)
-    return [DueTask(TaskId(row.id), row.tick) for row in tx.execute(soonest)]
+    values = {"heard": heard, "time": time, "height": height, "again": f"/{time // _AGAIN}", "most": limit}
+    return [DueTask(TaskId(row.id), row.tick) for row in _DUE.rows(tx, values)]
 
 
 def ticked(tx: Connection, due: DueTask) -> None:
-    tx.execute(_TICKED, {"which": due.id, "ticked": due.tick})
+    _TICKED.run(tx, {"which": due.id, "ticked": due.tick})
 
 
 def next_due(tx: Connection) -> tuple[int | None, int | None, int | None]:
     """The soonest (hearing clock, unix time, height) at which any task needs a tick."""
-    row = tx.execute(_NEXT_DUE).one()
+    [row] = _NEXT_DUE.rows(tx)
     return row[0], row[1], row[2]
 
 
 def invoices_since(tx: Connection, payer: str, since: int) -> list[int]:
     """When this person asked for his invoices, over all his tasks, the oldest first."""
-    found = select(fundings.c.asked).where(fundings.c.payer == payer, fundings.c.asked > since)
-    return [row.asked for row in tx.execute(found.order_by(fundings.c.asked))]
+    return [row.asked for row in _ASKED.rows(tx, {"who": payer, "since": since})]
 
 
 @dataclass(frozen=True, slots=True)
@@ -144,13 +164,19 @@ class Watched:
 
 def watched_holds(tx: Connection, payment_hash: str | None = None) -> list[Watched]:
     """Every hold that may still change, or the one with this hash."""
-    rows = tx.execute(_HOLD, {"hash": payment_hash}) if payment_hash else tx.execute(_WATCHED)
+    rows = _HOLD.rows(tx, {"hash": payment_hash}) if payment_hash else _WATCHED.rows(tx)
     return [Watched(HoldRef(row.ref, PaymentHash(row.payment_hash)), row.task, row.seen, row.looks) for row in rows]
+
+
+def looked(tx: Connection, watched: Watched, seen: str) -> bool:
+    """Remembers the node's last word on a hold, and that it changed; False when somebody else has done so meanwhile."""
+    values = {"which": watched.hold.ref, "was": watched.looks, "seen": seen, "looks": watched.looks + 1}
+    return bool(_LOOKED.run(tx, values))
 
 
 def given_up_payout(tx: Connection, payment_hash: str) -> tuple[str, TaskId] | None:
     """(ref, task) of a payout that was given up, should its payment arrive all the same."""
-    row = tx.execute(_GIVEN_UP, {"hash": payment_hash}).first()
+    row = _GIVEN_UP.first(tx, {"hash": payment_hash})
     return (row.ref, TaskId(row.task)) if row else None
 
 
@@ -179,7 +205,7 @@ def all_tasks(tx: Connection) -> Sequence[Any]:
 
 
 def history(tx: Connection, task: str) -> list[dict[str, Any]]:
-    rows = tx.execute(_HISTORY, {"which": task})
+    rows = _HISTORY.rows(tx, {"which": task})
     return [{"seq": row.seq, "type": row.type, "state": row.state, "time": row.time, "id": row.id} for row in rows]
 
 
@@ -199,7 +225,7 @@ def published(tx: Connection, task: str | None = None) -> list[dict[str, Any]]:
 
 
 def person(tx: Connection, who: str) -> Any:
-    return tx.execute(_PERSON, {"who": who}).first()
+    return _PERSON.first(tx, {"who": who})
 
 
 def backlog(tx: Connection) -> dict[str, int]:

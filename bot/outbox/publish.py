@@ -52,32 +52,35 @@ class Publisher:
             while True:
                 busy = frozenset(self._busy)
                 found, soonest = await world.writer.do(lambda tx, busy=busy: self._pending(tx, busy))  # type: ignore[misc]
-                if not found:
-                    await world.idle(world.wakes.events, soonest)
-                    continue
                 self._busy.update(parcel.n for parcel in found)
                 for parcel, body in await self._signed(found):
                     await self._room.acquire()
                     sends.create_task(self._send(parcel, body))
+                if len(found) < _BATCH:  # that was all; what is queued from now on rings
+                    await world.idle(world.wakes.events, soonest)
 
     def _pending(self, tx: Connection, busy: frozenset[int]) -> tuple[list[Parcel], int | None]:
-        """What may be sent now; when there is nothing, the time at which something will be."""
+        """What may be sent now; when that is all, the time at which something else will be."""
         now = self._world.moments.time
         found = outbox.parcels(tx, now, _BATCH + len(busy), busy)
-        return found, None if found else outbox.next_try(tx, events, now)
+        return found, None if len(found) >= _BATCH else outbox.next_try(tx, events, now)
 
     async def _signed(self, parcels: list[Parcel]) -> list[tuple[Parcel, str]]:
         fresh = [parcel for parcel in parcels if not parcel.signed]
+        if not fresh:
+            return [(parcel, parcel.body) for parcel in parcels]
         signed = await self._world.signer.sign_many([parcel.unsigned() for parcel in fresh])
         bodies = {parcel.n: event.as_json() for parcel, event in zip(fresh, signed, strict=True)}
-        if bodies:
-            await self._world.writer.do(lambda tx: outbox.store_signed(tx, list(bodies.items())))
+        await self._world.writer.do(lambda tx: outbox.store_signed(tx, list(bodies.items())))
         return [(parcel, bodies.get(parcel.n, parcel.body)) for parcel in parcels]
 
     async def _send(self, parcel: Parcel, body: str) -> None:
         world = self._world
         missing = [url for url in world.relays.urls if url not in parcel.acked]
-        answers = await asyncio.gather(*(world.relays.publish(url, body, parcel.id) for url in missing))
+        if len(missing) == 1:  # a gathering of one costs a task
+            answers = [await world.relays.publish(missing[0], body, parcel.id)]
+        else:
+            answers = await asyncio.gather(*(world.relays.publish(url, body, parcel.id) for url in missing))
         accepted = {
             url
             for url, ack in zip(missing, answers, strict=True)

@@ -63,14 +63,14 @@ class Teller:
                     some = found[first : first + _TOGETHER]
                     for letter, sealed in zip(some, await self._seal(some), strict=True):
                         self._tasks.create_task(self._deliver(letter, sealed))
-                if not found:
+                if len(found) < _BATCH:  # that was all; what is written from now on rings
                     await world.idle(world.wakes.letters, soonest)
 
     def _pending(self, tx: Connection, busy: frozenset[str]) -> tuple[list[Letter], int | None]:
-        """What may be sent now; when there is nothing, the time at which something will be."""
+        """What may be sent now; when that is all, the time at which something else will be."""
         now = self._world.moments.time
         found = outbox.pending_letters(tx, now, _BATCH, busy)
-        return found, None if found else outbox.next_try(tx, letters, now)
+        return found, None if len(found) >= _BATCH else outbox.next_try(tx, letters, now)
 
     async def _deliver(self, letter: Letter, sealed: Event | Exception) -> None:
         """Done with the first relay's OK; the others may take their time. Whatever goes wrong, it is tried again later."""

@@ -94,6 +94,7 @@ class Book:
     def __init__(self, path: Path | None) -> None:
         if path is not None:
             path.touch(mode=0o600)
+        self._due: tuple[int | None, int | None] | None = None  # as `next_due` found it; None: some invoice has changed
         self._db = sqlite3.connect(path or ":memory:", isolation_level=None)
         self._db.executescript("PRAGMA journal_mode=WAL; PRAGMA synchronous=NORMAL; PRAGMA foreign_keys=ON;" + _SCHEMA)
 
@@ -110,6 +111,7 @@ class Book:
         try:
             yield
         except BaseException:
+            self._due = None
             self._db.execute("ROLLBACK")
             raise
         self._db.execute("COMMIT")
@@ -163,7 +165,13 @@ class Book:
             ),
             *(invoice.status, invoice.preimage, invoice.refused, invoice.due_time, invoice.due_height, invoice.end),
         )
+        self._due = None
         self._db.execute(f"REPLACE INTO invoice VALUES ({', '.join('?' * len(values))})", values)
+
+    def is_due(self, now: int, height: int) -> bool:
+        """Whether `due_invoices` would find anything; everybody asks before everything, so it costs nothing."""
+        at_time, at_height = self.next_due()
+        return (at_time is not None and at_time <= now) or (at_height is not None and at_height <= height)
 
     def due_invoices(self, now: int, height: int) -> list[Invoice]:
         query = "SELECT * FROM invoice WHERE due_time <= ? UNION SELECT * FROM invoice WHERE due_height <= ?"
@@ -171,9 +179,11 @@ class Book:
 
     def next_due(self) -> tuple[int | None, int | None]:
         """The time and the height at which something next happens by itself."""
-        time = self._db.execute("SELECT min(due_time) FROM invoice WHERE due_time IS NOT NULL").fetchone()[0]
-        height = self._db.execute("SELECT min(due_height) FROM invoice WHERE due_height IS NOT NULL").fetchone()[0]
-        return time, height
+        if self._due is None:
+            time = self._db.execute("SELECT min(due_time) FROM invoice WHERE due_time IS NOT NULL").fetchone()[0]
+            height = self._db.execute("SELECT min(due_height) FROM invoice WHERE due_height IS NOT NULL").fetchone()[0]
+            self._due = time, height
+        return self._due
 
     def add_part(self, part: Htlc) -> None:
         """The id in `part` is not read: ids count up and are never used twice."""

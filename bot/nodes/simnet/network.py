@@ -86,7 +86,8 @@ class Network:
         return min(max(due - self._clock(), 0.05), 600.0)
 
     def advance(self) -> None:
-        while due := self.book.due_invoices(self.now(), self.height):
+        while self.book.is_due(self.now(), self.height):
+            due = self.book.due_invoices(self.now(), self.height)
             with self._change():
                 for invoice in due:
                     self._fall_due(invoice)
@@ -265,8 +266,8 @@ class Network:
     # Figures
 
     def inbound(self) -> Msat:
-        balances = self.book.balances()
-        return Msat(max(0, self.params.capacity - balances[NODE] - balances[FLIGHT]))
+        used = (self.book.balance(NODE) or 0) + (self.book.balance(FLIGHT) or 0)
+        return Msat(max(0, self.params.capacity - used))
 
     def free_slots(self) -> int:
         return max(0, self.params.channels * self.params.slots - self.book.live_parts()[0])

@@ -123,7 +123,7 @@ class SimNode:
 
     def _facts(self) -> NodeFacts:
         network = self.network
-        figures = network.figures()
+        network.advance()
         height = network.height
         return NodeFacts(
             network="simnet",
@@ -132,7 +132,7 @@ class SimNode:
             height=height,
             block_hash=block_hash(height),
             synced=not network.faults.unsynced,
-            outbound=figures.node,
+            outbound=network.book.balance(NODE) or Msat(0),
             inbound=network.inbound(),
             free_slots=network.free_slots(),
         )

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import time
 from dataclasses import replace
 from typing import Any
 
@@ -210,3 +211,16 @@ def test_the_key_does_not_leak() -> None:
     secret = nostr_sdk.Keys.generate().secret_key().to_hex()
     signer = KeySigner(Secret(secret))
     assert secret not in repr(signer) + repr(signer._keys) + str(vars(signer))
+
+
+async def test_a_wrap_tells_neither_when_nor_by_whom() -> None:
+    bot, alice = new_signer(), new_signer()
+    wraps = [await bot.wrap(alice.pubkey, rumor(bot, alice)) for _ in range(50)]
+    seals = [json.loads(await alice.decrypt44(wrap.pubkey, wrap.content)) for wrap in wraps]
+    assert len({wrap.pubkey for wrap in wraps}) == 50, "each by a key of its own"
+    assert all(seal["kind"] == 13 and seal["pubkey"] == bot.pubkey and seal["tags"] == [] for seal in seals)
+    dates = [*(wrap.created_at for wrap in wraps), *(seal["created_at"] for seal in seals)]
+    now = int(time.time())
+    assert now - 2 * 86400 - 60 < min(dates)
+    assert max(dates) <= now
+    assert max(dates) - min(dates) > 3600, "they are spread over two days"
