@@ -14,6 +14,7 @@ from storage.schema import heard, inputs
 from storage.statements import insert_new, word
 
 _SEALED = select(heard).where(heard.c.opened == literal_column("0")).order_by(heard.c.at).limit(bindparam("most"))
+_HEARD = select(heard.c.raw).where(heard.c.id == bindparam("which"))
 _OPENED = update(heard).where(heard.c.id == bindparam("which"))
 _WAITING = select(inputs).where(inputs.c.state == word("new")).order_by(inputs.c.n).limit(bindparam("most"))
 _FINISH = update(inputs).where(inputs.c.n == bindparam("which"))
@@ -82,6 +83,12 @@ def sealed_waiting(tx: Connection, limit: int) -> list[Sealed]:
         Sealed(Event.parse(json.loads(row.raw)), row.relay, Now(row.at, row.height, row.block, row.deaf, ""))
         for row in rows
     ]
+
+
+def heard_event(tx: Connection, event_id: str) -> Event | None:
+    """An event as it was heard, or None."""
+    raw = tx.execute(_HEARD, {"which": event_id}).scalar()
+    return Event.parse(json.loads(raw)) if raw else None
 
 
 def mark_opened(tx: Connection, ids: Iterable[str], readable: bool) -> None:
