@@ -20,7 +20,7 @@ from kinds.grammar import read_message
 from kinds.inputs import Evidence, Now, Offered, Proven, Said, What
 from kinds.post import offer_of
 from kinds.units import EventId, Pubkey, TaskId, read_task_id, task_id
-from storage import people, reads
+from storage import commit, inbox, people, reads
 from storage.codec import read_fact
 from storage.inbox import Row
 
@@ -63,19 +63,18 @@ def interpret(tx: Connection, row: Row, policy: Policy, limits: Limits, floods: 
     return Meant(TaskId(row.task or ""), read_fact(row.sort, row.body), None)
 
 
-def _admit(tx: Connection, who: str, event_id: str, now: Now, limits: Limits, floods: Floods) -> bool:
-    """False: drop it in silence. Raises BadWord when the person is told why."""
-    if limits.stranger_bits and _bits(event_id) < limits.stranger_bits and people.is_stranger(tx, who):
-        raise BadWord(Refused.NEEDS_WORK, bits=limits.stranger_bits)
+def _admit(tx: Connection, who: str, event: Event | None, now: Now, limits: Limits, floods: Floods) -> bool:
+    """False: drop it in silence. Raises BadWord when the person is told why. `event`: what the relay delivered, whose id shows
+    the work; being told that it is missing counts as talk, so that nobody is answered without end."""
     verdict = floods.take(who, now.time)
     if verdict is Verdict.TOLD:
         raise BadWord(Refused.RATE_LIMITED, what="messages", wait=60)
-    return verdict is Verdict.FINE
-
-
-def _bits(event_id: str) -> int:
-    """Leading zero bits of an id (NIP-13)."""
-    return 256 - int(event_id, 16).bit_length()
+    if verdict is Verdict.SILENT:
+        return False
+    work = event.work if event and limits.stranger_bits else 0
+    if work < limits.stranger_bits and people.is_stranger(tx, who):
+        raise BadWord(Refused.NEEDS_WORK, bits=limits.stranger_bits)
+    return True
 
 
 def _need_fresh(created_at: int, now: Now) -> None:
@@ -88,7 +87,7 @@ def _need_fresh(created_at: int, now: Now) -> None:
 def _event(tx: Connection, row: Row, policy: Policy, limits: Limits, floods: Floods) -> Meant | None:
     said = json.loads(row.body)
     event = Event.parse(said["event"])
-    if not _admit(tx, event.pubkey, event.id, row.now, limits, floods):
+    if not _admit(tx, event.pubkey, event, row.now, limits, floods):
         raise BadWord(
             Refused.RATE_LIMITED, what="events", wait=60
         )  # a signed event is consumed: it is never dropped in silence
@@ -144,7 +143,7 @@ def _decision(tx: Connection, event: Event, raw: dict[str, Any], asker: Asker, n
     found = _find(tx, read_task_id(event.tag("d") or "") or "", asker)
     if isinstance(decided.command, Status | History):
         return _question(found, decided.command, asker)
-    _need_quota(tx, event.pubkey, decided.command, now, limits)
+    _need_quota(tx, event.pubkey, found, decided.command, now, limits)
     basis = reads.basis(tx, found, decided.basis) if decided.basis else None
     evidence = Evidence(Proven.SIGNED, raw, basis, event.created_at)
     return Meant(found, Said(event.pubkey, decided.command, evidence), asker)
@@ -152,7 +151,8 @@ def _decision(tx: Connection, event: Event, raw: dict[str, Any], asker: Asker, n
 
 def _letter(tx: Connection, row: Row, limits: Limits, floods: Floods) -> Meant | None:
     said = json.loads(row.body)
-    if not _admit(tx, said["by"], said["outer"], row.now, limits, floods):
+    outer = inbox.heard_event(tx, said["outer"]) if limits.stranger_bits else None
+    if not _admit(tx, said["by"], outer, row.now, limits, floods):
         return None
     _need_fresh(said["created_at"], row.now)
     spoken = read_message(said["text"])
@@ -166,16 +166,19 @@ def _letter(tx: Connection, row: Row, limits: Limits, floods: Floods) -> Meant |
     found = _find(tx, command.task, asker)
     if isinstance(command, Status | History):
         return _question(found, command, asker)
-    _need_quota(tx, said["by"], command, row.now, limits)
+    _need_quota(tx, said["by"], found, command, row.now, limits)
     return Meant(found, Said(Pubkey(said["by"]), command, evidence), asker)
 
 
-def _need_quota(tx: Connection, who: str, command: Command, now: Now, limits: Limits) -> None:
-    """Invoices cost the node something: so many a day for one person, whatever the task."""
+def _need_quota(tx: Connection, who: str, found: TaskId, command: Command, now: Now, limits: Limits) -> None:
+    """Invoices cost the node something: so many a day for one person, over all tasks. The one that is open costs nothing."""
     if not isinstance(command, Fund):
         return
     asked = reads.invoices_since(tx, who, now.time - 86400)
     if len(asked) >= limits.invoices_a_day:
+        held = commit.load(tx, found)
+        if held and held.task.quote:
+            return
         raise BadWord(Refused.RATE_LIMITED, what="invoices", wait=asked[-limits.invoices_a_day] + 86400 - now.time)
 
 

@@ -117,6 +117,16 @@ class Event:
             hashlib.sha256(canonical(self.pubkey, self.created_at, self.kind, self.tags, self.content)).hexdigest()
         )
 
+    @property
+    def work(self) -> int:
+        """Bits of proof of work (NIP-13): the leading zeros of the id, and never more than its author has committed to,
+        since what is beyond that is luck."""
+        zeros = 256 - int(self.id, 16).bit_length()
+        target = next((tag[2] for tag in self.tags if tag[0] == "nonce" and len(tag) > 2), None)
+        if target is None:
+            return zeros
+        return min(zeros, int(target)) if target.isascii() and target.isdigit() and len(target) < 4 else 0
+
     def tag(self, name: str) -> str | None:
         """The first value of the first tag of that name."""
         return next((tag[1] for tag in self.tags if tag[0] == name and len(tag) > 1), None)

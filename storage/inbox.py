@@ -16,6 +16,7 @@ from storage.statements import Statement, insert_new, word
 _SEALED = Statement(
     select(heard).where(heard.c.opened == literal_column("0")).order_by(heard.c.at).limit(bindparam("most"))
 )
+_HEARD = Statement(select(heard.c.raw).where(heard.c.id == bindparam("which")))
 _OPENED = Statement(update(heard).where(heard.c.id == bindparam("which")), "opened")
 _WAITING = Statement(select(inputs).where(inputs.c.state == word("new")).order_by(inputs.c.n).limit(bindparam("most")))
 _FINISH = Statement(update(inputs).where(inputs.c.n == bindparam("which")), "state", "result")
@@ -85,6 +86,12 @@ def sealed_waiting(tx: Connection, limit: int) -> list[Sealed]:
         Sealed(Event.parse(json.loads(row.raw)), row.relay, Now(row.at, row.height, row.block, row.deaf, ""))
         for row in rows
     ]
+
+
+def heard_event(tx: Connection, event_id: str) -> Event | None:
+    """An event as it was heard, or None."""
+    raw = _HEARD.scalar(tx, {"which": event_id})
+    return Event.parse(json.loads(raw)) if raw else None
 
 
 def mark_opened(tx: Connection, ids: Iterable[str], readable: bool) -> None:

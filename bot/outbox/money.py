@@ -74,8 +74,8 @@ class Cashier:
         except OperationalError:
             raise
         except Exception as error:  # a bug of ours in one lane must not stop the others; the order is still there
-            log.error("an order failed", task=lane[0].task, error=type(error).__name__)
-            await self._later(lane[0], most=60.0)
+            log.error("an order failed", order=order.n, task=order.task, error=type(error).__name__)
+            await self._later(order, most=60.0)
         finally:
             self._busy.discard(lane[0].task)
             self._room.release()

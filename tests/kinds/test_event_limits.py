@@ -162,3 +162,26 @@ def test_any_text_is_json_or_refused(text: str) -> None:
 
 def test_canonical_json_has_one_form() -> None:
     assert canonical_json({"b": [1, "ü"], "a": None}) == '{"a":null,"b":[1,"ü"]}'
+
+
+@pytest.mark.parametrize(
+    ("zeros", "nonce", "work"),
+    [
+        ("0000", None, 16),
+        ("0000", ("nonce", "7"), 16),
+        ("0000", ("nonce", "7", "12"), 12),
+        ("0000", ("nonce", "7", "20"), 16),
+        ("0000", ("nonce", "7", "-1"), 0),
+        ("0000", ("nonce", "7", "many"), 0),
+        ("0000", ("nonce", "7", "9" * 4000), 0),
+        ("001", ("nonce", "7", "11"), 11),
+        ("f", ("nonce", "7", "11"), 0),
+        ("0" * 64, None, 256),
+    ],
+)
+def test_work_is_what_was_committed_to(zeros: str, nonce: tuple[str, ...] | None, work: int) -> None:
+    raw = {
+        "id": zeros.ljust(64, "f"), "pubkey": "a" * 64, "created_at": 1, "kind": 1, "tags": [list(nonce)] if nonce else [],
+        "content": "", "sig": "0" * 128,
+    }  # fmt: skip
+    assert Event.parse(raw).work == work

@@ -37,6 +37,7 @@ from tests.virtual.lives import (
     incidents_of,
     invoiced,
     offered,
+    seen_by,
     share_of,
     sound,
     state,
@@ -441,6 +442,37 @@ def test_hints_that_are_wrong_or_repeated_change_nothing() -> None:
             await asyncio.sleep(0.05)
         await state(town, task, "Paid")
         assert moved(town, start) == (HOLD, REWARD)
+        await sound(town)
+
+    run_virtually(life())
+
+
+@pytest.mark.parametrize("end", ["paid", "refunded"])
+@pytest.mark.parametrize("restart", [False, True])
+def test_old_news_of_the_node_only_delays(end: str, restart: bool) -> None:
+    """For two hours it says that what is over is still under way: nothing is done twice, and in the end all is told."""
+
+    async def life() -> None:
+        town = await a_town(settings=SHORT)
+        start, network = balances(town), town.node.network
+        task = await (delivered if end == "paid" else funded)(town, deadline=SOON)
+        network.faults = Faults(old_news=True, payout_delay=60)
+        if end == "paid":
+            await town.employer.say(f"approve {task}")
+            share = await in_books(town, task, "in_flight")
+        else:
+            await town.employer.say(f"cancel {task}")
+            await entry(town, task, "refund.started")
+        await asyncio.sleep(3600)
+        if restart:
+            await town.restart()
+        await asyncio.sleep(3600)
+        assert town.states()[task] == ("Verified" if end == "paid" else "Funded")
+        if end == "paid":
+            assert seen_by(town, share.payment_hash) == "complete", "long ago"
+        network.faults = Faults()
+        await state(town, task, "Paid" if end == "paid" else "Refunded", within=300)
+        assert moved(town, start) == ((HOLD, REWARD) if end == "paid" else (0, 0))
         await sound(town)
 
     run_virtually(life())

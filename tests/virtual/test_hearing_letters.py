@@ -13,7 +13,7 @@ from sqlalchemy import func, select
 import bot.outbox.publish
 from bot.relays.values import Ack, Filter
 from bot.world import Limits
-from kinds.events import DM_NIP04, DM_RUMOR, DM_SEAL, DM_WRAP, Event, Unsigned
+from kinds.events import DM_NIP04, DM_RUMOR, DM_SEAL, DM_WRAP, PROOF, TASK, Event, Unsigned
 from kinds.units import Secret
 from storage.schema import events, heard
 from tests.virtual.lives import (
@@ -332,5 +332,125 @@ def test_a_relay_that_says_it_has_nothing_does_not_delay_what_is_new(monkeypatch
         assert len(sent) > len(set(sent)) + 3
         relays.fetch = real_fetch
         await sound(town)
+
+    run_virtually(life())
+
+
+def test_what_has_expired_is_ignored_without_a_word() -> None:
+    """NIP-40: an offer, a proof and letters of both kinds after their time; the same before it is taken."""
+
+    async def life() -> None:
+        town = await a_town(settings=SHORT)
+        task = await hired(town)
+        employer, worker = town.employer, town.worker
+        facts, before = town.state_of(task), len(town.log_of(task))
+        await worker.read()
+
+        async def tagged(tags: tuple[tuple[str, ...], ...], kind: int, content: str, until: int, by: Person) -> None:
+            more = ("expiration", str(until))
+            await by.post(Unsigned(by.pubkey, town.time, kind, (("p", town.bot), *tags, more), content))
+
+        def offer(d: str) -> tuple[tuple[str, ...], ...]:
+            named = {"d": d, "t": "holdfast-task", "title": "T", "amount": "50000", "deadline": str(town.time + SOON)}
+            return tuple(named.items())
+
+        def proof(d: str) -> tuple[tuple[str, ...], ...]:
+            named = {"d": d, "a": facts["address"], "e": facts["root"], "url": "https://example.org/p", "x": "ab" * 32}
+            return tuple(named.items())
+
+        async def letters(until: int) -> None:
+            for kind in (DM_WRAP, DM_NIP04):
+                if kind == DM_NIP04:
+                    await tagged((), kind, await worker.signer.nip04_encrypt(town.bot, "help"), until, worker)
+                    continue
+                rumor = Unsigned(worker.pubkey, town.time, DM_RUMOR, (("p", town.bot),), "help")
+                seal = await worker.signer.sign(
+                    Unsigned(
+                        worker.pubkey,
+                        town.time,
+                        DM_SEAL,
+                        (),
+                        await worker.signer.encrypt44(town.bot, json.dumps(rumor.as_dict())),
+                    )
+                )
+                once = Person(town, "once", 99)
+                await tagged((), kind, await once.signer.encrypt44(town.bot, seal.as_json()), until, once)
+
+        over, ahead = town.time - 1, town.time + 3600
+        told_before = len(await worker.read()) + len(await employer.read())
+        await tagged(offer("late"), TASK, "", over, employer)
+        await tagged(proof("late"), PROOF, "", over, worker)
+        await letters(over)
+        await town.pass_time(60)
+        assert len(town.states()) == 1
+        assert len(town.log_of(task)) == before
+        assert len(await worker.read()) + len(await employer.read()) == told_before
+        await tagged(offer("timely"), TASK, "", ahead, employer)
+        await tagged(proof("timely"), PROOF, "", ahead, worker)
+        await letters(ahead)
+        await town.pass_time(60)
+        assert len(town.states()) == 2
+        assert len(town.log_of(task)) == before + 1
+        assert len([text for text in await worker.read() if "help COMMAND" in text]) == 2
+
+    run_virtually(life())
+
+
+def test_invoices_are_counted_for_each_person() -> None:
+    """Over all his tasks; what is open is shown again, and the next day there is room again."""
+
+    async def life() -> None:
+        town = await a_town(limits=Limits(invoices_a_day=2))
+        tasks = [await offered(town, d=f"job{number}") for number in range(3)]
+        for task in tasks[:2]:
+            await invoiced(town, task)
+        await town.employer.say(f"fund {tasks[2]}")
+        await told(town, town.employer, "too much at once")
+        assert town.states()[tasks[2]] == "Draft"
+        await town.pass_time(5)
+        await invoiced(town, tasks[0])
+        await town.worker.say('post 5000 sats "Somebody else" deadline=2d')
+        other = next(task for task in await _tasks(town, 4) if task not in tasks)
+        await town.worker.say(f"fund {other}")
+        await told(town, town.worker, "(?i)lightning:lnplay")
+        await town.pass_time(86400)
+        await invoiced(town, tasks[2])
+
+    run_virtually(life())
+
+
+async def _tasks(town: Town, count: int) -> list[str]:
+    async def there() -> list[str]:
+        return list(town.states()) if len(town.states()) == count else []
+
+    return await town.until(there)
+
+
+def test_a_stranger_is_not_told_of_missing_work_without_end() -> None:
+    """Work that shows by luck is none when its author has committed to less (NIP-13)."""
+
+    async def life() -> None:
+        town = await a_town(limits=Limits(messages_a_minute=3, stranger_bits=4))
+        stranger = Person(town, "stranger", 55)
+
+        async def letter(number: int, committed: int, lucky: bool) -> None:
+            sealed = await stranger.signer.encrypt44(town.bot, f"help {number}")
+            for nonce in range(10_000):
+                tags = (("p", town.bot), ("nonce", str(nonce), str(committed)))
+                unsigned = Unsigned(stranger.pubkey, town.time, DM_RUMOR, tags, sealed)
+                if unsigned.id.startswith("0") is lucky:
+                    await stranger.post(unsigned)
+                    return
+
+        await letter(0, 2, True)
+        await told(town, stranger, "proof of work")
+        await letter(1, 4, True)
+        await told(town, stranger, "no command", since=1)
+        await letter(2, 4, False)
+        await told(town, stranger, "proof of work", since=2)
+        for number in range(20):
+            await letter(3 + number, 4, False)
+        await town.pass_time(10)
+        assert ["too much at once" in text for text in await stranger.read()] == [False, False, False, True]
 
     run_virtually(life())

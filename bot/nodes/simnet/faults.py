@@ -1,8 +1,8 @@
 """What the simulated network can be told to do wrong.
 
 Every fault is something that real nodes have done: the answer that never came although the call was carried out, the
-stream that died without a word, the payee who keeps a payout in flight for a day. What a fault never does is lie
-about an end: SETTLED, CANCELLED, COMPLETE and FAILED are always true.
+stream that died without a word, the payee who keeps a payout in flight for a day, the answer that is true of a moment
+ago. What a fault never does is lie about an end: SETTLED, CANCELLED, COMPLETE and FAILED are always true when they are said.
 """
 
 from __future__ import annotations
@@ -23,6 +23,7 @@ class Faults:
     lose_requests: int = 0  # the next n calls do not reach the node; the caller sees UNKNOWN
     lose_answers: int = 0  # the next n calls are carried out, and still the caller sees UNKNOWN
     only: tuple[str, ...] = ()  # names of the calls that are lost ("settle", "pay", ...); empty: any call
+    old_news: bool = False  # what is open, held or in flight is still said to be so when that is over
     delay: float = 0.0  # seconds of its clock that every call takes
     deaf: bool = False  # hint streams stay open and say nothing
 

@@ -38,6 +38,7 @@ from kinds.lightning import (
 from kinds.units import Msat, PaymentHash, Secret
 
 Answer = TypeVar("Answer")
+View = TypeVar("View", HoldView, PaymentView)
 
 
 class SimNode:
@@ -55,6 +56,7 @@ class SimNode:
         self.network = Network(clock, entropy, path, key, params or Params())
         self._preimages = Preimages((self.network.key,))
         self._pubkey = bolt11.public_key(self.network.signing_key(NODE))
+        self._news: dict[PaymentHash, HoldView | PaymentView] = {}  # what was under way when it was last told
 
     def wallet(self, name: str, balance: Msat | None = None) -> Wallet:
         return Wallet(self.network, name, balance)
@@ -160,7 +162,7 @@ class SimNode:
         row = self.network.book.invoice(payment_hash)
         if row is None or row.payee != NODE:
             return HoldView(payment_hash, HoldStatus.ABSENT)
-        return HoldView(
+        view = HoldView(
             payment_hash,
             row.status,
             amount=row.amount,
@@ -170,25 +172,37 @@ class SimNode:
             preimage=Secret(row.preimage),
             refused=row.refused,
         )
+        return self._told(view, row.status in (HoldStatus.OPEN, HoldStatus.HELD))
 
     def _part(self, part: Htlc) -> Part:
         """HTLCs are spread over the channels in turn: channel and HTLC id together follow from the part's own id."""
         htlc, channel = divmod(part.id, self.network.params.channels)
         return Part(f"{START_HEIGHT}x{channel + 1}x0", htlc, part.amount, part.expiry, part.on_channel)
 
+    def _told(self, view: View, under_way: bool) -> View:
+        """This view; with old news, the first one that was told of what was under way since they are old."""
+        if not self.network.faults.old_news:
+            self._news.clear()
+            return view
+        before = self._news.setdefault(view.payment_hash, view) if under_way else self._news.get(view.payment_hash)
+        return before if isinstance(before, type(view)) else view
+
     def _settle(self, hold: HoldRef) -> HoldView:
+        self._hold(hold.payment_hash)
         preimage = self._preimages.find(hold)
         if preimage:  # LND locates the invoice by the preimage
             self.network.settle(hold.payment_hash, preimage.reveal())
         return self._hold(hold.payment_hash)
 
     def _cancel(self, payment_hash: PaymentHash) -> HoldView:
+        self._hold(payment_hash)
         self.network.cancel(payment_hash)
         return self._hold(payment_hash)
 
     def _payment(self, payment_hash: PaymentHash) -> PaymentView:
         self.network.advance()
-        return payment_view(self.network.book.payment(NODE, payment_hash), payment_hash)
+        view = payment_view(self.network.book.payment(NODE, payment_hash), payment_hash)
+        return self._told(view, view.status is PaymentStatus.IN_FLIGHT)
 
     def _pay(self, spec: PaySpec) -> PaymentView:
         before = self._payment(spec.payment_hash)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import re
 import signal
 import socket
@@ -155,9 +156,12 @@ def test_no_words_show_the_help(cli: Cli) -> None:
         assert f"\n  {name} " in ran.out + ran.err
 
 
-def test_the_demo_plays_three_lives() -> None:
+def test_the_demo_plays_three_lives_whatever_the_environment_says() -> None:
+    """The settings of the operator's own daemon stand there: they must not turn a play into an affair of money."""
     command = [sys.executable, "-c", "from bot.cli import main; main()", "demo", "--json"]
-    done = subprocess.run(command, capture_output=True, text=True, timeout=100, check=False)
+    real = {"NODE__KIND": "lnd", "NODE__NETWORK": "bitcoin", "RELAYS__URLS": '["ws://127.0.0.1:9"]'}
+    env = os.environ | {f"HOLDFAST__{name}": value for name, value in real.items()}
+    done = subprocess.run(command, capture_output=True, text=True, timeout=100, check=False, env=env)
     assert done.returncode == 0, done.stderr
     lines = [json.loads(line) for line in done.stdout.splitlines()]
     assert lines[-1] == {"result": "ok", "lives": 3, "verified": True}

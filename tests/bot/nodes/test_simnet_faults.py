@@ -173,6 +173,41 @@ async def test_release_by_hand(node: SimNode) -> None:
         node.network.release(first.payment_hash)
 
 
+@pytest.mark.parametrize("call", ["settle", "cancel"])
+async def test_old_news_of_a_hold(node: SimNode, call: str) -> None:
+    """The call is carried out; that it is over is told late, and truly."""
+    hold = hold_ref(await held(node))
+    node.network.faults = Faults(old_news=True)
+    assert (await getattr(node, call)(hold)).status is HoldStatus.HELD
+    assert (await node.hold(hold)).status is HoldStatus.HELD
+    assert node.network.figures().held == 0
+    node.network.faults = Faults()
+    assert (await node.hold(hold)).status is {"settle": HoldStatus.SETTLED, "cancel": HoldStatus.CANCELLED}[call]
+
+
+@pytest.mark.parametrize("complete", [True, False])
+async def test_old_news_of_a_payout(node: SimNode, complete: bool) -> None:
+    spec = pay_spec(node.wallet("worker").invoice(sats(5)))
+    node.network.faults = Faults(payout_stuck=True, old_news=True)
+    assert (await node.pay(spec)).status is PaymentStatus.IN_FLIGHT
+    node.network.release(spec.payment_hash, complete=complete)
+    assert (await node.payment(spec.payment_hash)).status is PaymentStatus.IN_FLIGHT
+    assert (await node.pay(spec)).status is PaymentStatus.IN_FLIGHT, "and nothing is sent again"
+    node.network.faults = Faults()
+    end = PaymentStatus.COMPLETE if complete else PaymentStatus.FAILED
+    assert (await node.payment(spec.payment_hash)).status is end
+
+
+async def test_old_news_of_an_invoice_that_is_paid_meanwhile(node: SimNode) -> None:
+    made = await node.make_hold(hold_spec())
+    node.network.faults = Faults(old_news=True)
+    assert (await node.hold(hold_ref(made))).status is HoldStatus.OPEN
+    node.wallet("employer").pay(made.invoice.reveal())
+    assert (await node.hold(hold_ref(made))).status is HoldStatus.OPEN
+    node.network.faults = Faults()
+    assert (await node.hold(hold_ref(made))).status is HoldStatus.HELD
+
+
 async def test_after_a_force_close_a_settle_says_settled_and_the_money_is_lost(node: SimNode) -> None:
     view = await held(node, parts=2)
     before = node.network.figures().node
