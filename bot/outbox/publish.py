@@ -24,6 +24,7 @@ _ENOUGH = 30  # tries after which a relay that refuses for good is left alone, a
 _AUDIT = 900.0  # seconds between two audits of a relay
 _REST = 60.0  # also of one that comes and goes
 _LOOK = 5.0
+_FIRST_CONNECTION = 10.0  # seconds; a connection takes milliseconds, and without any nothing can be said
 log = structlog.get_logger()
 
 
@@ -46,7 +47,10 @@ class Publisher:
         self._answered = asyncio.Event()  # there is something in `_tried`
 
     async def run(self) -> None:
+        """Begins when a relay can be spoken to: what a start says (terms, the daemon's own chain) goes out before what rests on it,
+        and not only after a first attempt in vain."""
         world = self._world
+        await world.relays.speaking(_FIRST_CONNECTION)
         async with asyncio.TaskGroup() as sends:
             sends.create_task(self._record())
             while True:
