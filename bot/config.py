@@ -7,16 +7,16 @@ from __future__ import annotations
 
 import tomllib
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated, Literal, Self
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
 
 from bot.relays.values import BadRelayUrl, normal_url
 from bot.world import Limits
 from handlers.policy import Policy
 from kinds.lightning import NodeFacts
-from kinds.units import EventId, Pubkey, sats
+from kinds.units import SECONDS_PER_BLOCK, EventId, Pubkey, sats
 
 
 class BadConfig(Exception):
@@ -25,6 +25,8 @@ class BadConfig(Exception):
 
 HOLD_CLTV = {"simnet": 2000}
 """Blocks that a hold lasts where the operator says nothing; on real networks 864, since payers bound the whole route."""
+
+_LEAST_WORK = 6  # blocks between the shortest deadline and now
 
 
 class _Section(BaseModel):
@@ -175,6 +177,12 @@ class TermsSettings(_Section):
             raise ValueError("a hold lasts 400 blocks or more; 0 leaves it to the node")
         return blocks
 
+    @model_validator(mode="after")
+    def _in_order(self) -> Self:
+        if self.max_reward_sat < self.min_reward_sat:
+            raise ValueError(f"max_reward_sat is {self.min_reward_sat} (min_reward_sat) or more")
+        return self
+
 
 class LimitSettings(_Section):
     messages_a_minute: Annotated[int, Field(ge=1, le=100_000)] = Field(
@@ -254,6 +262,8 @@ def load(file: Path | None, data: Path | None = None) -> Settings:
 
 def _sentence(detail: object) -> str:
     assert isinstance(detail, dict), "pydantic describes an error by a dict"
+    if not detail["loc"]:  # a variable of the environment that is no JSON where JSON is needed
+        return f'{detail["msg"].removeprefix("Value error, ")}; lists are written like ["wss://relay.example"]'
     where = ".".join(str(step) for step in detail["loc"])
     if detail["type"] == "extra_forbidden":
         section = Settings.model_fields.get(str(detail["loc"][0]))
@@ -292,6 +302,17 @@ def policy_from(settings: Settings, bot: Pubkey, facts: NodeFacts, terms_version
         fetch=settings.fetch.enabled,
         can=tuple(sorted(facts.can)),
     )
+
+
+def need_room(policy: Policy) -> None:
+    """Raises BadConfig for terms under which no task would fit into a hold."""
+    review = -(-policy.review_window // SECONDS_PER_BLOCK)
+    taken = policy.margin + policy.payout_limit + 6 + policy.reserve + review
+    if policy.hold_cltv < taken + _LEAST_WORK:
+        raise BadConfig(
+            f"terms.hold_cltv: a hold of {policy.hold_cltv} blocks leaves no time for work, since margin, payout_limit,"
+            f" dispute_reserve and review_window take {taken} of them; lower one of these, or let it last longer (at most 2006)"
+        )
 
 
 def limits_from(settings: Settings) -> Limits:

@@ -14,7 +14,7 @@ from pathlib import Path
 
 from sqlalchemy import Connection
 
-from bot.config import Settings, limits_from, policy_from
+from bot.config import Settings, limits_from, need_room, policy_from
 from bot.dispatch import Dispatch
 from bot.hearing import OVERLAP, Ears, wants
 from bot.keys import read_or_make_key
@@ -171,10 +171,11 @@ def open_shop(
     tx: Connection, settings: Settings, bot: Pubkey, facts: NodeFacts, now: Now, relays: Sequence[str]
 ) -> Policy:
     """At each start: stuck inputs get another try, the terms are published when they changed, and the chain says so.
-    Raises OtherNode."""
+    Raises OtherNode, and BadConfig for terms that no task could meet."""
     bind(tx, facts)
     inbox.revive_stuck(tx)
     policy = policy_from(settings, bot, facts, EventId(""))
+    need_room(policy)
     terms = answers.terms(policy)
     known = house.get_json(tx, "terms", {"version": "", "facts": None})
     version = EventId(known["version"])

@@ -93,8 +93,11 @@ def _deadlines(task: Task) -> Iterator[tuple[int, str]]:
         case S.CLAIMED:
             yield milestone.review_until, "silence"
         case S.VERIFIED if task.share and task.patience.since and not _on_its_way(task):
-            latest = max(task.patience.since, task.patience.ours_at)
-            yield latest + DAY, "unreachable"
+            yield _out_of_patience(task), "unreachable"
+
+
+def _out_of_patience(task: Task) -> int:
+    return max(task.patience.since, task.patience.ours_at) + DAY
 
 
 def _on_its_way(task: Task) -> bool:
@@ -183,6 +186,9 @@ def _all_warnings(task: Task) -> Iterator[Warning]:
     milestone, terms = task.current, task.terms
     if task.phase is not Phase.NONE or task.state is None:
         return
+    if task.state in (S.DRAFT, S.PENDING_FUNDING):
+        until = terms.deadline
+        yield Warning(f"unfunded/{until}", until - HOUR, task.employer, "unfunded", until)
     if task.state is S.FUNDED:
         until = task.funded_until
         yield Warning(f"unclaimed/{until}", until - HOUR, task.employer, "unclaimed", until)
@@ -199,6 +205,11 @@ def _all_warnings(task: Task) -> Iterator[Warning]:
         for name, at in (("half", until - window // 2), ("last", until - window // 8)):
             key = f"review/{milestone.proof.number}/{milestone.prolonged}/{name}"
             yield Warning(key, at, task.employer, "review", until)
+    if task.state is S.VERIFIED and task.worker and task.share and task.patience.since and not _on_its_way(task):
+        until = _out_of_patience(task)
+        for name, at in (("early", until - DAY // 4), ("last", until - HOUR)):
+            for who in (task.worker, task.employer):
+                yield Warning(f"unreachable/{until}/{name}/{who[:8]}", at, who, "unreachable", until)
     if task.hold and task.state in (S.CLAIMED, S.DISPUTED):
         for who in filter(None, (task.employer, task.worker)):
             at = task.last_safe_height - _WARN_BLOCKS

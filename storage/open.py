@@ -12,6 +12,7 @@ from typing import Any
 
 from alembic import command
 from alembic.config import Config
+from alembic.util import CommandError
 from sqlalchemy import Connection, Engine, create_engine, event, text
 from sqlalchemy.pool import StaticPool
 
@@ -23,6 +24,10 @@ _BEGIN = Statement(text("BEGIN IMMEDIATE"))
 
 class InUse(RuntimeError):
     """Another daemon holds this data directory."""
+
+
+class OtherSchema(RuntimeError):
+    """The database was written by a version of this program that is not this one or one before it."""
 
 
 def engine_for(path: Path | None) -> Engine:
@@ -48,13 +53,19 @@ def engine_for(path: Path | None) -> Engine:
 
 
 def migrate(engine: Engine, revision: str = "head") -> None:
-    """Brings the schema to this version of the code and refills the table of allowed states."""
+    """Brings the schema to this version of the code and refills the table of allowed states. Raises OtherSchema, and nothing has
+    changed."""
     config = Config()
     with resources.as_file(resources.files("storage") / "migrations") as folder:
         config.set_main_option("script_location", str(folder))
         with engine.begin() as tx:
             config.attributes["connection"] = tx
-            command.upgrade(config, revision)
+            try:
+                command.upgrade(config, revision)
+            except CommandError as error:
+                raise OtherSchema(
+                    f"the database was made by a newer version of holdfast ({error}); use that one, or another --data directory"
+                ) from error
             if revision == "head":
                 refill_allowed(tx)
 

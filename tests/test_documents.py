@@ -11,6 +11,7 @@ import pytest
 from bot.cli import app
 from bot.config import Settings
 from docs import generate
+from handlers import answers
 from handlers.policy import DAY
 from handlers.transitions import ROWS, Cause
 from kinds.codes import Refused, Told
@@ -20,8 +21,9 @@ from kinds.states import FundingState, LogType, PayoutState, Phase, TaskState, W
 from kinds.task import TermsWords
 from storage.schema import metadata
 from tests.handlers import builders
-from tests.handlers.life import EMPLOYER, Life
+from tests.handlers.life import EMPLOYER, POLICY, Life
 from tests.handlers.test_transitions import WALKS
+from tests.kinds.facts import PASSED
 
 ROOT = Path(__file__).parents[1]
 OURS = ("README.md", "CONTRIBUTING.md", "docs/ARCHITECTURE.md", "docs/OPERATIONS.md")
@@ -157,6 +159,18 @@ def test_the_protocol_lists_every_code() -> None:
     section = TEXTS["docs/PROTOCOL.md"].split("## 3. Answers and codes")[1].split("## 4.")[0]
     listed = set(re.findall(r"`(\w+)`", section))
     assert {str(code) for code in (*Refused, *Told)} - listed == set()
+
+
+def test_the_protocol_lists_every_fact_of_a_notice() -> None:
+    section = TEXTS["docs/PROTOCOL.md"].split("**Notices.**")[1].split("## 4.")[0]
+    rows = [line.split("|")[1:4] for line in section.splitlines() if line.startswith("| `")]
+    listed = {code: set(re.findall(r"`(\w+)`", row[2])) for row in rows for code in re.findall(r"`(\w+)`", row[0])}
+    assert listed.keys() == {str(code) for code in Told}
+    named_elsewhere = {"terms": answers.terms(POLICY).keys(), "proof_arrived": listed["proof_received"]}
+    for code, cases in PASSED.items():
+        if isinstance(code, Told):
+            facts = set[str]().union(*cases) - {"task", "title", "head"} - set(named_elsewhere.get(code, ()))
+            assert facts - listed[code] == set(), code
 
 
 def test_the_protocol_names_every_term() -> None:

@@ -9,6 +9,7 @@ from collections.abc import Callable
 from typing import ParamSpec, TypeVar
 
 import typer
+from sqlalchemy.exc import DatabaseError
 
 from bot.cli.logs import masked
 from bot.client import Away, NoBasis, NotTaken, Waited
@@ -20,7 +21,7 @@ from bot.relays.embedded import NoRelay
 from bot.relays.values import BadRelayUrl
 from kinds.codes import BadWord
 from kinds.wording import en
-from storage.open import InUse
+from storage.open import InUse, OtherSchema
 
 REFUSED, USAGE = 1, 2
 P = ParamSpec("P")
@@ -35,7 +36,7 @@ class Complaint(Exception):
         self.code = code
 
 
-_REFUSALS = (Away, NoBasis, NotTaken, Waited, NodeAway, OtherNode, NoRelay, InUse)
+_REFUSALS = (Away, NoBasis, NotTaken, Waited, NodeAway, OtherNode, NoRelay, InUse, OtherSchema)
 _MISUSES = (BadConfig, BadKeyFile, BadRelayUrl)
 
 
@@ -50,6 +51,8 @@ def complaint_of(error: BaseException) -> Complaint:
             return Complaint(en.sentence(error.code, error.facts, int(time.time())), USAGE)
         case KeyboardInterrupt():
             return Complaint("stopped")
+        case DatabaseError():
+            return Complaint(f"the database cannot be used: {error.orig}; `holdfast doctor` examines it")
         case OSError():
             return Complaint(f"{error.filename or 'the system'}: {error.strerror or error}")
     if isinstance(error, _MISUSES):

@@ -79,7 +79,7 @@ AHEAD: Mapping[str, str] = {
     "deadline": "The work must arrive until",
     "silence": "The review ends",
     "review": "The review ends",
-    "unreachable": "The worker's wallet must become reachable until",
+    "unreachable": "The worker must become payable until",
     "hold_end": "The time for which the payment can be held runs out around",
 }
 

@@ -139,6 +139,15 @@ def test_each_side_is_warned_once_before_the_deadline() -> None:
     assert [len(life.told(Told.WARNING, who)) for who in (EMPLOYER, WORKER)] == [2, 2]
 
 
+@pytest.mark.parametrize("start", [builders.draft, builders.pending])
+def test_the_employer_is_warned_before_an_unfunded_task_expires(start: Callable[[], Life]) -> None:
+    life = start()
+    life.until(life.task.terms.deadline - HOUR - 1).ticks()
+    assert life.told(Told.WARNING) == []
+    life.wait(1).ticks().wait(60).ticks()
+    assert [(say.to, say.facts["what"]) for say in life.told(Told.WARNING)] == [(EMPLOYER, "unfunded")]
+
+
 def test_a_worker_gives_it_back_early_and_another_takes_it() -> None:
     life = builders.submitted(destination=True)
     life.cancel(WORKER, 30)

@@ -266,6 +266,27 @@ def test_no_destination_for_a_day_is_his_side_too() -> None:
     assert life.stands == "Verified/refunding:APPROVED"
 
 
+def test_both_are_warned_before_the_day_is_over() -> None:
+    life = builders.verified().reach(Told.APPROVED)
+    life.wait(DAY - 6 * HOUR - 1).ticks()
+    assert life.told(Told.WARNING) == []
+    life.wait(1).ticks().wait(60).ticks()
+    assert [len(life.told(Told.WARNING, who)) for who in (EMPLOYER, WORKER)] == [1, 1]
+    life.wait(5 * HOUR).ticks()
+    assert [len(life.told(Told.WARNING, who)) for who in (EMPLOYER, WORKER)] == [2, 2]
+    assert {say.facts["what"] for say in life.told(Told.WARNING)} == {"unreachable"}
+    assert {say.facts["until"] for say in life.told(Told.WARNING)} == {life.task.patience.since + DAY}
+
+
+def test_nobody_is_warned_while_the_failures_are_ours() -> None:
+    life = builders.resting(THEIRS).reach(Told.PAYOUT_FAILED)
+    for _ in range(60):
+        life.wait(HOUR).ticks()
+        life.leave()
+        life.fail(OURS)
+    assert life.told(Told.WARNING) == []
+
+
 def test_one_failure_of_ours_starts_the_day_again() -> None:
     life = builders.resting(THEIRS).reach(Told.PAYOUT_FAILED)
     theirs(life, 20)

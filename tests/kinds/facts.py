@@ -252,7 +252,7 @@ PASSED: dict[R | T, list[dict[str, Any]]] = {
     T.STRAY: [ABOUT | {"amount_msat": 50_500_000}],
     T.WARNING: [
         ABOUT | {"what": what, "until": NOW + 3600, "height": 612}
-        for what in ("unclaimed", "deadline", "resubmit", "review", "hold_end")
+        for what in ("unfunded", "unclaimed", "deadline", "resubmit", "review", "unreachable", "hold_end")
     ],
     T.INCIDENT: [{"task": TASK, "what": "hold_lost"}, {"what": "loss"}],
 }

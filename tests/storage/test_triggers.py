@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
 import pytest
 from alembic.autogenerate import compare_metadata
+from alembic.config import Config
 from alembic.migration import MigrationContext
-from sqlalchemy import Engine, delete, insert, select, text, update
+from alembic.script import ScriptDirectory
+from sqlalchemy import Connection, Engine, delete, insert, select, text, update
 from sqlalchemy.exc import IntegrityError
 
+import storage
 from handlers.transitions import pairs
 from kinds.states import TaskState
 from storage.open import engine_for, migrate
@@ -28,6 +32,37 @@ def test_from_an_empty_file_to_the_schema_of_the_code() -> None:
         assert compare_metadata(MigrationContext.configure(tx), metadata) == []
         assert integrity(tx) == "ok"
     engine.dispose()
+
+
+def schema_of(tx: Connection) -> list[Any]:
+    """Every table, index and trigger as SQLite keeps it."""
+    return list(tx.execute(text("select name, sql from sqlite_master order by name")).all())
+
+
+def revisions() -> list[str]:
+    """All migrations, the first one first."""
+    config = Config()
+    config.set_main_option("script_location", str(Path(storage.__file__).parent / "migrations"))
+    return [each.revision for each in ScriptDirectory.from_config(config).walk_revisions()][::-1]
+
+
+def test_from_each_revision_before_to_the_same_schema() -> None:
+    """One step at a time, as an operator does who starts every version, and from each of them to the newest at once."""
+    wanted = engine_for(None)
+    migrate(wanted)
+    with wanted.begin() as tx:
+        schema = schema_of(tx)
+    wanted.dispose()
+    steps = revisions()
+    for start in range(len(steps)):
+        engine = engine_for(None)
+        for revision in steps[: start + 1]:
+            migrate(engine, revision)
+        migrate(engine)
+        with engine.begin() as tx:
+            assert schema_of(tx) == schema, steps[start]
+            assert tx.execute(text("select version_num from alembic_version")).scalar() == steps[-1]
+        engine.dispose()
 
 
 def test_the_second_start_changes_nothing(engine: Engine) -> None:

@@ -19,6 +19,7 @@ import pytest
 from bot.cli.starter import config_text
 from bot.config import Settings
 from bot.keys import read_key
+from storage.open import engine_for, migrate
 from tests.bot.cli.conftest import Cli, House, end, start
 
 ROOT = Path(__file__).parents[3]
@@ -84,6 +85,10 @@ def test_a_taken_port_is_one_sentence(cli: Cli, tmp_path: Path, monkeypatch: pyt
         ("[daemon]\nnmae = 'x'\n", "daemon.nmae: there is no such setting; known here: data, name"),
         ("[terms]\nmargin = 5\n", "terms.margin"),
         ("[node]\nkind = 'lnd'\n", "lnd.tls_cert"),
+        (
+            "[terms]\nmin_reward_sat = 500\nmax_reward_sat = 400\n",
+            "terms: max_reward_sat is 500 (min_reward_sat) or more",
+        ),
         ("= x", "is not TOML"),
     ],
 )
@@ -93,7 +98,48 @@ def test_a_wrong_setting_is_named(cli: Cli, tmp_path: Path, text: str, said: str
     ran = cli("run", "--config", config, "--data", tmp_path)
     assert ran.code == 2
     assert said in ran.err
+    assert len(ran.err.splitlines()) == 1
     assert not list(tmp_path.glob("*.db"))
+
+
+def test_terms_under_which_no_task_would_fit_into_a_hold_are_refused(
+    cli: Cli, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("HOLDFAST__RELAYS__EMBEDDED_PORT", "0")
+    monkeypatch.setenv("HOLDFAST__TERMS__HOLD_CLTV", "500")
+    ran = cli("run", "--data", tmp_path)
+    assert ran.code == 2
+    assert "terms.hold_cltv: a hold of 500 blocks leaves no time for work" in ran.err
+
+
+def test_a_variable_that_cannot_be_read_is_named(cli: Cli, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("HOLDFAST__RELAYS__URLS", "wss://relay.example")
+    ran = cli("run", "--data", tmp_path)
+    assert ran.code == 2
+    assert 'field "relays"' in ran.err
+    assert '["wss://relay.example"]' in ran.err
+    assert "daemon" not in ran.err, "what has nothing to do with it is not shown"
+
+
+def test_a_database_that_cannot_be_used_is_one_sentence(
+    cli: Cli, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Of a newer version, which stays as it is; and one that is none."""
+    monkeypatch.setenv("HOLDFAST__RELAYS__EMBEDDED_PORT", "0")
+    path = tmp_path / "holdfast.db"
+    engine = engine_for(path)
+    migrate(engine)
+    with engine.begin() as tx:
+        tx.exec_driver_sql("UPDATE alembic_version SET version_num = '9999'")
+    engine.dispose()
+    before = path.read_bytes()
+    ran = cli("run", "--data", tmp_path)
+    assert (ran.code, "made by a newer version of holdfast" in ran.err) == (1, True), ran.err
+    assert path.read_bytes() == before
+    path.write_bytes(b"this is no database" * 100)
+    ran = cli("run", "--data", tmp_path)
+    assert (ran.code, "file is not a database" in ran.err) == (1, True), ran.err
+    assert len(ran.err.splitlines()) == 1
 
 
 def test_a_missing_settings_file_is_said(cli: Cli, tmp_path: Path) -> None:
