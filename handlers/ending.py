@@ -10,7 +10,7 @@ from handlers.transitions import Cause, move
 from kinds.codes import Told
 from kinds.lightning import HoldView
 from kinds.states import FundingState, PayoutState, Phase, Role, TaskState
-from kinds.units import Msat, Pubkey
+from kinds.units import Msat, Pubkey, Secret, opens
 
 P = PayoutState
 
@@ -47,7 +47,10 @@ def settled(done: Decision, funding: Funding, view: HoldView, moment: Moment) ->
     """The node says that the hold is settled."""
     if not funding.goal:
         return done.incident("settled_unasked", funding=funding.ref)
-    taken = done.on(done.task.with_funding(funding.ref, state=FundingState.SETTLED, preimage=view.preimage))
+    shown = view.preimage if opens(view.preimage, funding.payment_hash) else Secret("")  # no false proof of payment
+    taken = done.on(done.task.with_funding(funding.ref, state=FundingState.SETTLED, preimage=shown))
+    if not shown:
+        taken = taken.incident("hold_preimage_unknown", funding=funding.ref)
     if funding.goal == "settle":
         return finish(taken, moment)
     owed = moment.policy.affordable(funding.amount)  # settled behind our back: what can't be given back is owed

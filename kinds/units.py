@@ -57,6 +57,12 @@ def is_hex64(value: object) -> bool:
     return isinstance(value, str) and _HEX64.fullmatch(value) is not None
 
 
+def opens(preimage: Secret, payment_hash: str) -> bool:
+    """Is this the preimage of that payment hash (BOLT 2)?"""
+    text = preimage.reveal()
+    return is_hex64(text) and hashlib.sha256(bytes.fromhex(text)).hexdigest() == payment_hash
+
+
 def sats(amount: int) -> Msat:
     """Satoshi to millisatoshi."""
     return Msat(amount * MSAT_PER_SAT)

@@ -21,7 +21,7 @@ from bot.client import Channel, Client, Letter, Waited
 from bot.keys import new_secret, pubkey_of, read_key, write_key
 from kinds.cards import card
 from kinds.codes import Refused, Told
-from kinds.commands import COMMANDS, Command, Post, Status
+from kinds.commands import COMMANDS, PLANNED, Command, Post, Status
 from kinds.commands.base import TaskCommand
 from kinds.commands.usage import usage
 from kinds.grammar import VERSION, read_command_json, read_command_text
@@ -115,8 +115,19 @@ def _word(word: str) -> str:
     return as_word(word) if any(letter.isspace() for letter in word) else word
 
 
+def _refuse(word: str) -> None:
+    """Registers a word of the protocol that is planned: it is refused by its name, as the bot would."""
+
+    @client_app.command(word, hidden=True, context_settings={"ignore_unknown_options": True})
+    @friendly
+    def refused(words: Annotated[list[str] | None, typer.Argument(metavar="WORDS...")] = None) -> None:
+        raise Complaint(en.sentence(Refused.NOT_BUILT, {"what": f"the command {word}"}, int(time.time())))
+
+
 for each in COMMANDS:
     _say(each)
+for planned in sorted(PLANNED):
+    _refuse(planned)
 
 
 @client_app.command("task")

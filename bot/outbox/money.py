@@ -9,7 +9,6 @@ the node pays a hash once, settles and cancels a hold once, and ABSENT means "ne
 from __future__ import annotations
 
 import asyncio
-import hashlib
 from dataclasses import replace
 
 import structlog
@@ -24,7 +23,7 @@ from handlers.task import Task
 from kinds.inputs import HoldMade, HoldSeen, PaymentSeen, PayWanted
 from kinds.lightning import Fault, HoldRef, HoldSpec, HoldStatus, HoldView, PaymentStatus, PaymentView
 from kinds.states import PayoutState
-from kinds.units import is_hex64
+from kinds.units import opens
 from storage import commit, inbox, outbox
 from storage.codec import body_of
 from storage.inbox import NewInput
@@ -253,6 +252,4 @@ def _plausible(view: PaymentView) -> PaymentView:
     """A payment that is complete has a preimage of its hash; an answer without it proves nothing."""
     if view.status is not PaymentStatus.COMPLETE:
         return view
-    preimage = view.preimage.reveal()
-    good = is_hex64(preimage) and hashlib.sha256(bytes.fromhex(preimage)).hexdigest() == view.payment_hash
-    return view if good else replace(view, status=PaymentStatus.UNKNOWN)
+    return view if opens(view.preimage, view.payment_hash) else replace(view, status=PaymentStatus.UNKNOWN)

@@ -66,6 +66,7 @@ WORDS: Mapping[str, str] = {
     "settled_unasked": "a hold was settled that nobody asked to settle",
     "settled_unheld": "an invoice was settled without being held first",
     "settled_instead_of_refunded": "a hold was settled that should have been given back",
+    "hold_preimage_unknown": "the node settled a hold without showing its preimage",
     "loss": "money was paid out whose hold was lost",
 }
 

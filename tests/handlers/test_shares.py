@@ -14,7 +14,7 @@ from kinds.codes import Refused, Told
 from kinds.inputs import PayWanted
 from kinds.lightning import Fault, PaymentStatus
 from kinds.states import LogType, PayoutState
-from kinds.units import Msat, sats
+from kinds.units import Msat, Secret, sats
 from tests.handlers import builders
 from tests.handlers.life import EMPLOYER, POLICY, WORKER, H, Life, invoice
 
@@ -194,6 +194,17 @@ def test_a_fee_above_the_budget_is_the_houses_loss_and_the_hold_is_still_settled
     life.see(H.SETTLED)
     assert life.task.insurance == 0
     assert adds_up(life)
+
+
+@pytest.mark.parametrize("shown", ["", "ff" * 32, "no hex at all"])
+def test_a_preimage_that_is_none_is_no_proof_of_payment(shown: str) -> None:
+    """The node says that the hold is settled and shows something else, or nothing: the end stands, and nobody is told a lie."""
+    life = builders.settling()
+    life.see(H.SETTLED, preimage=Secret(shown))
+    assert life.stands == "Paid:RELEASED"
+    assert life.hold.preimage == ""
+    assert [say.facts["preimage"] for say in life.told(Told.PAID_EMPLOYER)] == [""]
+    assert [found.code for found in life.incidents] == ["hold_preimage_unknown"]
 
 
 def test_nobody_else_is_owed_anything() -> None:

@@ -134,6 +134,11 @@ def _until(cli: Cli, house: House, task: str, state: str) -> list[dict[str, Any]
         (("client", "status", "7qk2m0x9t4h1z"), 2, "check for a typing error"),
         (("client", "claim"), 2, "he task's id is missing"),
         (("client", "help", "--signed"), 2, "cannot be signed"),
+        (
+            ("client", "vote", "7qk2m", "split", "-5"),
+            1,
+            "The command vote: planned, but not built yet. Nothing was done.",
+        ),
         (("client", "task", "--title", "x", "--amount", "-5", "--deadline", "2d"), 2, "above zero"),
         (("client", "task", "--title", "x", "--amount", "5", "--deadline", "2d"), 1, "100 sats"),
         (("client", "task", "--title", "x", "--amount", "500", "--deadline", "soon"), 2, "deadline"),
