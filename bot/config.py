@@ -16,7 +16,7 @@ from bot.relays.values import BadRelayUrl, normal_url
 from bot.world import Limits
 from handlers.policy import Policy
 from kinds.lightning import NodeFacts
-from kinds.units import SECONDS_PER_BLOCK, EventId, Pubkey, sats
+from kinds.units import EventId, Pubkey, sats
 
 
 class BadConfig(Exception):
@@ -26,7 +26,7 @@ class BadConfig(Exception):
 HOLD_CLTV = {"simnet": 2000}
 """Blocks that a hold lasts where the operator says nothing; on real networks 864, since payers bound the whole route."""
 
-_LEAST_WORK = 6  # blocks between the shortest deadline and now
+LEAST_ROOM = 6  # blocks of a hold that are left for the work
 
 
 class _Section(BaseModel):
@@ -306,12 +306,11 @@ def policy_from(settings: Settings, bot: Pubkey, facts: NodeFacts, terms_version
 
 def need_room(policy: Policy) -> None:
     """Raises BadConfig for terms under which no task would fit into a hold."""
-    review = -(-policy.review_window // SECONDS_PER_BLOCK)
-    taken = policy.margin + policy.payout_limit + 6 + policy.reserve + review
-    if policy.hold_cltv < taken + _LEAST_WORK:
+    if policy.room() < LEAST_ROOM:
         raise BadConfig(
             f"terms.hold_cltv: a hold of {policy.hold_cltv} blocks leaves no time for work, since margin, payout_limit,"
-            f" dispute_reserve and review_window take {taken} of them; lower one of these, or let it last longer (at most 2006)"
+            f" dispute_reserve and review_window take {policy.hold_cltv - policy.room()} of them; lower one of these,"
+            " or let it last longer (at most 2006)"
         )
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from kinds.units import EventId, Msat, Pubkey, sats
+from kinds.units import SECONDS_PER_BLOCK, EventId, Msat, Pubkey, sats
 
 HOUR = 3600
 DAY = 24 * HOUR
@@ -44,6 +44,11 @@ class Policy:
     retry_most: int = 1800
     fetch: bool = False  # deliverables are downloaded and their sha256 compared
     can: tuple[str, ...] = ("limits", "parts")  # what the node knows (kinds.lightning.NodeFacts)
+
+    def room(self) -> int:
+        """Blocks of a fresh hold that are left for the work, behind what margin, payout, dispute and review take (a task's L)."""
+        review = -(-self.review_window // SECONDS_PER_BLOCK)
+        return self.hold_cltv - self.margin - self.payout_limit - 6 - self.reserve - review
 
     def budget(self, share: Msat) -> Msat:
         """The most that routing a payout of this size may cost; rounded up to the sat."""

@@ -13,7 +13,7 @@ from handlers.task import Task
 from kinds.events import RECORD, TASK
 from kinds.inputs import Basis
 from kinds.lightning import HoldRef
-from kinds.states import LogType
+from kinds.states import LogType, PayoutState
 from kinds.units import PaymentHash, TaskId
 from storage.codec import read_task
 from storage.commit import WATCHED
@@ -72,6 +72,11 @@ _HOLD = Statement(
     select(fundings)
     .join(payment_hashes, payment_hashes.c.task == fundings.c.task)
     .where(payment_hashes.c.hash == bindparam("hash"), fundings.c.payment_hash == bindparam("hash"))
+)
+_UNDER_WAY = Statement(
+    select(func.count()).where(
+        or_(payouts.c.state == str(PayoutState.CLAIMED), payouts.c.state == str(PayoutState.IN_FLIGHT))
+    )
 )
 _LOOKED = Statement(
     update(fundings).where(fundings.c.ref == bindparam("which"), fundings.c.looks == bindparam("was")), "seen", "looks"
@@ -166,6 +171,11 @@ def watched_holds(tx: Connection, payment_hash: str | None = None) -> list[Watch
     """Every hold that may still change, or the one with this hash."""
     rows = _HOLD.rows(tx, {"hash": payment_hash}) if payment_hash else _WATCHED.rows(tx)
     return [Watched(HoldRef(row.ref, PaymentHash(row.payment_hash)), row.task, row.seen, row.looks) for row in rows]
+
+
+def payouts_under_way(tx: Connection) -> int:
+    """How many payouts the node may be sending: their leave to go was committed, and nobody knows of their end."""
+    return int(_UNDER_WAY.scalar(tx) or 0)
 
 
 def looked(tx: Connection, watched: Watched, seen: str) -> bool:

@@ -6,7 +6,7 @@ import asyncio
 from collections.abc import Callable
 from contextlib import AsyncExitStack
 
-from bot.config import BadConfig, Settings, policy_from
+from bot.config import LEAST_ROOM, BadConfig, Settings, policy_from
 from bot.findings import Finding, good, note, risk
 from bot.nodes.base import NodeAway
 from bot.nodes.opening import PLAY, examine_node, need_network
@@ -19,6 +19,7 @@ from kinds.units import EventId, Msat, Pubkey
 AREA = "node"
 PATIENCE = 20.0  # seconds for all questions to the node together
 FEW_SLOTS = 20
+A_DAY = 144  # blocks
 
 
 async def examine(settings: Settings, now: Callable[[], float]) -> list[Finding]:
@@ -48,17 +49,12 @@ def judged(facts: NodeFacts, policy: Policy) -> list[Finding]:
 
 
 def _time(policy: Policy) -> Finding:
-    """A hold must outlast the longest payout, the margin to settle it, and a dispute (design: two heights)."""
-    left = policy.hold_cltv - policy.margin - policy.payout_limit - 6 - policy.reserve
-    if left < 144:
-        return risk(
-            "terms",
-            f"hold_cltv {policy.hold_cltv} leaves {left} blocks for the work after margin, payout and dispute",
-            "raise terms.hold_cltv, or lower terms.payout_limit or terms.dispute_reserve",
-        )
-    return good(
-        "terms", f"a hold of {policy.hold_cltv} blocks leaves {left} blocks (some {left // 144} days) for the work"
-    )
+    """A hold must outlast the longest payout, the margin to settle it, the review and a dispute, and leave time for the work."""
+    left, advice = policy.room(), "raise terms.hold_cltv, or lower terms.payout_limit, dispute_reserve or review_window"
+    if left < LEAST_ROOM:
+        return risk("terms", f"a hold of {policy.hold_cltv} blocks leaves no time for the work ({left} blocks)", advice)
+    said = f"a hold of {policy.hold_cltv} blocks leaves {left} blocks (some {left // 6} h) for the work"
+    return good("terms", said) if left >= A_DAY else note("terms", said, advice)
 
 
 def _liquidity(facts: NodeFacts, policy: Policy) -> list[Finding]:

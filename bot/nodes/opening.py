@@ -79,17 +79,17 @@ def need_network(wanted: str, found: str) -> None:
 
 
 def bind(tx: Connection, facts: NodeFacts) -> None:
-    """This database is for this network for ever, and for this node as long as a hold of it may still change: another node
-    knows nothing of our holds, and its silence would look like their loss. Raises OtherNode."""
+    """This database is for this network for ever, and for this node as long as a hold of it may still change or a payout may be on
+    its way: another node knows nothing of them, so that a hold would look lost, and a payout never sent. Raises OtherNode."""
     known = house.get_json(tx, "node", {"network": facts.network, "pubkey": facts.pubkey})
     if known["network"] != facts.network:
         raise OtherNode(
             f"this data directory is for {known['network']}, and the node is on {facts.network}; "
             "play money and real money are never mixed: use another data directory"
         )
-    if known["pubkey"] != facts.pubkey and reads.watched_holds(tx):
+    if known["pubkey"] != facts.pubkey and (reads.watched_holds(tx) or reads.payouts_under_way(tx)):
         raise OtherNode(
-            f"this data directory has holds on the node {known['pubkey']}, and another one answers ({facts.pubkey}); "
-            "point the settings at the old node again until those tasks are over, or use another data directory"
+            f"this data directory has holds or payouts on the node {known['pubkey']}, and another one answers "
+            f"({facts.pubkey}); point the settings at the old node again until they are over, or use another data directory"
         )
     house.put_json(tx, "node", {"network": facts.network, "pubkey": facts.pubkey})

@@ -125,7 +125,8 @@ def test_a_node_that_is_well() -> None:
         ({"inbound": Msat(1)}, "inbound liquidity is", Grade.NOTE),
         ({"outbound": Msat(1)}, "outbound liquidity is", Grade.NOTE),
         ({"free_slots": 3}, "only 3 HTLC slots", Grade.NOTE),
-        ({"terms": {"hold_cltv": 500, "payout_limit": 400}}, "leaves -108 blocks", Grade.RISK),
+        ({"terms": {"hold_cltv": 500}}, "leaves no time for the work (-140 blocks)", Grade.RISK),
+        ({"terms": {"hold_cltv": 700}}, "leaves 60 blocks (some 10 h)", Grade.NOTE),
     ],
 )
 def test_a_node_that_is_not(changed: dict[str, Any], words: str, grade: Grade) -> None:

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Coroutine
+from dataclasses import replace
 from typing import Any
 
 import pytest
 
 import bot.dispatch
 import handlers.decide
+from bot.nodes.opening import OtherNode, bind
 from bot.nodes.simnet.faults import Faults
 from bot.world import Limits
 from handlers.decision import Decision
@@ -18,6 +20,7 @@ from handlers.task import Task
 from kinds.commands import Approve
 from kinds.inputs import Offered, PaymentSeen, Said, Tick, What
 from kinds.lightning import PaymentStatus
+from storage import reads
 from tests.virtual.lives import (
     HASH,
     HOLD,
@@ -474,6 +477,33 @@ def test_old_news_of_the_node_only_delays(end: str, restart: bool) -> None:
         await state(town, task, "Paid" if end == "paid" else "Refunded", within=300)
         assert moved(town, start) == ((HOLD, REWARD) if end == "paid" else (0, 0))
         await sound(town)
+
+    run_virtually(life())
+
+
+def test_a_database_with_a_payout_under_way_meets_no_other_node(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Of that payout another node would say that it was never sent, and send it again. A credit's payout has no hold beside it."""
+
+    async def life() -> None:
+        town = await a_town()
+        task = await delivered(town)
+        town.node.network.faults = Faults(payout_stuck=True)
+        await town.employer.say(f"approve {task}")
+        share = await in_books(town, task, "in_flight")
+        facts = await town.node.facts()
+        assert facts is not None
+        other = replace(facts, pubkey="03" + "ef" * 32)
+        monkeypatch.setattr(reads, "watched_holds", lambda tx: [])
+        with town.engine.begin() as tx:
+            bind(tx, facts)
+            with pytest.raises(OtherNode, match="holds or payouts"):
+                bind(tx, other)
+        monkeypatch.undo()
+        town.node.network.faults = Faults()
+        town.node.network.release(share.payment_hash)
+        await state(town, task, "Paid", within=300)
+        with town.engine.begin() as tx:
+            bind(tx, other)
 
     run_virtually(life())
 

@@ -72,16 +72,19 @@ class Ears:
             pause = await _pause(pause)
 
     async def _payments(self) -> None:
-        only_ends = {"no_inflight_updates": "true"}
+        only_ends, pause = {"no_inflight_updates": "true"}, _FIRST
         while True:
             async with aclosing(self._rest.stream("GET", "/v2/router/payments", params=only_ends)) as replies:
                 async for reply in replies:
                     if isinstance(reply, (Refusal, Silence)):
                         break
+                    pause = _FIRST
                     payment_hash = reply.get("payment_hash")
                     if is_hex64(payment_hash):
                         self._hints.say([PaymentHash(str(payment_hash))])
-            pause = await _pause(_FIRST)
+            pause = await _pause(
+                pause
+            )  # longer each time, or an LND that refuses this stream would have all looked at all the time
             while isinstance(await self._rest.ask("GET", "/v1/getinfo"), (Refusal, Silence)):
                 pause = await _pause(pause)
             self._hints.close()  # it is back: everybody looks at everything again

@@ -68,7 +68,7 @@ def test_a_database_is_for_one_network_for_ever_and_for_one_node_while_it_holds(
     with monkeypatch.context() as patch:
         patch.setattr(reads, "watched_holds", lambda tx: [held])
         start(FACTS)
-        with pytest.raises(OtherNode, match="has holds on the node 02ab"):
+        with pytest.raises(OtherNode, match="has holds or payouts on the node 02ab"):
             start(other)
     with engine.begin() as tx:
         assert house.get_json(tx, "node", None) == {"network": "regtest", "pubkey": FACTS.pubkey}
