@@ -43,6 +43,7 @@ class Moments:
         self._starting = confirmed is not None
         self._confirmed = confirmed if confirmed is not None else int(clock())
         self._deaf = deaf
+        self._told = deaf  # the most deaf seconds that any moment has carried
         self._beats: dict[str, int] = dict.fromkeys(relays, 0)
         self._delivered: dict[str, dict[str, int]] = {relay: {} for relay in self._beats}  # want -> when
         self._synced_at = 0
@@ -76,8 +77,9 @@ class Moments:
         return self.time - self._confirmed > PATIENCE
 
     def now(self) -> Now:
-        """This moment, with fresh entropy."""
-        return Now(self.time, self._height, self._block, self._deaf + self._silent(), self._entropy(32).hex())
+        """This moment, with fresh entropy. Deaf seconds never become fewer: deadlines rest on what was stored."""
+        self._told = max(self._told, self._deaf + self._silent())
+        return Now(self.time, self._height, self._block, self._told, self._entropy(32).hex())
 
     def beat(self, relay: str, sent_at: int) -> None:
         """A heartbeat sent at that time was read back from this relay."""
@@ -127,8 +129,8 @@ class Moments:
         surely = min(heard[enough - 1], self._synced_at)
         if surely < self._confirmed:
             return
-        gap = surely - self._confirmed
-        if gap > 0 and self.is_deaf:  # as it was counted until now
-            self._deaf += gap
+        if surely > self._confirmed and self.is_deaf:  # as it was counted until now, also in what came in meanwhile
+            surely = max(surely, self._confirmed + self._told - self._deaf)
+            self._deaf += surely - self._confirmed
             self._outages.append(Outage(self._confirmed, surely, self._deaf))
         self._confirmed, self._starting = surely, False

@@ -3,16 +3,20 @@
 from __future__ import annotations
 
 import re
-from typing import Any
+from collections.abc import Sequence
+from typing import Any, Protocol
 
-from sqlalchemy import select
+from sqlalchemy import Engine, select
 
 from bot.config import Settings, TermsSettings
+from bot.nodes.simnet import SimNode
 from handlers.task import Funding, Payout, Task
+from kinds.events import DM_WRAP
 from kinds.states import FundingState, PayoutState
 from kinds.units import PaymentHash
 from storage import commit
 from storage.schema import events, incidents, inputs, letters, tasks
+from tests.virtual.hub import Relay
 from tests.virtual.world import Person, Town
 from verifier import Report, check
 
@@ -80,12 +84,22 @@ async def sound(town: Town, loss: int = 0, stuck: bool = False) -> Report:
     assert stuck or not stuck_inputs(town)
     figures = town.node.network.figures()
     assert figures.total == figures.minted
-    _books(town, loss)
-    _secrets(town)
+    books(town, loss)
+    secrets_kept(town)
     return report
 
 
-def _books(town: Town, loss: int) -> None:
+class Kept(Protocol):
+    """A world whose books can be read: a Town, or a city of the simulation."""
+
+    node: SimNode
+    engine: Engine
+
+    @property
+    def relays(self) -> Sequence[Relay]: ...
+
+
+def books(town: Kept, loss: int) -> None:
     """Of what the node has won since its start, every msat is owed to somebody or kept for the insurance, by the tasks' books."""
     kept = 0
     with town.engine.begin() as tx:
@@ -103,17 +117,19 @@ def _books(town: Town, loss: int) -> None:
     assert network.figures().node + sent == network.params.node_balance + kept - loss
 
 
-def _own_parts(town: Town) -> list[Any]:
+def _own_parts(town: Kept) -> list[Any]:
     book = town.node.network.book
     return [part for payment in book.payments("@node") for part in book.parts(payment.hash) if part.payer == "@node"]
 
 
-def _secrets(town: Town) -> None:
+def secrets_kept(town: Kept) -> None:
     """Invoices are for those who pay or made them, preimages of holds for who paid; nobody else reads them, and no relay."""
     with town.engine.begin() as tx:
         found = [commit.load(tx, row.id) for row in tx.execute(select(tasks.c.id))]
         said = [(row.to, row.text.lower()) for row in tx.execute(select(letters.c.to, letters.c.text))]
-    public = "\n".join(event.content.lower() for relay in town.relays for event in relay.events.values())
+    public = "\n".join(
+        event.content.lower() for relay in town.relays for event in relay.events.values() if event.kind != DM_WRAP
+    )
     for each in (held.task for held in found if held):
         secrets = [(each.employer, secret.reveal()) for f in each.fundings for secret in (f.invoice, f.preimage)]
         secrets += [(payout.to, payout.invoice.reveal()) for payout in each.payouts]
@@ -214,7 +230,7 @@ async def hired(town: Town, destination: bool = True) -> str:
     return await claimed(town, destination, deadline=SOON)
 
 
-async def in_books(town: Town, task: str, wanted: str, within: float = 120.0) -> Payout:
+async def inbooks(town: Town, task: str, wanted: str, within: float = 120.0) -> Payout:
     """The newest payout is in that state."""
 
     async def there() -> Payout | None:

@@ -1,0 +1,310 @@
+"""A city of people, relays, a node and the daemon's real parts, all of one seed. `live` lets so many agreements play in a storm, then
+calms it and waits until each has come to its end; `judge` says whether everybody got what he was owed."""
+
+from __future__ import annotations
+
+import asyncio
+import random
+from collections import defaultdict
+from collections.abc import Coroutine
+from dataclasses import dataclass, field
+from typing import Any
+
+from sqlalchemy import select
+
+from bot.config import Settings, TermsSettings
+from bot.daemon import open_shop, parts_of, remembered
+from bot.hearing import OVERLAP, wants
+from bot.moments import Moments
+from bot.nodes.simnet import Params, SimNode
+from bot.world import Limits, World
+from kinds.units import Secret
+from storage import house
+from storage.open import engine_for, migrate
+from storage.schema import effects, events, inputs
+from tests.simulation import judge
+from tests.simulation.gazette import Gazette
+from tests.simulation.guard import Guard, Violation
+from tests.simulation.person import Person
+from tests.simulation.players import Deal, Player, Temper
+from tests.simulation.process import DiskWriter, Line, Mortal, WireNode
+from tests.simulation.sea import Sea, WildRelay
+from tests.simulation.signer import PlainSigner
+from tests.simulation.storm import Storm
+from tests.simulation.story import Story
+
+EPOCH = 1_800_000_000
+HOUR = 3600
+SETTINGS = Settings(terms=TermsSettings(hold_cltv=560, review_window=HOUR, hold_timeout=3 * HOUR, min_reward_sat=100))
+
+
+@dataclass(slots=True)
+class Tally:
+    """What a run was made of."""
+
+    lives: int = 0
+    steps: int = 0
+    crashes: int = 0
+    ends: dict[str, int] = field(default_factory=dict)
+    faults: dict[str, int] = field(default_factory=dict)
+
+    def add(self, other: Tally) -> None:
+        self.lives += other.lives
+        self.steps += other.steps
+        self.crashes += other.crashes
+        for mine, more in ((self.ends, other.ends), (self.faults, other.faults)):
+            for name, count in more.items():
+                mine[name] = mine.get(name, 0) + count
+
+
+class City:
+    """Made inside a running VirtualLoop."""
+
+    def __init__(self, seed: int, relays: int = 2) -> None:
+        self.seed = seed
+        self._chance = random.Random(f"{seed}/city")
+        self.loop = asyncio.get_running_loop()
+        self.clock_ahead = 0
+        self.story = Story(self.loop.time)
+        self.relays = [WildRelay(f"ws://relay{number}.test") for number in range(relays)]
+        self.engine = engine_for(None)
+        migrate(self.engine)
+        self.node = SimNode(self.clock, random.Random(f"{seed}/node").randbytes, None, params=Params(block_seconds=600))
+        self.guard = Guard(self.node, self.engine, lambda: SETTINGS.terms.margin)
+        self._signer = PlainSigner(Secret(f"{7:064x}"))
+        self.bot = self._signer.pubkey
+        self.gazette = Gazette(self.bot, self.relays, self._read)
+        self.wire_slow = 0.0
+        self.deals: list[Deal] = []
+        self.everybody: list[Person] = []
+        self.tally = Tally()
+        self._life = Mortal()
+        self._wire: WireNode | None = None
+        self._failed: asyncio.Future[None] = self.loop.create_future()
+
+    def clock(self) -> float:
+        return EPOCH + self.loop.time() + self.clock_ahead
+
+    @property
+    def time(self) -> int:
+        return int(self.clock())
+
+    def mine(self, blocks: int) -> None:
+        self.node.network.mine(blocks)
+
+    def process_dies_at(self, steps: int) -> None:
+        """So many passages through a door from now; 0: not at all."""
+        self._life.dies_at = self._life.steps + steps if steps else 0
+
+    def _read(self, task: str, entry: dict[str, Any]) -> None:
+        self.story.tell(f"  log {entry['seq']:2} {entry['type']} -> {entry['state']} {entry['work']}", task)
+
+    # The daemon
+
+    async def _daemon(self) -> None:
+        """The process, started again whenever it died."""
+        while True:
+            self._life = Mortal()
+            parts = await self._start(self._life)
+            died = asyncio.ensure_future(self._life.died.wait())
+            try:
+                done, _ = await asyncio.wait([*parts, died], return_when=asyncio.FIRST_COMPLETED)
+                for part in done - {died}:
+                    if not part.cancelled() and part.exception():
+                        raise part.exception() or AssertionError
+            finally:
+                self._life.die()
+                for part in (*parts, died):
+                    part.cancel()
+                await asyncio.gather(*parts, died, return_exceptions=True)
+                self.tally.steps += self._life.steps
+            self.tally.crashes += 1
+            self.story.tell("!! the daemon died")
+            await asyncio.sleep(self._chance.expovariate(1 / 120))
+
+    async def _start(self, life: Mortal) -> list[asyncio.Task[None]]:
+        chance = random.Random(self._chance.random())
+        writer = DiskWriter(self.engine, life, self._committed)
+        memory = await writer.do(remembered)
+        urls = [relay.url for relay in self.relays]
+        moments = Moments(urls, self.clock, chance.randbytes, confirmed=memory.confirmed, deaf=memory.deaf)
+        facts = self.node._facts()
+        moments.node(facts)
+        policy = await writer.do(lambda tx: open_shop(tx, SETTINGS, self.bot, facts, moments.now(), urls))
+        sea = Sea(
+            self.relays,
+            wants(self.bot),
+            lambda relay, want: memory.cursors.get((relay, want), self.time) - OVERLAP,
+            lambda: self.time,
+            chance,
+            self.story.fault,
+        )
+        self._wire = WireNode(self.guard, life, chance, lambda: self.wire_slow)
+        line: Any = Line(sea, life)
+        world = World(
+            clock=self.clock,
+            entropy=chance.randbytes,
+            jitter=chance.random,
+            writer=writer,
+            relays=line,
+            signer=self._signer,
+            node=self._wire,
+            moments=moments,
+            policy=policy,
+            policy_id=await writer.do(lambda tx: house.remember_policy(tx, policy, moments.time)),
+            cursors=memory.cursors,
+            limits=Limits(),
+        )
+        return [asyncio.ensure_future(part) for part in parts_of(world, SETTINGS)]
+
+    def _committed(self) -> None:
+        try:
+            self.guard.committed()
+        except Violation as violation:
+            self._fail(violation)
+
+    def _fail(self, error: BaseException) -> None:
+        if not self._failed.done():
+            self._failed.set_exception(error)
+
+    # The people
+
+    def people(self, lives: int) -> None:
+        """Employers and workers with several deals each, and a few thieves."""
+
+        def person(name: str, number: int) -> Person:
+            wallet = self.node.wallet(name)
+            chance = random.Random(f"{self.seed}/{name}")
+            return Person(name, number, wallet, self.bot, self.relays, lambda: self.time, chance)
+
+        many = max(2, lives // 4)
+        employers = [person(f"employer{n}", 1000 + n) for n in range(many)]
+        workers = [person(f"worker{n}", 2000 + n) for n in range(many)]
+        thieves = [person(f"thief{n}", 3000 + n) for n in range(max(1, lives // 20))]
+        self.everybody = [*employers, *workers, *thieves]
+        chance = self._chance
+        tempers = [Temper.HONEST] * 5 + [Temper.FORGETFUL, Temper.PICKY, Temper.FICKLE, Temper.HOSTILE, Temper.HOSTILE]
+        for number in range(lives):
+            terms: dict[str, Any] = {
+                "review_window": chance.choice((1800, HOUR, 2 * HOUR)),
+                "on_silence": chance.choice(("approve", "approve", "dispute")),
+                "on_reject": chance.choice(("dispute", "revise")),
+            }
+            if chance.random() < 0.1:
+                terms["min_evidence"] = "signed"
+            self.deals.append(
+                Deal(
+                    number=number,
+                    employer=chance.choice(employers),
+                    worker=chance.choice(workers),
+                    thief=chance.choice(thieves),
+                    tempers={
+                        "employer": chance.choice(tempers),
+                        "worker": chance.choice(tempers),
+                        "thief": Temper.HOSTILE,
+                    },
+                    sat=chance.choice((100, 1_000, 21_000, 100_000)) + chance.randrange(100),
+                    terms=terms,
+                    deadline=0,
+                    posted=chance.random() < 0.4,
+                )
+            )
+
+    async def _deal(self, deal: Deal, begins: float) -> None:
+        await asyncio.sleep(begins)
+        deal.deadline = self.time + self._chance.randint(2 * HOUR, 10 * HOUR)
+        players = [Player(deal, role, self.gazette, self.story, lambda: self.time) for role in ("employer", "worker")]
+        if self._chance.random() < 0.3:
+            players.append(Player(deal, "thief", self.gazette, self.story, lambda: self.time))
+        async with asyncio.TaskGroup() as group:
+            for player in players:
+                group.create_task(player.play())
+
+    def deal_words(self, task: str) -> dict[str, set[tuple[str, int]]]:
+        """What each person has ever said about this task: (action, percent)."""
+        said: dict[str, set[tuple[str, int]]] = defaultdict(set)
+        for deal in self.deals:
+            if deal.task == task:
+                for each in deal.said:
+                    said[each.who].add((each.action, each.percent))
+        return said
+
+    # The run
+
+    async def live(self, lives: int, storm_every: float = 900.0, within: float = 12 * HOUR) -> None:
+        """`within`: seconds in which the agreements begin. Raises Violation."""
+        self.people(lives)
+        storm = Storm(self, random.Random(f"{self.seed}/storm"))
+        running: list[asyncio.Task[Any]] = [self._running(self._daemon()), self._running(self._blocks())]
+        raging = self._running(storm.rage(storm_every))
+        playing = [self._running(self._deal(deal, self._chance.random() * within)) for deal in self.deals]
+        try:
+            await self._until(within + 10 * HOUR)
+            raging.cancel()
+            storm.calm()
+            await self._ended(playing)
+            await self._quiet()
+        finally:
+            for task in (*running, raging, *playing):
+                task.cancel()
+            await asyncio.gather(*running, raging, *playing, return_exceptions=True)
+        judge.judge(self)
+        self.tally.lives += lives
+        self.tally.faults = dict(self.story.faults)
+        for public in self.gazette.tasks.values():
+            state = public.newest["state"]
+            self.tally.ends[state] = self.tally.ends.get(state, 0) + 1
+
+    def _running(self, work: Coroutine[Any, Any, None]) -> asyncio.Task[Any]:
+        async def run() -> None:
+            try:
+                await work
+            except Exception as error:
+                self._fail(error)
+
+        return asyncio.ensure_future(run())
+
+    async def _until(self, seconds: float) -> None:
+        """Time passes, unless a rule is broken meanwhile."""
+        await asyncio.wait([self._failed], timeout=seconds)
+        if self._failed.done():
+            self._failed.result()
+
+    async def _blocks(self) -> None:
+        height = 0
+        while True:
+            await asyncio.sleep(300)
+            if self.node.network.height != height:
+                height = self.node.network.height
+                self.guard.at_block()
+
+    async def _ended(self, playing: list[asyncio.Task[Any]]) -> None:
+        """Liveness: without faults every agreement ends, soon after what its terms allow. Blocks come quickly, since disputes wait
+        for the end of their hold; people go on, and the daemon is not disturbed."""
+        for _ in range(600):
+            await self._until(600)
+            open_now = [deal.task for deal in self.deals if deal.task and not self._is_over(deal.task)]
+            if not open_now:
+                return
+            if all((public := self.gazette.of(task)) and public.newest["state"] == "Disputed" for task in open_now):
+                self.mine(3)
+        raise Violation(open_now[0], f"liveness: {len(open_now)} agreements never end, {open_now[0]} among them")
+
+    def _is_over(self, task: str) -> bool:
+        public = self.gazette.of(task)
+        return public is None or public.is_final
+
+    async def _quiet(self) -> None:
+        """Everything that was decided has been done, said and published."""
+        for _ in range(600):
+            await self._until(60)
+            with self.engine.begin() as tx:
+                pending = [
+                    tx.execute(
+                        select(table.c.n).where(table.c.state.in_(("pending", "new", "started"))).limit(1)
+                    ).first()
+                    for table in (events, effects, inputs)
+                ]
+            if not any(pending):
+                return
+        raise Violation("", "liveness: the daemon never finishes what it has decided")

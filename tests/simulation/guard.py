@@ -1,0 +1,209 @@
+"""Stands at the node's door and judges each call by rules of its own: what it sees is the node's book and the log, not the daemon's
+reasons. The nine money rules are numbered as in the design."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Callable
+from typing import Any
+
+from sqlalchemy import Engine
+
+from bot.findings import Finding
+from bot.nodes.simnet import SimNode
+from bot.nodes.simnet.book import NODE, Invoice
+from bot.nodes.simnet.rules import OWN_DEADLINE
+from kinds.lightning import (
+    HoldRef,
+    HoldSpec,
+    HoldStatus,
+    HoldView,
+    NodeFacts,
+    PaymentStatus,
+    PaymentView,
+    PaySpec,
+)
+from kinds.units import PaymentHash
+
+_UNDER_WAY = (PaymentStatus.IN_FLIGHT, PaymentStatus.COMPLETE)
+_AFTER_THE_END = {"receipt", "incident", "compensation", "rating", "funding.stray"}
+
+
+class Violation(AssertionError):
+    """A rule was broken; `task` is the one whose story to read."""
+
+    def __init__(self, task: str, what: str) -> None:
+        super().__init__(what)
+        self.task = task
+
+
+def task_of(ref: str) -> str:
+    return ref.partition("/")[0]
+
+
+class Guard:
+    """The node, watched."""
+
+    def __init__(self, node: SimNode, engine: Engine, settle_margin: Callable[[], int]) -> None:
+        self._node, self._margin = node, settle_margin
+        self._db = engine.raw_connection().driver_connection  # the one connection: it sees what is being written, too
+        self._logged = 0
+        self._final: dict[str, str] = {}
+        self.payouts: dict[str, list[PaymentHash]] = {}  # task -> hashes of what was sent out of its hold
+        self.holds: dict[str, list[PaymentHash]] = {}  # task -> hashes, in the order in which they were made
+        self.lost: set[PaymentHash] = set()  # holds that the weather has taken away
+        self.late_allowed = False
+
+    async def facts(self) -> NodeFacts | None:
+        return await self._node.facts()
+
+    async def make_hold(self, spec: HoldSpec) -> HoldView:
+        view = await self._node.make_hold(spec)
+        known = self.holds.setdefault(task_of(spec.ref), [])
+        if view.payment_hash not in known:
+            known.append(view.payment_hash)
+        return view
+
+    async def hold(self, hold: HoldRef) -> HoldView:
+        return await self._node.hold(hold)
+
+    async def settle(self, hold: HoldRef) -> HoldView:
+        if self.is_held(hold.payment_hash):
+            self._may_settle(hold)
+        return await self._node.settle(hold)
+
+    async def cancel(self, hold: HoldRef) -> HoldView:
+        if self.is_held(hold.payment_hash):
+            self._may_cancel(hold)
+        return await self._node.cancel(hold)
+
+    async def pay(self, spec: PaySpec) -> PaymentView:
+        if self._sends(spec.payment_hash):
+            self._may_pay(spec)
+        return await self._node.pay(spec)
+
+    async def payment(self, payment_hash: PaymentHash) -> PaymentView:
+        return await self._node.payment(payment_hash)
+
+    def hints(self) -> AsyncIterator[PaymentHash]:
+        return self._node.hints()
+
+    async def examine(self) -> list[Finding]:
+        return []
+
+    async def aclose(self) -> None:
+        pass
+
+    # The rules, at each call
+
+    def _may_settle(self, hold: HoldRef) -> None:
+        """Rule 1: approved, and the worker's share complete; or the last moment."""
+        task = task_of(hold.ref)
+        if not self._awarded(task):
+            raise Violation(task, "rule 1: a hold is settled, and nobody has approved anything")
+        if not self._paid(task) and self._network.height < self._expiry(hold.payment_hash) - self._margin():
+            raise Violation(task, "rule 1: a hold is settled before the worker is paid")
+
+    def _may_cancel(self, hold: HoldRef) -> None:
+        """Rule 1, turned round: money does not go back while the worker's share is on its way or has arrived."""
+        task = task_of(hold.ref)
+        if self._funds(hold.ref) and self._under_way(task):
+            raise Violation(task, "a hold is cancelled although the worker's payout is on its way")
+
+    def _may_pay(self, spec: PaySpec) -> None:
+        task = task_of(spec.ref)
+        row = self._row("SELECT from_credit, amount FROM payouts WHERE ref = ?", spec.ref)
+        if row is None or row[1] != spec.amount:
+            raise Violation(task, "rule 4: a payment that no payout row foresees")
+        if row[0]:
+            return
+        self.payouts.setdefault(task, []).append(spec.payment_hash)
+        if not self._awarded(task):
+            raise Violation(task, "a payout starts, and nobody has approved anything")
+        if self._under_way(task) - {spec.payment_hash}:
+            raise Violation(task, "rule 4: a second payout of the same share")
+        self._needs_hold(task, spec)
+
+    def _needs_hold(self, task: str, spec: PaySpec) -> None:
+        """Rule 2."""
+        held = [h for h in self.holds.get(task, []) if self.is_held(h)]
+        if not held:
+            raise Violation(task, "rule 2: a payout starts, and no hold is there")
+        parts = [part for payment_hash in held for part in self._network.book.parts(payment_hash)]
+        if not all(part.on_channel for part in parts):
+            raise Violation(task, "rule 2: a payout starts, and a part of the hold is on no channel")
+        room = min(part.expiry for part in parts) - self._margin() - self._network.height - 6
+        if spec.cltv_limit > room + 2:  # blocks may have come since it looked
+            raise Violation(
+                task, f"rule 2: a payout of {spec.cltv_limit} blocks starts, and the hold has room for {room}"
+            )
+        if spec.amount + spec.fee_limit > sum(part.amount for part in parts):
+            raise Violation(task, "rule 5: a payout and its fee are more than the hold")
+
+    # After each commit
+
+    def committed(self) -> None:
+        """Rule 6: the log goes on without gaps, and what is final stays as it is."""
+        query = "SELECT rowid, task, type, state FROM log WHERE rowid > ? ORDER BY rowid"
+        for number, task, kind, state in self._db.execute(query, (self._logged,)).fetchall():
+            self._logged = number
+            final = self._final.get(task)
+            if final and (state != final or kind not in _AFTER_THE_END):
+                raise Violation(task, f"rule 6: {kind} after the end ({final} -> {state})")
+            if state in ("Paid", "Refunded", "Expired"):
+                self._final[task] = state
+
+    def at_block(self) -> None:
+        """Rule 3: no hold comes near the height at which the node would give it back by itself."""
+        if self.late_allowed:
+            return
+        for task, hashes in self.holds.items():
+            for payment_hash in hashes:
+                if self.is_held(payment_hash) and self._expiry(payment_hash) - OWN_DEADLINE - 2 <= self._network.height:
+                    raise Violation(task, "rule 3: a hold is left to its end")
+
+    # What is asked
+
+    @property
+    def _network(self) -> Any:
+        return self._node.network
+
+    def _invoice(self, payment_hash: PaymentHash) -> Invoice | None:
+        self._network.advance()
+        found: Invoice | None = self._network.book.invoice(payment_hash)
+        return found
+
+    def is_held(self, payment_hash: PaymentHash) -> bool:
+        row = self._invoice(payment_hash)
+        return row is not None and row.payee == NODE and row.status is HoldStatus.HELD
+
+    def _expiry(self, payment_hash: PaymentHash) -> int:
+        return min(part.expiry for part in self._network.book.parts(payment_hash))
+
+    def _status(self, payment_hash: PaymentHash) -> PaymentStatus:
+        self._network.advance()
+        payment = self._network.book.payment(NODE, payment_hash)
+        return payment.status if payment else PaymentStatus.ABSENT
+
+    def _sends(self, payment_hash: PaymentHash) -> bool:
+        return self._status(payment_hash) in (PaymentStatus.ABSENT, PaymentStatus.FAILED)
+
+    def _under_way(self, task: str) -> set[PaymentHash]:
+        """The worker's payouts of this task, out of its hold, that are in flight or complete at the node."""
+        return {each for each in self.payouts.get(task, []) if self._status(each) in _UNDER_WAY}
+
+    def _paid(self, task: str) -> bool:
+        return any(self._status(payment_hash) is PaymentStatus.COMPLETE for payment_hash in self._under_way(task))
+
+    def _awarded(self, task: str) -> bool:
+        """The log says that the worker is owed something."""
+        types = "('proof.verified', 'dispute.resolved')"
+        query = f"SELECT 1 FROM log WHERE task = ? AND type IN {types} AND state = 'Verified' LIMIT 1"
+        return self._row(query, task) is not None
+
+    def _funds(self, ref: str) -> bool:
+        """This hold is the one that the agreement rests on, not a stray."""
+        row = self._row("SELECT goal FROM fundings WHERE ref = ?", ref)
+        return row is not None and row[0] != "stray"
+
+    def _row(self, query: str, *values: Any) -> Any:
+        return self._db.execute(query, values).fetchone()

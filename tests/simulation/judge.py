@@ -1,0 +1,194 @@
+"""At the end: has everybody got what the agreement owes him, to the msat; is the log whole, true and equal to the database; and did every
+agreement end for a reason that its people or its terms gave? The reasons are read from what people really said, not from the log."""
+
+from __future__ import annotations
+
+import traceback
+from collections import defaultdict
+from typing import TYPE_CHECKING, Any
+
+from sqlalchemy import select
+
+from kinds.events import DM_WRAP
+from storage.schema import inputs, log
+from tests.simulation.gazette import Public
+from tests.simulation.guard import Violation
+from tests.simulation.players import Deal
+from tests.virtual.lives import books, secrets_kept
+from verifier import check
+
+if TYPE_CHECKING:
+    from tests.simulation.city import City
+
+
+def judge(city: City) -> None:
+    _log_is_true(city)
+    _nothing_is_stuck(city)
+    for task, public in city.gazette.tasks.items():
+        _has_a_reason(city, task, public)
+    _wallets(city)
+    figures = city.node.network.figures()
+    if figures.total != figures.minted:
+        raise Violation("", f"rule 5: {figures.minted} msat came into being, {figures.total} are there")
+    try:
+        books(city, loss=sum(_loss(public) for public in city.gazette.tasks.values()))
+        secrets_kept(city)
+    except AssertionError as error:
+        raise Violation("", "the books or the secrets: " + "".join(traceback.format_exception(error))) from error
+
+
+def _log_is_true(city: City) -> None:
+    """The verifier accepts everything; what is public is what the database holds."""
+    public = {event.id: event for relay in city.relays for event in relay.events.values() if event.kind != DM_WRAP}
+    report = check([event.as_dict() for event in public.values()], str(city.bot))
+    if not report.ok:
+        raise Violation("", report.to_text())
+    with city.engine.begin() as tx:
+        kept = {row.id: row.task for row in tx.execute(select(log.c.id, log.c.task))}
+    for entry, task in kept.items():
+        if entry not in public:
+            raise Violation(task, f"an entry of the log was never published: {entry[:8]}")
+    for task, known in city.gazette.tasks.items():
+        if known.broken or any(entry["id"] not in kept for entry in known.entries.values()):
+            raise Violation(task, "an entry was published that the log does not hold")
+
+
+def _nothing_is_stuck(city: City) -> None:
+    with city.engine.begin() as tx:
+        stuck = tx.execute(
+            select(inputs.c.task, inputs.c.sort, inputs.c.result).where(inputs.c.state == "stuck")
+        ).first()
+    if stuck:
+        raise Violation(stuck.task or "", f"an input is stuck: {stuck.sort}, {stuck.result}")
+
+
+def _loss(public: Public) -> int:
+    """What the operator lost on this task, by its log."""
+    return sum(
+        int(entry["facts"].get("loss_msat", 0)) for entry in public.entries.values() if entry["type"] == "incident"
+    )
+
+
+def _wallets(city: City) -> None:
+    """Every msat that a wallet has more or less than at its start stands in the log."""
+    owed: dict[str, int] = defaultdict(int)
+    for public in city.gazette.tasks.values():
+        for pubkey, amount in _moved(public).items():
+            owed[pubkey] += amount
+    for person in city.everybody:
+        got = person.wallet.balance - person.start
+        if got != owed[person.pubkey]:
+            raise Violation(
+                "",
+                f"rule 5: the log gives {person.name} {owed[person.pubkey]} msat, his wallet has {got} ({person.pubkey})",
+            )
+
+
+def _moved(public: Public) -> dict[str, int]:
+    """Who has got or given how much, by the log: holds that were settled, payouts that arrived, credits that were paid out."""
+    moved: dict[str, int] = defaultdict(int)
+    employer = public.entries[1]["facts"]["employer"]
+    for entry in public.entries.values():
+        facts = entry["facts"]
+        if entry["type"] == "settlement.completed":
+            if "loss_msat" not in facts:
+                moved[employer] -= facts["hold_msat"]
+            for payout in facts["payouts"]:
+                moved[payout["to"]] += payout["amount_msat"]
+        elif entry["type"] == "receipt":
+            moved[facts["to"]] += facts["amount_msat"]
+    return moved
+
+
+def _has_a_reason(city: City, task: str, public: Public) -> None:
+    deal = next((each for each in city.deals if each.task == task), None)
+    if deal is None:
+        raise Violation(task, "a task that nobody has offered")
+    if not public.is_final:
+        raise Violation(task, "liveness: it has no end")
+    end = public.newest["state"] if public.newest["type"] != "receipt" else _end(public)["state"]
+    worker = _worker(city, public)
+    given = city.deal_words(task)
+    if end == "Paid":
+        _paid_for_a_reason(task, public, deal, given, worker)
+    elif end == "Refunded":
+        _refunded_for_a_reason(task, public, deal, given, worker)
+    _kept_its_word(task, public, end)
+
+
+def _end(public: Public) -> dict[str, Any]:
+    found = public.last("settlement.completed", "refund.completed", "task.expired")
+    assert found is not None, "a final task has an entry that ended it"
+    return found
+
+
+def _worker(city: City, public: Public) -> str:
+    claimed = public.last("task.claimed")
+    names = {person.pubkey: person.name for person in city.everybody}
+    return names[claimed["facts"]["worker"]] if claimed else ""
+
+
+def _paid_for_a_reason(
+    task: str, public: Public, deal: Deal, said: dict[str, set[tuple[str, int]]], worker: str
+) -> None:
+    end = _end(public)["facts"]
+    percent, reward = end["percent"], deal.sat * 1000
+    share = reward if percent == 100 else reward * percent // 100 // 1000 * 1000
+    got = [payout["amount_msat"] for payout in end["payouts"]] + [
+        credit["amount_msat"] for credit in end["credited"] if credit["role"] == "worker"
+    ]
+    if got != [share]:
+        raise Violation(task, f"the worker is owed {share} msat and got {got}")
+    verdict = public.last("proof.verified", "dispute.resolved")
+    assert verdict is not None, "the guard has seen to it that there is one"
+    by_employer, by_worker = said[deal.employer.name], said[worker]
+    how = verdict["facts"].get("verified_by") or verdict["facts"].get("how")
+    if how == "silence":
+        proof = public.last("proof.submitted")
+        assert proof is not None, "silence follows a proof"
+        window = deal.terms["review_window"]
+        if verdict["time"] - proof["facts"]["heard_at"] < window - 60 and not _near_its_end(public, verdict):
+            raise Violation(task, "silence was taken for approval before the review was over")
+        if deal.terms["on_silence"] != "approve":
+            raise Violation(task, "silence was taken for approval against the terms")
+    elif how == "agreement":
+        if not (_offered(by_employer, percent) and _offered(by_worker, percent)):
+            raise Violation(task, f"{percent} % were never agreed on")
+    elif ("approve", 0) not in by_employer:
+        raise Violation(task, "paid, and the employer never approved")
+
+
+def _near_its_end(public: Public, verdict: dict[str, Any]) -> bool:
+    """The review ends at L at the latest."""
+    accepted = public.last("invoice.accepted")
+    return accepted is not None and bool(verdict["height"] >= accepted["facts"]["last_safe_height"])
+
+
+def _offered(said: set[tuple[str, int]], percent: int) -> bool:
+    return ("cancel", percent) in said
+
+
+def _refunded_for_a_reason(
+    task: str, public: Public, deal: Deal, said: dict[str, set[tuple[str, int]]], worker: str
+) -> None:
+    reason = _end(public)["facts"].get("reason")
+    by_employer, by_worker = said[deal.employer.name], said[worker]
+    cancelled = any(action == "cancel" for action, _ in by_employer)
+    if reason == "cancelled" and not cancelled:
+        raise Violation(task, "refunded as cancelled, and the employer never did")
+    if reason == "agreed":
+        nothing = [p for _, p in by_employer if deal.sat * p // 100 == 0 and ("cancel", p) in by_worker & by_employer]
+        if not nothing:
+            raise Violation(task, "refunded by an agreement that was never made")
+    if reason not in ("cancelled", "agreed", "no_resubmission", "hold_end"):
+        raise Violation(task, f"refunded for a reason that does not refund: {reason}")
+
+
+def _kept_its_word(task: str, public: Public, end: str) -> None:
+    """Once approved, the work is paid, unless the worker could not be reached, disputed it himself, or the hold was lost."""
+    verdict = public.last("proof.verified", "dispute.resolved")
+    if verdict is None or verdict["state"] != "Verified" or end == "Paid":
+        return
+    later = [entry["type"] for entry in public.entries.values() if entry["seq"] > verdict["seq"]]
+    if not {"dispute.opened", "hold.lost", "payout.failed"} & set(later):
+        raise Violation(task, f"approved, and yet {end}")

@@ -1,0 +1,293 @@
+"""What people do with an agreement: they read the public log and their letters, and act by their temper. Every move is one thing that a
+real person or program could do; which one, and when, is chance."""
+
+from __future__ import annotations
+
+import asyncio
+import hashlib
+import random
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from enum import StrEnum
+from typing import Any
+
+from kinds.units import EventId, task_id
+from tests.simulation.gazette import Gazette, Public
+from tests.simulation.person import Person, view
+from tests.simulation.story import Story
+
+HOUR = 3600
+
+
+class Temper(StrEnum):
+    HONEST = "honest"
+    FORGETFUL = "forgetful"  # late, or never
+    PICKY = "picky"  # rejects and disputes
+    FICKLE = "fickle"  # cancels and abandons
+    HOSTILE = "hostile"  # anything at all, at the worst time
+
+
+@dataclass(slots=True)
+class Said:
+    """The truth about what was said, for the judge at the end."""
+
+    at: int
+    who: str
+    action: str
+    percent: int = 0
+
+
+@dataclass(slots=True)
+class Deal:
+    """One agreement, from its people's side."""
+
+    number: int
+    employer: Person
+    worker: Person
+    thief: Person
+    tempers: dict[str, Temper]
+    sat: int
+    terms: dict[str, Any]
+    deadline: int
+    posted: bool
+    task: str = ""
+    said: list[Said] = field(default_factory=list)
+    hurry: dict[str, asyncio.Event] = field(default_factory=dict)  # by role: act now
+
+    def was_said(self, who: Person, *actions: str) -> list[Said]:
+        return [each for each in self.said if each.who == who.name and each.action in actions]
+
+
+Weights = dict[str, float]
+
+# by (state, work) as the log shows them: what an honest person may do, with weights; '' is waiting
+EMPLOYER: dict[tuple[str, str], Weights] = {
+    ("Draft", "PENDING"): {"fund": 8, "": 1},
+    ("PendingFunding", "PENDING"): {"lock": 8, "fund": 1},
+    ("Funded", "PENDING"): {"": 9},
+    ("Claimed", "IN_PROGRESS"): {"": 9},
+    ("Claimed", "SUBMITTED"): {"approve": 8, "": 1},
+    ("Claimed", "REJECTED"): {"": 6, "approve": 1},
+    ("Verified", "APPROVED"): {"": 9},
+    ("Disputed", "*"): {"": 4, "approve": 1, "agree": 4},
+}
+WORKER: dict[tuple[str, str], Weights] = {
+    ("Funded", "PENDING"): {"claim": 6, "claim_later": 3, "": 1},
+    ("Claimed", "IN_PROGRESS"): {"submit": 7, "": 2},
+    ("Claimed", "SUBMITTED"): {"": 8, "submit": 1},
+    ("Claimed", "REJECTED"): {"submit": 5, "": 2},
+    ("Verified", "APPROVED"): {"payout": 8},
+    ("Disputed", "*"): {"": 4, "agree": 4},
+}
+# added to these by temper, in any state
+MOODS: dict[Temper, dict[str, Weights]] = {
+    Temper.HONEST: {"employer": {}, "worker": {}},
+    Temper.FORGETFUL: {"employer": {"": 20}, "worker": {"": 12}},
+    Temper.PICKY: {
+        "employer": {"reject": 6, "dispute": 2, "cancel_part": 2},
+        "worker": {"dispute": 2, "cancel_part": 2, "submit": 1},
+    },
+    Temper.FICKLE: {"employer": {"cancel": 3, "cancel_part": 2}, "worker": {"abandon": 4, "cancel": 2, "cancel_part": 1}},
+    Temper.HOSTILE: {
+        "employer": dict.fromkeys(("cancel", "reject", "dispute", "cancel_part", "approve", "claim", "lock_wrong", "lock_parts", "lock_old", "repost", "replay", "fund", "lock", "withdraw"), 2),
+        "worker": dict.fromkeys(("claim", "submit", "dispute", "abandon", "cancel_part", "approve", "payout", "payout_swap", "payout_bad", "replay", "claim_bad", "cancel", "withdraw"), 2),
+    },
+}  # fmt: skip
+THIEF = (
+    "claim", "approve", "cancel", "submit", "payout", "reject", "dispute", "abandon", "fund", "replay", "lock", "payout_bad",
+    "claim_bad", "withdraw",
+)  # fmt: skip
+
+
+class Player:
+    """One person in one deal."""
+
+    def __init__(self, deal: Deal, role: str, gazette: Gazette, story: Story, clock: Callable[[], int]) -> None:
+        self.deal, self.role, self.gazette, self.story, self.clock = deal, role, gazette, story, clock
+        self.me: Person = {"employer": deal.employer, "worker": deal.worker, "thief": deal.thief}[role]
+        self.chance: random.Random = self.me.chance
+        self.temper = deal.tempers[role]
+        deal.hurry[role] = asyncio.Event()
+        self._withdrawn: set[int] = set()
+
+    async def play(self) -> None:
+        if self.role == "employer":
+            self._offer()
+        while True:
+            await self._pause()
+            public = view(self.gazette, self.deal.task)
+            if public is None:
+                continue
+            move = self._choose(public)
+            if move:
+                self._do(move, public)
+            if public.is_final and not self.me.desk(self.deal.task).credit and self.chance.random() < 0.5:
+                return
+
+    async def _pause(self) -> None:
+        """Minutes, or hours for some; or at the same moment as somebody else."""
+        mean = {Temper.FORGETFUL: 2 * HOUR, Temper.HOSTILE: 900}.get(self.temper, 1200)
+        seconds = min(self.chance.expovariate(1 / mean), 4 * HOUR)
+        hurry = self.deal.hurry[self.role]
+        try:
+            async with asyncio.timeout(seconds):
+                await hurry.wait()
+        except TimeoutError:
+            pass
+        hurry.clear()
+
+    def _choose(self, public: Public) -> str:
+        newest = public.newest
+        if self.role == "thief":
+            return self.chance.choice(THIEF)
+        if public.is_final:
+            return "withdraw"
+        table = EMPLOYER if self.role == "employer" else WORKER
+        key = (newest["state"], newest["work"])
+        weights = dict(table.get(key) or table.get((newest["state"], "*")) or {"": 1})
+        for name, weight in MOODS[self.temper][self.role].items():
+            weights[name] = weights.get(name, 0) + weight
+        return self.chance.choices(list(weights), list(weights.values()))[0]
+
+    def _do(self, move: str, public: Public) -> None:
+        deal, me = self.deal, self.me
+        self.story.tell(f"{me.name} ({self.role}, {self.temper}): {move}", deal.task)
+        getattr(self, f"_{move}")(public)
+        if self.chance.random() < 0.2:  # the others act in the same moment
+            for role, hurry in deal.hurry.items():
+                if role != self.role:
+                    hurry.set()
+
+    # The moves
+
+    def _say(self, action: str, public: Public | None = None, basis: str = "", **words: Any) -> None:
+        """By letter, or signed where the terms or chance want it."""
+        deal = self.deal
+        deal.said.append(Said(self.clock(), self.me.name, action, words.get("percent", 0)))
+        signed = deal.terms.get("min_evidence") == "signed" or self.chance.random() < 0.25
+        if signed and public and action not in ("payout",):
+            entry = (public.last(basis) if basis else None) or public.newest
+            words.pop("destination", None)
+            self.me.decide(action, deal.task, entry["id"], **words)
+        else:
+            self.me.tell(action, deal.task, **words)
+
+    def _offer(self) -> None:
+        deal = self.deal
+        if deal.posted:
+            terms = {name: str(value) for name, value in deal.terms.items()} | {"deadline": str(deal.deadline)}
+            pinned = self.me.tell("post", amount=deal.sat, title=f"Job {deal.number}", terms=terms)
+        else:
+            pinned = self.me.offer(deal.sat, f"Job {deal.number}", deal.deadline, f"job-{deal.number}", deal.terms)
+        deal.task = task_id(EventId(pinned))
+        self.story.tell(f"{self.me.name} offers {deal.sat} sat, {deal.tempers}", deal.task)
+
+    def _repost(self, public: Public) -> None:
+        """The same address with another amount."""
+        if not self.deal.posted:
+            self.me.offer(self.deal.sat * 2, "changed", self.deal.deadline, f"job-{self.deal.number}", self.deal.terms)
+
+    def _fund(self, public: Public) -> None:
+        self._say("fund", public)
+
+    def _lock(self, public: Public, **how: Any) -> None:
+        invoices = self.me.desk(self.deal.task).invoices
+        if invoices:
+            self.me.pay(invoices[-1], **how)
+
+    def _lock_wrong(self, public: Public) -> None:
+        self._lock(public, factor=self.chance.choice((0.5, 0.999, 1.5, 2.0)))
+
+    def _lock_parts(self, public: Public) -> None:
+        self._lock(public, parts=self.chance.choice((2, 3, 9)))
+
+    def _lock_old(self, public: Public) -> None:
+        invoices = self.me.desk(self.deal.task).invoices
+        if invoices:
+            self.me.pay(self.chance.choice(invoices))
+
+    def _claim(self, public: Public) -> None:
+        reward = self.deal.sat * 1000
+        if self.chance.random() < 0.7:
+            self._say("claim", destination=self._named(reward))
+        else:
+            self._claim_later(public)
+
+    def _claim_later(self, public: Public) -> None:
+        self._say("claim", public, "task.created")
+
+    def _claim_bad(self, public: Public) -> None:
+        self._say("claim", destination=self._bad(self.deal.sat * 1000))
+
+    def _submit(self, public: Public) -> None:
+        sha256 = hashlib.sha256(self.chance.randbytes(8)).hexdigest()
+        if self.chance.random() < 0.5 or self.deal.terms.get("min_evidence") == "signed":
+            self.deal.said.append(Said(self.clock(), self.me.name, "submit"))
+            self.me.prove(self.deal.task, public, self.deal.employer.pubkey, sha256)
+        else:
+            self._say("submit", url="https://example.org/file.zip", sha256=sha256)
+
+    def _approve(self, public: Public) -> None:
+        self._say("approve", public, "proof.submitted")
+
+    def _reject(self, public: Public) -> None:
+        self._say("reject", public, "proof.submitted", reason="not what we agreed on")
+
+    def _dispute(self, public: Public) -> None:
+        self._say("dispute", public, reason="this is wrong")
+
+    def _abandon(self, public: Public) -> None:
+        self._say("abandon", public)
+
+    def _cancel(self, public: Public) -> None:
+        self._say("cancel", public, "cancel.offered")
+
+    def _cancel_part(self, public: Public) -> None:
+        self._say("cancel", public, "cancel.offered", percent=self.chance.choice((0, 1, 33, 50, 99, 100)))
+
+    def _agree(self, public: Public) -> None:
+        """To what the other has offered; or an offer."""
+        offer = public.last("cancel.offered")
+        if offer is None or offer["by"] == self.me.pubkey:
+            self._say("cancel", public, percent=50)
+        else:
+            self._say("cancel", public, "cancel.offered", percent=offer["facts"]["percent"])
+
+    def _payout(self, public: Public) -> None:
+        desk = self.me.desk(self.deal.task)
+        if desk.owed:
+            self._say("payout", destination=self._named(desk.owed))
+            desk.owed = 0
+
+    def _payout_swap(self, public: Public) -> None:
+        """Another destination while one may be on its way."""
+        self._say("payout", destination=self._named(self.deal.sat * 1000))
+
+    def _payout_bad(self, public: Public) -> None:
+        self._say("payout", destination=self._bad(self.deal.sat * 1000))
+
+    def _withdraw(self, public: Public) -> None:
+        desk = self.me.desk(self.deal.task)
+        if desk.credit:
+            self._say("payout", destination=self._named(desk.credit))
+
+    def _replay(self, public: Public) -> None:
+        """Something that was said before, by anybody, once more."""
+        old = self.deal.employer.spoken + self.deal.worker.spoken
+        if old:
+            for relay in self.me._relays:
+                relay.take(self.chance.choice(old))
+
+    def _named(self, amount: int) -> str:
+        """A destination; many expire soon, and are asked for again."""
+        invoice = self.me.invoice(amount, self.chance.choice((HOUR, 30 * 86400, 30 * 86400)))
+        self.me.desk(self.deal.task).named.append(invoice)
+        return invoice
+
+    def _bad(self, amount: int) -> str:
+        """A destination that must be refused: another amount, one that is used, the node's own, nonsense."""
+        desks = (self.me.desk(self.deal.task), self.deal.employer.desk(self.deal.task))
+        used = [invoice for desk in desks for invoice in (*desk.named, *desk.invoices)]
+        return self.chance.choice(
+            [self.me.invoice(amount + 1000), self.me.invoice(amount // 2 or 1), "lnbc1nonsense", *used]
+        )

@@ -1,0 +1,176 @@
+"""One process of the daemon, which may die at every await: each door to the outside is passed through `Mortal.step`.
+
+After its death nothing of it reaches the outside any more: every door is shut, whatever its tasks still do until they are gone. What
+was on its way to the node when it died arrives all the same.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import random
+from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Sequence
+from typing import Any, TypeVar
+
+from sqlalchemy import Connection, Engine
+
+from bot.findings import Finding
+from bot.nodes.base import Node
+from bot.relays.values import Ack, Filter
+from bot.writer import Writer
+from kinds.events import Event
+from kinds.lightning import HoldRef, HoldSpec, HoldView, NodeFacts, PaymentView, PaySpec
+from kinds.units import PaymentHash
+from tests.simulation.sea import Sea
+
+T = TypeVar("T")
+
+
+class Mortal:
+    """The life of one process. `dies_at`: the passage through a door in which it dies; 0 for never."""
+
+    def __init__(self) -> None:
+        self.steps = 0
+        self.dies_at = 0
+        self.died = asyncio.Event()
+
+    def step(self) -> None:
+        """Called before and after whatever touches the outside."""
+        if self.died.is_set():
+            raise asyncio.CancelledError("this process is dead")
+        self.steps += 1
+        if self.steps == self.dies_at:
+            self.die()
+            raise asyncio.CancelledError("this process dies here")
+
+    def die(self) -> None:
+        self.died.set()
+
+    async def through(self, call: Awaitable[T]) -> T:
+        """The answer of the outside, unless we die before the question or before the answer."""
+        if asyncio.iscoroutine(call):
+            try:
+                self.step()
+            except asyncio.CancelledError:
+                call.close()
+                raise
+        answer = await call
+        self.step()
+        return answer
+
+
+class DiskWriter(Writer):
+    """The writer without its thread; `committed` looks at the database after each commit."""
+
+    def __init__(self, engine: Engine, life: Mortal, committed: Callable[[], None]) -> None:
+        self._engine, self._life, self._committed = engine, life, committed
+        self._closed = False
+        self.commits = 0
+
+    async def do(self, job: Callable[[Connection], T]) -> T:
+        await asyncio.sleep(0)
+        self._life.step()
+        with self._engine.begin() as tx:
+            result = job(tx)
+        self.commits += 1
+        self._committed()
+        self._life.step()
+        await asyncio.sleep(0)
+        return result
+
+    async def close(self) -> None:
+        self._closed = True
+
+
+class WireNode:
+    """The way to the node and back: calls take time, and arrive though their caller has died."""
+
+    def __init__(self, node: Node, life: Mortal, chance: random.Random, slow: Callable[[], float]) -> None:
+        """`slow`: the seconds that a call may take each way at most, now."""
+        self._node, self._life, self._chance, self._slow = node, life, chance, slow
+        self._under_way: set[asyncio.Task[Any]] = set()
+
+    async def _call(self, call: Callable[[], Coroutine[Any, Any, T]]) -> T:
+        there, back = (self._chance.random() * self._slow() for _ in range(2))
+
+        async def travel() -> T:
+            await asyncio.sleep(there)
+            return await call()
+
+        self._life.step()
+        task = asyncio.ensure_future(travel())
+        self._under_way.add(task)
+        task.add_done_callback(self._under_way.discard)
+        answer = await asyncio.shield(task)
+        if back:
+            await asyncio.sleep(back)
+        self._life.step()
+        return answer
+
+    async def facts(self) -> NodeFacts | None:
+        return await self._call(self._node.facts)
+
+    async def make_hold(self, spec: HoldSpec) -> HoldView:
+        return await self._call(lambda: self._node.make_hold(spec))
+
+    async def hold(self, hold: HoldRef) -> HoldView:
+        return await self._call(lambda: self._node.hold(hold))
+
+    async def settle(self, hold: HoldRef) -> HoldView:
+        return await self._call(lambda: self._node.settle(hold))
+
+    async def cancel(self, hold: HoldRef) -> HoldView:
+        return await self._call(lambda: self._node.cancel(hold))
+
+    async def pay(self, spec: PaySpec) -> PaymentView:
+        return await self._call(lambda: self._node.pay(spec))
+
+    async def payment(self, payment_hash: PaymentHash) -> PaymentView:
+        return await self._call(lambda: self._node.payment(payment_hash))
+
+    async def hints(self) -> AsyncIterator[PaymentHash]:
+        async for payment_hash in self._node.hints():
+            self._life.step()
+            yield payment_hash
+
+    async def examine(self) -> list[Finding]:
+        return []
+
+    async def aclose(self) -> None:
+        pass
+
+
+class Line:
+    """What `bot.relays.client.Relays` is to the daemon: the sea, as far as this process lives."""
+
+    def __init__(self, sea: Sea, life: Mortal) -> None:
+        self._sea, self._life = sea, life
+
+    @property
+    def urls(self) -> tuple[str, ...]:
+        return self._sea.urls
+
+    async def run(self) -> None:
+        await self._sea.run()
+
+    async def batch(self, limit: int) -> list[Any]:
+        return await self._life.through(self._sea.batch(limit))
+
+    async def speaking(self, within: float) -> bool:
+        return True
+
+    async def publish(self, url: str, event_json: str, event_id: str, within: float = 10.0) -> Ack:
+        return await self._life.through(self._sea.publish(url, event_json, event_id, within))
+
+    async def publish_to(
+        self, urls: Sequence[str], event_json: str, event_id: str, within: float = 10.0
+    ) -> dict[str, Ack]:
+        return {url: await self.publish(url, event_json, event_id, within) for url in urls if url in self._sea.urls}
+
+    async def fetch(self, url: str, filters: Sequence[Filter], within: float = 10.0) -> list[Event]:
+        return await self._life.through(self._sea.fetch(url, filters, within))
+
+    def kick(self, url: str) -> None:
+        self._sea.kick(url)
+
+    def status(self) -> dict[str, Any]:
+        return self._sea.status()

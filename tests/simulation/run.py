@@ -1,0 +1,42 @@
+"""Runs cities, one seed each, and tells what came of them."""
+
+from __future__ import annotations
+
+import logging
+import traceback
+from dataclasses import dataclass, field
+
+import structlog
+
+from tests.simulation.city import City, Tally
+from tests.simulation.guard import Violation
+from tests.virtual.loop import run_virtually
+
+
+@dataclass(slots=True)
+class Outcome:
+    seed: int
+    lives: int
+    tally: Tally = field(default_factory=Tally)
+    digest: str = ""
+    broken: str = ""  # the rule, or the error
+    story: str = ""
+
+
+def run(seed: int, lives: int) -> Outcome:
+    """One city from its first event to the judgement."""
+    structlog.configure(wrapper_class=structlog.make_filtering_bound_logger(logging.CRITICAL))
+    outcome = Outcome(seed, lives)
+
+    async def life() -> None:
+        city = City(seed)
+        try:
+            await city.live(lives)
+        except Exception as error:
+            task = error.task if isinstance(error, Violation) else ""
+            outcome.broken = str(error) if isinstance(error, Violation) else "".join(traceback.format_exception(error))
+            outcome.story = city.story.of(task)
+        outcome.tally, outcome.digest = city.tally, city.story.digest()
+
+    run_virtually(life())
+    return outcome

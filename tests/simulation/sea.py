@@ -1,0 +1,160 @@
+"""Relays in all weathers. The daemon hears through `Sea`: late, twice, out of order, not at all, or a forgery before the truth; what
+was not delivered live comes with the next catch-up, as with a real relay."""
+
+from __future__ import annotations
+
+import asyncio
+import random
+from collections.abc import Callable, Sequence
+from contextlib import suppress
+from dataclasses import dataclass, replace
+
+from bot.relays.client import REPEAT_CATCH_UP
+from bot.relays.filters import Sieve
+from bot.relays.genuine import Dropped, Gate
+from bot.relays.values import Ack, CaughtUp, Filter, Heard, NoAnswer, RelayStatus, Want
+from kinds.events import Event, read_json
+from tests.virtual.hub import Relay
+
+_LOOK = 5.0  # seconds between two looks at a relay's connection
+
+
+@dataclass(slots=True)
+class Weather:
+    """What a relay does to the events that pass; chances from 0 to 1, times in seconds."""
+
+    delay: float = 0.0  # at most, each event by itself: they overtake each other
+    lost: float = 0.0  # not delivered live
+    twice: float = 0.0
+    forged: float = 0.0  # a forgery of the same id comes first
+    slow: float = 0.0  # that an answer to what we publish takes, at most
+    unacknowledged: float = 0.0  # kept, and the OK is lost
+
+
+class WildRelay(Relay):
+    """A relay of the simulation; its weather is told to it."""
+
+    def __init__(self, url: str) -> None:
+        super().__init__(url)
+        self.weather = Weather()
+
+
+class Sea:
+    """The connections of one process to all relays. Made anew at each start of it."""
+
+    def __init__(
+        self,
+        relays: Sequence[WildRelay],
+        wants: Sequence[Want],
+        since: Callable[[str, str], int],
+        clock: Callable[[], int],
+        chance: random.Random,
+        count: Callable[[str], None],
+    ) -> None:
+        self._relays = {relay.url: relay for relay in relays}
+        self._wants, self._since, self._clock, self._chance, self._count = wants, since, clock, chance, count
+        self._live = [Sieve(want.filters(0)) for want in wants]
+        self._gate = Gate()
+        self._queue: asyncio.Queue[Heard | CaughtUp] = asyncio.Queue()
+        self._connected: dict[str, int | None] = dict.fromkeys(self._relays)
+        self._again: dict[str, float] = dict.fromkeys(self._relays, 0.0)
+
+    @property
+    def urls(self) -> tuple[str, ...]:
+        return tuple(self._relays)
+
+    async def run(self) -> None:
+        try:
+            while True:
+                for relay in self._relays.values():
+                    self._connect(relay)
+                await asyncio.sleep(_LOOK)
+        finally:
+            for relay in self._relays.values():
+                self._leave(relay)
+
+    def _leave(self, relay: WildRelay) -> None:
+        self._connected[relay.url] = None
+        if self._hear in relay.listeners:
+            relay.listeners.remove(self._hear)
+
+    def _connect(self, relay: WildRelay) -> None:
+        if relay.down or relay.mute:
+            self._leave(relay)
+            return
+        if self._connected[relay.url] is None:
+            self._connected[relay.url] = self._clock()
+            relay.listeners.append(self._hear)
+        elif self._clock() < self._again[relay.url]:
+            return
+        self._again[relay.url] = self._clock() + REPEAT_CATCH_UP
+        for want in self._wants:
+            sieve = Sieve(want.filters(self._since(relay.url, want.name)))
+            for event in relay.events.values():
+                if sieve.passes(event):
+                    self._put(event, relay)
+            self._queue.put_nowait(CaughtUp(relay.url, want.name, self._clock()))
+
+    def _hear(self, event: Event, relay: Relay) -> None:
+        assert isinstance(relay, WildRelay), "this sea has no other relays"
+        if not any(sieve.passes(event) for sieve in self._live):
+            return
+        weather, chance = relay.weather, self._chance
+        if chance.random() < weather.forged:
+            self._count("forgery")
+            self._put(_forgery(event, chance), relay)
+        if chance.random() < weather.lost:
+            self._count("lost event")
+            return
+        copies = 2 if chance.random() < weather.twice else 1
+        for _ in range(copies):
+            if weather.delay:
+                asyncio.get_running_loop().call_later(chance.random() * weather.delay, self._put, event, relay)
+            else:
+                self._put(event, relay)
+
+    def _put(self, event: Event, relay: WildRelay) -> None:
+        with suppress(Dropped):  # a forgery
+            self._queue.put_nowait(Heard(self._gate.admit(event.as_dict()), relay.url))
+
+    async def batch(self, limit: int) -> list[Heard | CaughtUp]:
+        found = [await self._queue.get()]
+        while len(found) < limit and not self._queue.empty():
+            found.append(self._queue.get_nowait())
+        return found
+
+    async def publish(self, url: str, event_json: str, event_id: str, within: float = 10.0) -> Ack:
+        relay, chance = self._relays[url], self._chance
+        slow = chance.random() * relay.weather.slow
+        await asyncio.sleep(min(slow, within) if slow else 0.005)
+        if slow > within:
+            return Ack(None, "no answer in time")
+        ack = relay.take(Event.parse(read_json(event_json)))
+        if chance.random() < relay.weather.unacknowledged:
+            self._count("lost OK")
+            return Ack(None, "no answer in time")
+        return ack
+
+    async def fetch(self, url: str, filters: Sequence[Filter], within: float = 10.0) -> list[Event]:
+        await asyncio.sleep(0.005)
+        if self._relays[url].down or self._relays[url].mute:
+            raise NoAnswer("not connected")
+        sieve = Sieve(filters)
+        return [event for event in self._relays[url].events.values() if sieve.passes(event)]
+
+    def kick(self, url: str) -> None:
+        self._leave(self._relays[url])
+
+    def status(self) -> dict[str, RelayStatus]:
+        wants = tuple(want.name for want in self._wants)
+        return {
+            url: RelayStatus(since is not None, since is not None, since, 1, wants, False, {}, "")
+            for url, since in self._connected.items()
+        }
+
+
+def _forgery(event: Event, chance: random.Random) -> Event:
+    """The same id with something else under it, or the same event under a signature of nobody."""
+    if chance.random() < 0.5:
+        return replace(event, content=event.content + " ")
+    return replace(event, sig="ab" * 64)

@@ -1,0 +1,49 @@
+"""A signer without secrets: true signatures on what is public, letters in plain text. It is fast, and one seed gives one life."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from bot.relays.signer import KeySigner, Rumor, Unreadable, Unsendable
+from kinds.events import DM_WRAP, BadEvent, Event, Unsigned, plain_json, read_json
+from kinds.units import Pubkey, Secret
+
+_ENVELOPE = KeySigner(Secret(f"{99:064x}"))  # who "wrapped" every letter
+
+
+class PlainSigner(KeySigner):
+    """Wraps are dated now and hold the rumor as it is; everything else is the key's own work, without a thread."""
+
+    async def sign_many(self, unsigned: Sequence[Unsigned]) -> list[Event]:
+        return [self._sign(each) for each in unsigned]
+
+    async def wrap_many(self, letters: Sequence[tuple[Pubkey, Unsigned]]) -> list[Event | Unsendable]:
+        return [self._wrap(to, rumor) for to, rumor in letters]
+
+    async def unwrap_many(self, wraps: Sequence[Event]) -> list[Rumor | Unreadable]:
+        return [self._opened(wrap) for wrap in wraps]
+
+    def _opened(self, wrap: Event) -> Rumor | Unreadable:
+        try:
+            return self._unwrap(wrap)
+        except Unreadable as error:
+            return error
+
+    def _wrap(self, to: Pubkey, rumor: Unsigned) -> Event:
+        outer = Unsigned(_ENVELOPE.pubkey, rumor.created_at, DM_WRAP, (("p", to),), plain_json(rumor.as_dict()))
+        return _ENVELOPE._sign(outer)
+
+    def _unwrap(self, wrap: Event) -> Rumor:
+        try:
+            inner = Event.parse({**_mapping(wrap.content), "id": wrap.id, "sig": wrap.sig})
+        except BadEvent as error:
+            raise Unreadable("this is no letter") from error
+        said = Unsigned(inner.pubkey, inner.created_at, inner.kind, inner.tags, inner.content)
+        return Rumor(said.id, inner.pubkey, inner.created_at, inner.kind, inner.tags, inner.content)
+
+
+def _mapping(text: str) -> dict[str, object]:
+    said = read_json(text)
+    if not isinstance(said, dict):
+        raise BadEvent("this is no letter")
+    return said
