@@ -7,6 +7,7 @@ import asyncio
 import random
 from collections import defaultdict
 from collections.abc import Coroutine
+from contextlib import AsyncExitStack
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -25,7 +26,7 @@ from storage.schema import effects, events, inputs
 from tests.simulation import judge
 from tests.simulation.gazette import Gazette
 from tests.simulation.guard import Guard, Violation
-from tests.simulation.person import Person
+from tests.simulation.person import Person, Post
 from tests.simulation.players import Deal, Player, Temper
 from tests.simulation.process import DiskWriter, Line, Mortal, WireNode
 from tests.simulation.sea import Sea, WildRelay
@@ -105,26 +106,28 @@ class City:
         """The process, started again whenever it died."""
         while True:
             self._life = Mortal()
-            parts = await self._start(self._life)
-            died = asyncio.ensure_future(self._life.died.wait())
-            try:
-                done, _ = await asyncio.wait([*parts, died], return_when=asyncio.FIRST_COMPLETED)
-                for part in done - {died}:
-                    if not part.cancelled() and part.exception():
-                        raise part.exception() or AssertionError
-            finally:
-                self._life.die()
-                for part in (*parts, died):
-                    part.cancel()
-                await asyncio.gather(*parts, died, return_exceptions=True)
-                self.tally.steps += self._life.steps
+            async with AsyncExitStack() as stack:
+                parts = await self._start(self._life, stack)
+                died = asyncio.ensure_future(self._life.died.wait())
+                try:
+                    done, _ = await asyncio.wait([*parts, died], return_when=asyncio.FIRST_COMPLETED)
+                    for part in done - {died}:
+                        if not part.cancelled() and part.exception():
+                            raise part.exception() or AssertionError
+                finally:
+                    self._life.die()
+                    for part in (*parts, died):
+                        part.cancel()
+                    await asyncio.gather(*parts, died, return_exceptions=True)
+                    self.tally.steps += self._life.steps
             self.tally.crashes += 1
             self.story.tell("!! the daemon died")
             await asyncio.sleep(self._chance.expovariate(1 / 120))
 
-    async def _start(self, life: Mortal) -> list[asyncio.Task[None]]:
+    async def _start(self, life: Mortal, stack: AsyncExitStack) -> list[asyncio.Task[None]]:
         chance = random.Random(self._chance.random())
         writer = DiskWriter(self.engine, life, self._committed)
+        stack.push_async_callback(writer.close)
         memory = await writer.do(remembered)
         urls = [relay.url for relay in self.relays]
         moments = Moments(urls, self.clock, chance.randbytes, confirmed=memory.confirmed, deaf=memory.deaf)
@@ -172,10 +175,12 @@ class City:
     def people(self, lives: int) -> None:
         """Employers and workers with several deals each, and a few thieves."""
 
+        post = Post(self.relays)
+
         def person(name: str, number: int) -> Person:
             wallet = self.node.wallet(name)
             chance = random.Random(f"{self.seed}/{name}")
-            return Person(name, number, wallet, self.bot, self.relays, lambda: self.time, chance)
+            return post.add(Person(name, number, wallet, self.bot, self.relays, lambda: self.time, chance))
 
         many = max(2, lives // 4)
         employers = [person(f"employer{n}", 1000 + n) for n in range(many)]

@@ -16,7 +16,7 @@ from kinds.events import DM_RUMOR, DM_WRAP, PROOF, RECORD, TASK, Event, Unsigned
 from kinds.proof import PROOF_TAG
 from kinds.task import OFFER_TAG
 from kinds.units import EventId, Msat, Pubkey, Secret
-from tests.simulation.gazette import Gazette, Public
+from tests.simulation.gazette import Public
 from tests.simulation.signer import PlainSigner
 from tests.virtual.hub import Relay
 
@@ -49,8 +49,6 @@ class Person:
         self.spoken: list[Event] = []  # everything that he has sent, for replays
         self._bot, self._relays, self._clock = bot, relays, clock
         self._seen: set[str] = set()
-        for relay in relays:
-            relay.listeners.append(self._hear)
 
     @property
     def pubkey(self) -> Pubkey:
@@ -61,9 +59,8 @@ class Person:
 
     # Reading
 
-    def _hear(self, event: Event, relay: Relay) -> None:
-        if event.kind != DM_WRAP or self.pubkey not in event.tag_values("p"):
-            return
+    def read(self, event: Event) -> None:
+        """A letter for him; each message counts once, and those in words are not for programs."""
         rumor = self.signer._unwrap(event)
         if rumor.id in self._seen or not rumor.content.startswith("{"):
             return
@@ -137,6 +134,18 @@ class Person:
             pass
 
 
-def view(gazette: Gazette, task: str) -> Public | None:
-    public = gazette.of(task)
-    return public if public and public.entries else None
+class Post:
+    """Brings letters from the relays to the people."""
+
+    def __init__(self, relays: Sequence[Relay]) -> None:
+        self._people: dict[str, Person] = {}
+        for relay in relays:
+            relay.listeners.append(self._deliver)
+
+    def add(self, person: Person) -> Person:
+        self._people[person.pubkey] = person
+        return person
+
+    def _deliver(self, event: Event, relay: Relay) -> None:
+        if event.kind == DM_WRAP and (reader := self._people.get(event.tag("p") or "")):
+            reader.read(event)

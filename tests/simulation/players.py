@@ -13,7 +13,7 @@ from typing import Any
 
 from kinds.units import EventId, task_id
 from tests.simulation.gazette import Gazette, Public
-from tests.simulation.person import Person, view
+from tests.simulation.person import Person
 from tests.simulation.story import Story
 
 HOUR = 3600
@@ -115,7 +115,7 @@ class Player:
             self._offer()
         while True:
             await self._pause()
-            public = view(self.gazette, self.deal.task)
+            public = self.gazette.of(self.deal.task)
             if public is None:
                 continue
             move = self._choose(public)

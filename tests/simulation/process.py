@@ -62,15 +62,15 @@ class DiskWriter(Writer):
     """The writer without its thread; `committed` looks at the database after each commit."""
 
     def __init__(self, engine: Engine, life: Mortal, committed: Callable[[], None]) -> None:
-        self._engine, self._life, self._committed = engine, life, committed
+        self._disk, self._life, self._committed = engine.connect(), life, committed
         self._closed = False
         self.commits = 0
 
     async def do(self, job: Callable[[Connection], T]) -> T:
         await asyncio.sleep(0)
         self._life.step()
-        with self._engine.begin() as tx:
-            result = job(tx)
+        with self._disk.begin():
+            result = job(self._disk)
         self.commits += 1
         self._committed()
         self._life.step()
@@ -79,6 +79,7 @@ class DiskWriter(Writer):
 
     async def close(self) -> None:
         self._closed = True
+        self._disk.close()
 
 
 class WireNode:
