@@ -18,6 +18,7 @@ from bot.daemon import open_shop, parts_of, remembered
 from bot.hearing import OVERLAP, wants
 from bot.moments import Moments
 from bot.nodes.simnet import Params, SimNode
+from bot.relays.genuine import Gate
 from bot.world import Limits, World
 from kinds.units import Secret
 from storage import house
@@ -75,6 +76,7 @@ class City:
         self._signer = PlainSigner(Secret(f"{7:064x}"))
         self.bot = self._signer.pubkey
         self.gazette = Gazette(self.bot, self.relays, self._read)
+        self._gate = Gate()
         self.wire_slow = 0.0
         self.deals: list[Deal] = []
         self.everybody: list[Person] = []
@@ -140,6 +142,7 @@ class City:
             lambda relay, want: memory.cursors.get((relay, want), self.time) - OVERLAP,
             lambda: self.time,
             chance,
+            self._gate,
             self.story.fault,
         )
         self._wire = WireNode(self.guard, life, chance, lambda: self.wire_slow)
@@ -236,7 +239,7 @@ class City:
 
     # The run
 
-    async def live(self, lives: int, storm_every: float = 900.0, within: float = 12 * HOUR) -> None:
+    async def live(self, lives: int, storm_every: float = 240.0, within: float = 5 * HOUR) -> None:
         """`within`: seconds in which the agreements begin. Raises Violation."""
         self.people(lives)
         storm = Storm(self, random.Random(f"{self.seed}/storm"))
@@ -244,7 +247,7 @@ class City:
         raging = self._running(storm.rage(storm_every))
         playing = [self._running(self._deal(deal, self._chance.random() * within)) for deal in self.deals]
         try:
-            await self._until(within + 10 * HOUR)
+            await self._until(within + 9 * HOUR)
             raging.cancel()
             storm.calm()
             await self._ended(playing)
@@ -300,7 +303,8 @@ class City:
         return public is None or public.is_final
 
     async def _quiet(self) -> None:
-        """Everything that was decided has been done, said and published."""
+        """Everything that was decided has been done, said and published, and all relays have been looked through for what they lack."""
+        await self._until(2 * 900)
         for _ in range(600):
             await self._until(60)
             with self.engine.begin() as tx:

@@ -45,7 +45,7 @@ class Guard:
 
     def __init__(self, node: SimNode, engine: Engine, settle_margin: Callable[[], int]) -> None:
         self._node, self._margin = node, settle_margin
-        self._db = engine.raw_connection().driver_connection  # the one connection: it sees what is being written, too
+        self._db: Any = engine.raw_connection().driver_connection  # the one connection: it sees all that is written
         self._logged = 0
         self._final: dict[str, str] = {}
         self.payouts: dict[str, list[PaymentHash]] = {}  # task -> hashes of what was sent out of its hold
@@ -142,15 +142,17 @@ class Guard:
     # After each commit
 
     def committed(self) -> None:
-        """Rule 6: the log goes on without gaps, and what is final stays as it is."""
+        """Rule 6: what is final stays as it is. The entries of one commit are one step."""
         query = "SELECT rowid, task, type, state FROM log WHERE rowid > ? ORDER BY rowid"
+        fresh: dict[str, str] = {}
         for number, task, kind, state in self._db.execute(query, (self._logged,)).fetchall():
             self._logged = number
             final = self._final.get(task)
             if final and (state != final or kind not in _AFTER_THE_END):
                 raise Violation(task, f"rule 6: {kind} after the end ({final} -> {state})")
             if state in ("Paid", "Refunded", "Expired"):
-                self._final[task] = state
+                fresh[task] = state
+        self._final |= fresh
 
     def at_block(self) -> None:
         """Rule 3: no hold comes near the height at which the node would give it back by itself."""
@@ -177,7 +179,7 @@ class Guard:
         return row is not None and row.payee == NODE and row.status is HoldStatus.HELD
 
     def _expiry(self, payment_hash: PaymentHash) -> int:
-        return min(part.expiry for part in self._network.book.parts(payment_hash))
+        return min(int(part.expiry) for part in self._network.book.parts(payment_hash))
 
     def _status(self, payment_hash: PaymentHash) -> PaymentStatus:
         self._network.advance()

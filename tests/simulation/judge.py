@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 from sqlalchemy import select
 
 from kinds.events import DM_WRAP
-from storage.schema import inputs, log
+from storage.schema import heard, inputs, log
 from tests.simulation.gazette import Public
 from tests.simulation.guard import Violation
 from tests.simulation.players import Deal
@@ -23,6 +23,7 @@ if TYPE_CHECKING:
 
 def judge(city: City) -> None:
     _log_is_true(city)
+    _everybody_was_heard(city)
     _nothing_is_stuck(city)
     for task, public in city.gazette.tasks.items():
         _has_a_reason(city, task, public)
@@ -31,7 +32,7 @@ def judge(city: City) -> None:
     if figures.total != figures.minted:
         raise Violation("", f"rule 5: {figures.minted} msat came into being, {figures.total} are there")
     try:
-        books(city, loss=sum(_loss(public) for public in city.gazette.tasks.values()))
+        books(city, loss=0)
         secrets_kept(city)
     except AssertionError as error:
         raise Violation("", "the books or the secrets: " + "".join(traceback.format_exception(error))) from error
@@ -45,12 +46,23 @@ def _log_is_true(city: City) -> None:
         raise Violation("", report.to_text())
     with city.engine.begin() as tx:
         kept = {row.id: row.task for row in tx.execute(select(log.c.id, log.c.task))}
-    for entry, task in kept.items():
-        if entry not in public:
-            raise Violation(task, f"an entry of the log was never published: {entry[:8]}")
+    for relay in city.relays:
+        for entry, task in kept.items():
+            if entry not in relay.events:
+                raise Violation(task, f"an entry of the log is not on {relay.url}: {entry[:8]}")
     for task, known in city.gazette.tasks.items():
         if known.broken or any(entry["id"] not in kept for entry in known.entries.values()):
             raise Violation(task, "an entry was published that the log does not hold")
+
+
+def _everybody_was_heard(city: City) -> None:
+    """What people said to a relay and it kept has reached the daemon, whatever came before it under the same id."""
+    with city.engine.begin() as tx:
+        known = set(tx.execute(select(heard.c.id)).scalars())
+    for relay in city.relays:
+        for event in relay.events.values():
+            if city.bot in event.tag_values("p") and event.pubkey != city.bot and event.id not in known:
+                raise Violation("", f"an event of kind {event.kind} on {relay.url} was never heard: {event.id[:8]}")
 
 
 def _nothing_is_stuck(city: City) -> None:
@@ -60,13 +72,6 @@ def _nothing_is_stuck(city: City) -> None:
         ).first()
     if stuck:
         raise Violation(stuck.task or "", f"an input is stuck: {stuck.sort}, {stuck.result}")
-
-
-def _loss(public: Public) -> int:
-    """What the operator lost on this task, by its log."""
-    return sum(
-        int(entry["facts"].get("loss_msat", 0)) for entry in public.entries.values() if entry["type"] == "incident"
-    )
 
 
 def _wallets(city: City) -> None:

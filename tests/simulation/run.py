@@ -10,6 +10,7 @@ import structlog
 
 from tests.simulation.city import City, Tally
 from tests.simulation.guard import Violation
+from tests.simulation.rows import name, walked
 from tests.virtual.loop import run_virtually
 
 
@@ -19,6 +20,7 @@ class Outcome:
     lives: int
     tally: Tally = field(default_factory=Tally)
     digest: str = ""
+    walked: set[str] = field(default_factory=set)  # rows of the transition table, by name
     broken: str = ""  # the rule, or the error
     story: str = ""
 
@@ -38,5 +40,7 @@ def run(seed: int, lives: int) -> Outcome:
             outcome.story = city.story.of(task)
         outcome.tally, outcome.digest = city.tally, city.story.digest()
 
-    run_virtually(life())
+    with walked() as table:
+        run_virtually(life())
+    outcome.walked = {name(key) for key in table.counts}
     return outcome

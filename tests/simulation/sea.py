@@ -39,6 +39,17 @@ class WildRelay(Relay):
         self.weather = Weather()
         self._newest: dict[tuple[int, str, str | None], str] = {}  # of what is replaced: address -> id
 
+    def find(self, filters: Sequence[Filter]) -> list[Event]:
+        found: dict[str, Event] = {}
+        for each in filters:
+            if "ids" in each:
+                some = [self.events[name] for name in each["ids"] if name in self.events]
+            else:
+                some = [event for event in self.events.values() if event.kind in each["kinds"]]
+            sieve = Sieve([each])
+            found |= {event.id: event for event in some if sieve.passes(event)}
+        return list(found.values())
+
     def _keep(self, event: Event) -> None:
         """As the other relay does, without looking at everything it has."""
         if event.kind >= 30_000 or event.kind in (0, 10002, 10050):
@@ -61,12 +72,14 @@ class Sea:
         since: Callable[[str, str], int],
         clock: Callable[[], int],
         chance: random.Random,
+        gate: Gate,
         count: Callable[[str], None],
     ) -> None:
+        """`gate`: what was verified in an earlier life need not be computed again; it decides the same."""
         self._relays = {relay.url: relay for relay in relays}
         self._wants, self._since, self._clock, self._chance, self._count = wants, since, clock, chance, count
         self._live = [Sieve(want.filters(0)) for want in wants]
-        self._gate = Gate()
+        self._gate = gate
         self._queue: asyncio.Queue[Heard | CaughtUp] = asyncio.Queue()
         self._connected: dict[str, int | None] = dict.fromkeys(self._relays)
         self._again: dict[str, float] = dict.fromkeys(self._relays, 0.0)
@@ -156,8 +169,7 @@ class Sea:
         await asyncio.sleep(0.005)
         if self._relays[url].down or self._relays[url].mute:
             raise NoAnswer("not connected")
-        sieve = Sieve(filters)
-        return [event for event in self._relays[url].events.values() if sieve.passes(event)]
+        return self._relays[url].find(filters)
 
     def kick(self, url: str) -> None:
         self._leave(self._relays[url])

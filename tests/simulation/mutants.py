@@ -1,0 +1,227 @@
+"""Bugs of this field, put into the engine one by one: the simulation must catch each, or it proves nothing.
+
+python -m tests.simulation.mutants [NAME ...]: each bug in a copy of the sources, until a seed breaks a rule.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+import shutil
+import subprocess
+import sys
+import tempfile
+from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parents[2]
+PACKAGES = ("bot", "handlers", "kinds", "storage", "verifier", "tests")
+SEEDS, LIVES = 12, 100
+
+
+@dataclass(frozen=True)
+class Mutant:
+    """`edits`: (file, what stands there once, what the bug makes of it)."""
+
+    name: str
+    edits: tuple[tuple[str, str, str], ...]
+
+
+MUTANTS = (
+    Mutant(
+        "settle before pay",
+        (
+            (
+                "handlers/payout.py",
+                "        return order(done.say(task.worker, Told.APPROVED, needs_destination=False, **facts))",
+                "        done = done.say(task.worker, Told.APPROVED, needs_destination=False, **facts)\n"
+                '        return ending.begin_settle(order(done), Cause.MARGIN, replace(moment, by="clock"), "early")',
+            ),
+            ("handlers/safety.py", "    paid = task.paid_share is not None", "    paid = True"),
+        ),
+    ),
+    Mutant(
+        "two payouts of one share",
+        (
+            (
+                "handlers/payout.py",
+                "    waiting = share.state is P.PLANNED or (share.state is P.CLAIMED and not share.ordered)",
+                "    waiting = True",
+            ),
+            (
+                "handlers/payout.py",
+                "    over = P.FAILED if share.state is P.CLAIMED else P.ABANDONED",
+                "    over = P.FAILED",
+            ),
+        ),
+    ),
+    Mutant(
+        "refund after the payout started",
+        (
+            (
+                "handlers/tick.py",
+                "    return share is not None and (share.ordered or share.state is P.IN_FLIGHT)",
+                "    return False",
+            ),
+            ("handlers/safety.py", '    if funding.goal == "cancel" and any(', "    if False and any("),
+            ("handlers/check.py", '        if funding.goal == "cancel" and funding.state is F.ACCEPTED and any(', "        if False and any("),
+            ("handlers/tick.py", "    return max(task.patience.since, task.patience.ours_at) + DAY", "    return task.patience.since + 600"),
+        ),
+    ),
+    Mutant(
+        "anybody may approve",
+        (
+            (
+                "handlers/review.py",
+                '    """The work is accepted, also after a reject or in a dispute: the worker is paid."""\n'
+                "    need_role(task, said, Role.EMPLOYER)",
+                '    """The work is accepted."""',
+            ),
+            ("handlers/transitions.py", "        raise IllegalMove(f\"{row.cause} by {moment.by[:8]}, but it takes {row.by}\")", "        return"),
+        ),
+    ),
+    Mutant(
+        "one side's offer is an agreement",
+        (("handlers/dispute.py", "        if offered == percent:", "        if True:"),),
+    ),
+    Mutant(
+        "a wrong amount is kept",
+        (("handlers/funding.py", "    if view.received != funding.amount:", "    if False:"),),
+    ),
+    Mutant(
+        "an id is remembered before it is verified",
+        (
+            (
+                "bot/relays/genuine.py",
+                "        if self._verified.get(event.id) == event.sig and event.true_id == event.id:",
+                "        if event.id in self._verified:\n"
+                "            raise Dropped(Drop.FORGED)\n"
+                "        self._verified[event.id] = event.sig\n"
+                "        if event.sig == '':",
+            ),
+        ),
+    ),
+    Mutant(
+        "deadline off by the margin",
+        (
+            (
+                "handlers/task.py",
+                "        return hold.expiry_height - self.terms.margin - self.terms.payout_limit - 6 if hold else 0",
+                "        return hold.expiry_height if hold else 0",
+            ),
+        ),
+    ),
+    Mutant(
+        "deadlines run while the daemon is deaf",
+        (("kinds/inputs.py", "        return self.time - self.deaf", "        return self.time"),),
+    ),
+    Mutant(
+        "no limit of the fee",
+        (("handlers/safety.py", "        fee_limit=payout.budget,", "        fee_limit=payout.amount,"),),
+    ),
+    Mutant(
+        "the payout's route may outlast the hold",
+        (
+            (
+                "handlers/safety.py",
+                "        limit = min(limit, hold.expiry_height - task.terms.margin - facts.height - 6)",
+                "        pass",
+            ),
+        ),
+    ),
+    Mutant(
+        "the node is called without leave",
+        (
+            (
+                "bot/outbox/money.py",
+                '        key = f"effect:{order.n}:wanted:{order.tries}"',
+                "        return True\n" '        key = f"effect:{order.n}:wanted:{order.tries}"',
+            ),
+        ),
+    ),
+    Mutant(
+        "paid without a look at the hold",
+        (
+            (
+                "handlers/safety.py",
+                "        if hold is None or hold.status is not HoldStatus.HELD or not all(part.on_channel for part in hold.parts):",
+                "        if hold is None:",
+            ),
+            ("handlers/safety.py", "        if hold.received < payout.amount + payout.budget:", "        if False:"),
+            ("handlers/safety.py", "limit = min(limit, hold.expiry_height - task.terms.margin - facts.height - 6)", "pass"),
+        ),
+    ),
+    Mutant(
+        "an old report overwrites a newer state",
+        (
+            ("handlers/payout.py", "    if payout.state.is_final:", "    if False:"),
+            ("storage/triggers.py", "WHEN OLD.state IN ('complete', 'failed', 'abandoned') AND NEW.state != OLD.state", "WHEN 0"),
+        ),
+    ),
+    Mutant(
+        "the hold is settled, and what is unpaid forgotten",
+        (
+            (
+                "handlers/ending.py",
+                '        done = _credit(done, Role.WORKER, task.share_amount, task.budget, "unpaid at the end of the hold")',
+                "        pass",
+            ),
+            ("handlers/check.py", "    if came != went + going + owed + task.insurance:", "    if False:"),
+            ("handlers/check.py", "    if task.state is S.PAID and task.share_amount not in _to_worker(task):", "    if False:"),
+        ),
+    ),
+    Mutant(
+        "nobody looks whether a relay still has what it took",
+        (
+            (
+                "bot/outbox/publish.py",
+                "            lost = [event_id for event_id in ids if event_id not in there]",
+                "            lost: list[str] = []",
+            ),
+        ),
+    ),
+)  # fmt: skip
+
+
+def hunt(mutant: Mutant) -> str:
+    """The rule that caught it, or '' when none did. Raises ValueError for an edit that no longer fits the sources."""
+    with tempfile.TemporaryDirectory() as folder:
+        copy = Path(folder)
+        for package in PACKAGES:
+            shutil.copytree(ROOT / package, copy / package, ignore=shutil.ignore_patterns("__pycache__"))
+        for file, old, new in mutant.edits:
+            source = (copy / file).read_text()
+            if source.count(old) != 1:
+                raise ValueError(f"{mutant.name}: {file} does not hold this once: {old}")
+            (copy / file).write_text(source.replace(old, new))
+        seeds = [word for seed in range(1, SEEDS + 1) for word in ("--seed", str(seed))]
+        command = [sys.executable, "-m", "tests.simulation", "--jobs", "1", "--lives", str(LIVES), *seeds]
+        done = subprocess.run(command, cwd=copy, capture_output=True, text=True, check=False, env=_here(copy))
+    found = re.search(r"^seed (\d+), \d+ lives: (.*)$", done.stdout, re.MULTILINE)
+    if done.returncode != 1 or found is None:
+        return ""
+    return f"seed {found[1]}: {found[2]}"
+
+
+def _here(copy: Path) -> dict[str, str]:
+    return {**os.environ, "PYTHONPATH": str(copy), "PYTHONHASHSEED": "0"}
+
+
+def main(names: Sequence[str]) -> int:
+    chosen = [mutant for mutant in MUTANTS if not names or mutant.name in names]
+    missed = 0
+    with ThreadPoolExecutor(os.cpu_count() or 1) as pool:
+        for mutant, caught in zip(chosen, pool.map(hunt, chosen), strict=True):
+            print(
+                f"{'caught' if caught else 'MISSED'}  {mutant.name}" + (f"  ({caught[:110]})" if caught else ""),
+                flush=True,
+            )
+            missed += not caught
+    print(f"{len(chosen) - missed} of {len(chosen)} bugs caught")
+    return 1 if missed else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))

@@ -1,0 +1,25 @@
+"""A small city from a fixed seed on every run of the tests; `make simulate` and `make soak` go far beyond it."""
+
+from __future__ import annotations
+
+import pytest
+
+from tests.simulation.mutants import MUTANTS, Mutant, hunt
+from tests.simulation.run import run
+
+LIVES = 20
+
+
+def test_a_small_city_breaks_no_rule_and_one_seed_gives_one_story() -> None:
+    first, second = run(1, LIVES), run(1, LIVES)
+    assert not first.broken, f"{first.story}\n{first.broken}"
+    assert first.tally.crashes > 0
+    assert sum(first.tally.faults.values()) > 50
+    assert sum(first.tally.ends.values()) > LIVES // 2
+    assert first.digest == second.digest
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("mutant", MUTANTS, ids=lambda mutant: mutant.name)
+def test_the_simulation_catches_a_bug_of_this_field(mutant: Mutant) -> None:
+    assert hunt(mutant), "a bug that the simulation does not see"
