@@ -50,7 +50,7 @@ class Dispatch:
         self._floods = Floods(world.limits.messages_a_minute)
         self._held_back: set[str] = set()  # tasks with an input that is stuck
         self._current: str | None = None  # the task of the input being decided
-        self._stirred: set[Bell] = set()  # whose work the present transaction has queued
+        self._stirred: dict[Bell, None] = {}  # whose work the present transaction has queued, in that order
 
     async def run(self) -> None:
         """Takes inputs as long as there are any, then waits for the bell."""
@@ -72,11 +72,11 @@ class Dispatch:
         """Stores an input, processes everything up to it and, when it was done, `and_then`, all in one commit. Returns '' for
         done, else the refusal's code; None when it could not be processed now, and nothing was stored."""
 
-        def job(tx: Connection) -> tuple[str, set[Bell]]:
-            stirred: set[Bell] = set()
+        def job(tx: Connection) -> tuple[str, list[Bell]]:
+            stirred: list[Bell] = []
             inbox.add(tx, new, self._world.moments.now(), self._world.policy_id)
             while (found := inbox.result_of(tx, new.key)) and found[0] == "new":
-                stirred |= self.advance(tx, 1)[1]
+                stirred += self.advance(tx, 1)[1]
             refused = "" if found and found[0] == "done" else found[1] if found else "unknown"
             if not refused:
                 and_then(tx)
@@ -93,13 +93,13 @@ class Dispatch:
             bell.ring()
         return result
 
-    def advance(self, tx: Connection, limit: int) -> tuple[int, frozenset[Bell]]:
+    def advance(self, tx: Connection, limit: int) -> tuple[int, tuple[Bell, ...]]:
         """Processes the oldest inputs: how many, and whom to wake once this is durable, since there is work for him now."""
-        self._stirred = set()
+        self._stirred = {}
         rows = inbox.waiting(tx, limit)
         for row in rows:
             self._process(tx, row)
-        return len(rows), frozenset(self._stirred)
+        return len(rows), tuple(self._stirred)
 
     async def _one_by_one(self) -> int:
         for _ in range(_BATCH):
@@ -184,8 +184,9 @@ class Dispatch:
     def _stir(self, stored: Decision | Refusal) -> None:
         if isinstance(stored, Decision):
             wakes = self._world.wakes
-            self._stirred |= {wakes.timers, wakes.events} if stored.log else {wakes.timers}
-            self._stirred |= {wakes.fetches if isinstance(effect, Fetch) else wakes.money for effect in stored.effects}
+            self._stirred |= dict.fromkeys((wakes.timers, wakes.events) if stored.log else (wakes.timers,))
+            for effect in stored.effects:
+                self._stirred[wakes.fetches if isinstance(effect, Fetch) else wakes.money] = None
 
     def _reply_to_question(
         self, tx: Connection, row: Row, meant: Meant, asker: Asker, question: Question, policy: Policy
@@ -221,7 +222,7 @@ class Dispatch:
         self, tx: Connection, row: Row, to: Asker, code: Refused | Told, facts: Mapping[str, Any], ref: str = ""
     ) -> None:
         task = facts.get("task")
-        self._stirred.add(self._world.wakes.letters)
+        self._stirred[self._world.wakes.letters] = None
         outbox.write_letter(
             tx,
             source=row.key,

@@ -72,7 +72,8 @@ class City:
         self.engine = engine_for(None)
         migrate(self.engine)
         self.node = SimNode(self.clock, random.Random(f"{seed}/node").randbytes, None, params=Params(block_seconds=600))
-        self.guard = Guard(self.node, self.engine, lambda: SETTINGS.terms.margin)
+        self._failed: asyncio.Future[None] = self.loop.create_future()
+        self.guard = Guard(self.node, self.engine, lambda: SETTINGS.terms.margin, self._fail)
         self._signer = PlainSigner(Secret(f"{7:064x}"))
         self.bot = self._signer.pubkey
         self.gazette = Gazette(self.bot, self.relays, self._read)
@@ -83,7 +84,6 @@ class City:
         self.tally = Tally()
         self._life = Mortal()
         self._wire: WireNode | None = None
-        self._failed: asyncio.Future[None] = self.loop.create_future()
 
     def clock(self) -> float:
         return EPOCH + self.loop.time() + self.clock_ahead
@@ -128,7 +128,7 @@ class City:
 
     async def _start(self, life: Mortal, stack: AsyncExitStack) -> list[asyncio.Task[None]]:
         chance = random.Random(self._chance.random())
-        writer = DiskWriter(self.engine, life, self._committed)
+        writer = DiskWriter(self.engine, life, self.guard.committed)
         stack.push_async_callback(writer.close)
         memory = await writer.do(remembered)
         urls = [relay.url for relay in self.relays]
@@ -162,12 +162,6 @@ class City:
             limits=Limits(),
         )
         return [asyncio.ensure_future(part) for part in parts_of(world, SETTINGS)]
-
-    def _committed(self) -> None:
-        try:
-            self.guard.committed()
-        except Violation as violation:
-            self._fail(violation)
 
     def _fail(self, error: BaseException) -> None:
         if not self._failed.done():

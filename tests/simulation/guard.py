@@ -43,8 +43,11 @@ def task_of(ref: str) -> str:
 class Guard:
     """The node, watched."""
 
-    def __init__(self, node: SimNode, engine: Engine, settle_margin: Callable[[], int]) -> None:
-        self._node, self._margin = node, settle_margin
+    def __init__(
+        self, node: SimNode, engine: Engine, settle_margin: Callable[[], int], broken: Callable[[Violation], None]
+    ) -> None:
+        """`broken` is told of each violation: the daemon, which is called on, may swallow what is raised."""
+        self._node, self._margin, self._broken = node, settle_margin, broken
         self._db: Any = engine.raw_connection().driver_connection  # the one connection: it sees all that is written
         self._logged = 0
         self._final: dict[str, str] = {}
@@ -93,51 +96,56 @@ class Guard:
     async def aclose(self) -> None:
         pass
 
+    def _broke(self, task: str, what: str) -> Violation:
+        violation = Violation(task, what)
+        self._broken(violation)
+        return violation
+
     # The rules, at each call
 
     def _may_settle(self, hold: HoldRef) -> None:
         """Rule 1: approved, and the worker's share complete; or the last moment."""
         task = task_of(hold.ref)
         if not self._awarded(task):
-            raise Violation(task, "rule 1: a hold is settled, and nobody has approved anything")
+            raise self._broke(task, "rule 1: a hold is settled, and nobody has approved anything")
         if not self._paid(task) and self._network.height < self._expiry(hold.payment_hash) - self._margin():
-            raise Violation(task, "rule 1: a hold is settled before the worker is paid")
+            raise self._broke(task, "rule 1: a hold is settled before the worker is paid")
 
     def _may_cancel(self, hold: HoldRef) -> None:
         """Rule 1, turned round: money does not go back while the worker's share is on its way or has arrived."""
         task = task_of(hold.ref)
         if self._funds(hold.ref) and self._under_way(task):
-            raise Violation(task, "a hold is cancelled although the worker's payout is on its way")
+            raise self._broke(task, "a hold is cancelled although the worker's payout is on its way")
 
     def _may_pay(self, spec: PaySpec) -> None:
         task = task_of(spec.ref)
         row = self._row("SELECT from_credit, amount FROM payouts WHERE ref = ?", spec.ref)
         if row is None or row[1] != spec.amount:
-            raise Violation(task, "rule 4: a payment that no payout row foresees")
+            raise self._broke(task, "rule 4: a payment that no payout row foresees")
         if row[0]:
             return
         self.payouts.setdefault(task, []).append(spec.payment_hash)
         if not self._awarded(task):
-            raise Violation(task, "a payout starts, and nobody has approved anything")
+            raise self._broke(task, "a payout starts, and nobody has approved anything")
         if self._under_way(task) - {spec.payment_hash}:
-            raise Violation(task, "rule 4: a second payout of the same share")
+            raise self._broke(task, "rule 4: a second payout of the same share")
         self._needs_hold(task, spec)
 
     def _needs_hold(self, task: str, spec: PaySpec) -> None:
         """Rule 2."""
         held = [h for h in self.holds.get(task, []) if self.is_held(h)]
         if not held:
-            raise Violation(task, "rule 2: a payout starts, and no hold is there")
+            raise self._broke(task, "rule 2: a payout starts, and no hold is there")
         parts = [part for payment_hash in held for part in self._network.book.parts(payment_hash)]
         if not all(part.on_channel for part in parts):
-            raise Violation(task, "rule 2: a payout starts, and a part of the hold is on no channel")
+            raise self._broke(task, "rule 2: a payout starts, and a part of the hold is on no channel")
         room = min(part.expiry for part in parts) - self._margin() - self._network.height - 6
         if spec.cltv_limit > room + 2:  # blocks may have come since it looked
-            raise Violation(
+            raise self._broke(
                 task, f"rule 2: a payout of {spec.cltv_limit} blocks starts, and the hold has room for {room}"
             )
         if spec.amount + spec.fee_limit > sum(part.amount for part in parts):
-            raise Violation(task, "rule 5: a payout and its fee are more than the hold")
+            raise self._broke(task, "rule 5: a payout and its fee are more than the hold")
 
     # After each commit
 
@@ -149,7 +157,7 @@ class Guard:
             self._logged = number
             final = self._final.get(task)
             if final and (state != final or kind not in _AFTER_THE_END):
-                raise Violation(task, f"rule 6: {kind} after the end ({final} -> {state})")
+                raise self._broke(task, f"rule 6: {kind} after the end ({final} -> {state})")
             if state in ("Paid", "Refunded", "Expired"):
                 fresh[task] = state
         self._final |= fresh
@@ -161,7 +169,7 @@ class Guard:
         for task, hashes in self.holds.items():
             for payment_hash in hashes:
                 if self.is_held(payment_hash) and self._expiry(payment_hash) - OWN_DEADLINE - 2 <= self._network.height:
-                    raise Violation(task, "rule 3: a hold is left to its end")
+                    raise self._broke(task, "rule 3: a hold is left to its end")
 
     # What is asked
 

@@ -43,7 +43,8 @@ def _log_is_true(city: City) -> None:
     public = {event.id: event for relay in city.relays for event in relay.events.values() if event.kind != DM_WRAP}
     report = check([event.as_dict() for event in public.values()], str(city.bot))
     if not report.ok:
-        raise Violation("", report.to_text())
+        found = [*report.violations, *(each for verdict in report.tasks for each in verdict.violations)]
+        raise Violation(found[0].task, f"the verifier: {found[0]}, and {len(found) - 1} more")
     with city.engine.begin() as tx:
         kept = {row.id: row.task for row in tx.execute(select(log.c.id, log.c.task))}
     for relay in city.relays:
