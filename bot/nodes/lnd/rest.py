@@ -26,6 +26,7 @@ Row = Mapping[str, Any]
 
 _WITHIN = 10.0  # seconds for a question
 _CONNECT = 5.0
+_KEPT = 16  # connections for questions, and as many for the next streams
 _QUIET = 600.0  # seconds without a message after which a stream is not believed to be alive any more
 _ALIVE = [  # the system asks the other side after 15 s of silence, every 5 s, three times
     (socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1),
@@ -60,19 +61,24 @@ class Rest:
     def __init__(
         self, url: str, certificate: bytes, macaroon: Secret, transport: httpx.AsyncBaseTransport | None = None
     ) -> None:
-        """`certificate` is the only one that is trusted, as DER."""
+        """`certificate` is the only one that is trusted, as DER.
+
+        Questions have a few connections of their own: the client looks through all of its connections whenever one is taken or
+        given back, and streams may be hundreds.
+        """
         self.macaroon = macaroon
-        self._client = httpx.AsyncClient(
-            base_url=url,
-            headers={"Grpc-Metadata-macaroon": macaroon.reveal()},
-            transport=transport
-            or httpx.AsyncHTTPTransport(
-                verify=pinned(certificate),
-                limits=httpx.Limits(max_connections=None, max_keepalive_connections=64, keepalive_expiry=60),
-                socket_options=_ALIVE,
-            ),
-            timeout=httpx.Timeout(_WITHIN, connect=_CONNECT),
-        )
+        context = pinned(certificate)
+
+        def client(most: int | None) -> httpx.AsyncClient:
+            limits = httpx.Limits(max_connections=most, max_keepalive_connections=_KEPT, keepalive_expiry=60)
+            return httpx.AsyncClient(
+                base_url=url,
+                headers={"Grpc-Metadata-macaroon": macaroon.reveal()},
+                transport=transport or httpx.AsyncHTTPTransport(verify=context, limits=limits, socket_options=_ALIVE),
+                timeout=httpx.Timeout(_WITHIN, connect=_CONNECT),
+            )
+
+        self._questions, self._streams = client(_KEPT), client(None)
         self._well = True
 
     async def ask(
@@ -80,7 +86,7 @@ class Rest:
     ) -> Reply:
         try:
             async with asyncio.timeout(_WITHIN):
-                answer = await self._client.request(method, path, json=body, params=params)
+                answer = await self._questions.request(method, path, json=body, params=params)
         except (*_TROUBLE, TimeoutError) as error:
             return self._silence(error)
         self._answers()
@@ -89,10 +95,16 @@ class Rest:
     async def stream(
         self, method: str, path: str, body: Row | None = None, params: Mapping[str, str] | None = None
     ) -> AsyncGenerator[Reply, None]:
-        """Messages as they come, until LND or the connection ends it; a refusal or a silence is always the last one."""
+        """Messages as they come, until LND or the connection ends it; a refusal or a silence is always the last one. A connection
+        can be used again when its stream was read to the end."""
         timeout = httpx.Timeout(_WITHIN, connect=_CONNECT, read=_QUIET)
         try:
-            async with self._client.stream(method, path, json=body, params=params, timeout=timeout) as answer:
+            async with self._streams.stream(method, path, json=body, params=params, timeout=timeout) as answer:
+                if answer.is_error:  # refused before it began: the body is all there is
+                    raw = await answer.aread()
+                    self._answers()
+                    yield _message(raw)
+                    return
                 async for line in answer.aiter_lines():
                     if not line.strip():
                         continue
@@ -105,7 +117,8 @@ class Rest:
             yield self._silence(error)
 
     async def aclose(self) -> None:
-        await self._client.aclose()
+        await self._questions.aclose()
+        await self._streams.aclose()
 
     def _answers(self) -> None:
         if not self._well:
@@ -113,7 +126,7 @@ class Rest:
         self._well = True
 
     def _silence(self, error: BaseException) -> Silence:
-        if self._well and not self._client.is_closed:
+        if self._well and not self._streams.is_closed:
             log.warning("LND does not answer", error=type(error).__name__)
         self._well = False
         return Silence()
@@ -154,9 +167,9 @@ def _reply(raw: bytes | str) -> Reply:
     return _refusal_in(row) or row if isinstance(row, dict) else Silence()
 
 
-def _message(line: str) -> Reply:
+def _message(raw: bytes | str) -> Reply:
     """One line of a stream: `{"result": ...}` or `{"error": ...}`."""
-    row = _reply(line)
+    row = _reply(raw)
     if isinstance(row, (Refusal, Silence)):
         return row
     inner = row.get("result", row.get("error"))
