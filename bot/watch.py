@@ -28,6 +28,7 @@ class Watch:
     def __init__(self, world: World) -> None:
         self._world = world
         self._reread = asyncio.Event()
+        self._room = asyncio.Semaphore(_AT_ONCE)  # looks for hints
 
     async def facts(self) -> None:
         """The node's word about itself, often: blocks are a clock too."""
@@ -47,8 +48,10 @@ class Watch:
         while True:
             try:
                 self._reread.set()
-                async for payment_hash in world.node.hints():
-                    await self._look_at(payment_hash)
+                async with asyncio.TaskGroup() as looks:
+                    async for payment_hash in world.node.hints():
+                        await self._room.acquire()
+                        looks.create_task(self._look_at(payment_hash)).add_done_callback(lambda _: self._room.release())
             except Exception as error:
                 log.warning("the node's stream of hints broke off", error=type(error).__name__)
             await asyncio.sleep(1.0)  # the stream ended: open another one
