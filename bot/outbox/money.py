@@ -9,7 +9,7 @@ the node pays a hash once, settles and cancels a hold once, and ABSENT means "ne
 from __future__ import annotations
 
 import asyncio
-from dataclasses import replace
+from dataclasses import dataclass, replace
 
 import structlog
 from sqlalchemy import Connection
@@ -19,9 +19,9 @@ from bot.dispatch import Dispatch
 from bot.world import World
 from handlers import safety
 from handlers.decision import CancelHold, MakeHold, Pay, SettleHold
-from handlers.task import Task
+from handlers.task import Payout, Task
 from kinds.inputs import HoldMade, HoldSeen, PaymentSeen, PayWanted
-from kinds.lightning import Fault, HoldRef, HoldSpec, HoldStatus, HoldView, PaymentStatus, PaymentView
+from kinds.lightning import Fault, HoldRef, HoldSpec, HoldStatus, HoldView, NodeFacts, PaymentStatus, PaymentView
 from kinds.states import PayoutState
 from kinds.units import opens
 from storage import commit, inbox, outbox
@@ -35,6 +35,16 @@ _SORTS = ("make_hold", "settle", "cancel", "pay")
 _AT_ONCE = 64
 _PAY_TIMEOUT = 60
 log = structlog.get_logger()
+
+
+@dataclass(frozen=True, slots=True)
+class _Footing:
+    """What an attempt to pay rests on, all of it looked at just now."""
+
+    task: Task
+    payout: Payout | None
+    facts: NodeFacts | None
+    hold: HoldView | None  # None for a payout that rests on no hold
 
 
 class Cashier:
@@ -131,12 +141,17 @@ class Cashier:
             return safety.NotNow("no_such_funding")
         if not settle:
             return safety.may_cancel(task, funding)
-        return safety.may_settle(task, funding, view, await self._world.node.facts())
+        facts = await self._world.node.facts() if task.paid_share is None else None  # once he is paid, no block matters
+        return safety.may_settle(task, funding, view, facts)
 
     async def _pay(self, order: Order, wish: Pay) -> None:
-        world = self._world
-        view = _plausible(await world.node.payment(wish.payment_hash))
         started = order.started_at > 0
+        look = self._world.node.payment(wish.payment_hash)
+        if started:
+            answer, footing = await look, None
+        else:  # an attempt will most likely follow
+            answer, footing = await asyncio.gather(look, self._footing(order, wish))
+        view = _plausible(answer)
         match view.status:
             case PaymentStatus.UNKNOWN:
                 await self._later(order, most=15.0)
@@ -144,8 +159,8 @@ class Cashier:
                 await self._in_flight(order, wish, view)
             case PaymentStatus.COMPLETE:
                 await self._report_payment(order, wish, view)
-            case PaymentStatus.FAILED | PaymentStatus.ABSENT if not started:
-                await self._attempt(order, wish)  # a failure found now is that of an earlier attempt
+            case PaymentStatus.FAILED | PaymentStatus.ABSENT if footing:
+                await self._attempt(order, wish, footing)  # a failure found now is that of an earlier attempt
             case PaymentStatus.ABSENT if await self._flew(order, wish):
                 await self._later(order, most=60.0)  # what was in flight cannot be absent: the node is not itself
             case PaymentStatus.FAILED | PaymentStatus.ABSENT if self._proves(order):
@@ -162,19 +177,20 @@ class Cashier:
         until then a request may still be on its way to the node, and the failure that of the attempt before."""
         return order.n in self._called or self._world.moments.time - order.started_at > GRACE
 
-    async def _attempt(self, order: Order, wish: Pay) -> None:
+    async def _footing(self, order: Order, wish: Pay) -> _Footing:
+        node, task = self._world.node, await self._task(order)
+        payout, hold = task.payout(wish.ref), task.hold
+        if payout is None or payout.from_credit or hold is None:
+            return _Footing(task, payout, await node.facts(), None)
+        facts, view = await asyncio.gather(node.facts(), node.hold(HoldRef(hold.ref, hold.payment_hash)))
+        return _Footing(task, payout, facts, view)
+
+    async def _attempt(self, order: Order, wish: Pay, footing: _Footing) -> None:
         world = self._world
-        task = await self._task(order)
-        payout = task.payout(wish.ref)
-        hold = task.hold
-        if payout is None:
+        if footing.payout is None:
             await world.writer.do(lambda tx: outbox.order_done(tx, order.n))
             return
-        facts = await world.node.facts()
-        view = None
-        if not payout.from_credit and hold is not None:
-            view = await world.node.hold(HoldRef(hold.ref, hold.payment_hash))
-        spec = safety.may_pay(task, payout, view, facts, _PAY_TIMEOUT)
+        spec = safety.may_pay(footing.task, footing.payout, footing.hold, footing.facts, _PAY_TIMEOUT)
         if isinstance(spec, safety.NotNow):
             failed = PaymentView(wish.payment_hash, PaymentStatus.FAILED, fault=Fault.OURS, reason=spec.reason)
             await self._report_payment(order, wish, failed)
