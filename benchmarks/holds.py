@@ -17,7 +17,7 @@ from typing import Any
 from benchmarks import asked
 from benchmarks.asked import Asked
 from benchmarks.figures import fsync_ms, ms
-from benchmarks.house import House, Sections, cpu, house, settings
+from benchmarks.house import House, Sections, cpu, house, profiled, settings
 from benchmarks.life import PATIENCE, Lived, live
 from benchmarks.nodes import HOLD_CLTV, Bare, Purses, RealMoney, bare
 from benchmarks.people import Crowd, Person, people
@@ -71,22 +71,23 @@ def main() -> None:
     town = Town()
     try:
         town.start()
-        found = asyncio.run(_measure(town, wanted.n, wanted.at_once, wanted.rounds))
+        found = asyncio.run(_measure(town, wanted.n, wanted.at_once, wanted.rounds, wanted.profile))
     finally:
         town.close()
     print(json.dumps(figures(found))) if wanted.json else _print(found, wanted.at_once)
 
 
-async def _measure(town: Town, lives: int, at_once: int, rounds: int) -> Found:
+async def _measure(town: Town, lives: int, at_once: int, rounds: int, profile: Path | None) -> Found:
     load = os.getloadavg()[0]
     with tempfile.TemporaryDirectory(prefix="holdfast-bench-") as name:
         folder = Path(name)
         asking, fsync = folder / "asked", fsync_ms(folder)
-        start = ("-m", "benchmarks.asked", str(asking))
+        start = profiled(profile) if profile else ("-m", "benchmarks.asked", str(asking))
         async with house(folder, start, _sections(town, folder)) as home, Purses(town) as purses:
             singly, bares, began, ended = await _alone(home, purses.money(watches=True), lives)
             together = [await _together(town, home, purses, at_once) for _ in range(rounds if at_once else 0)]
-        questions = [one for one in asked.read(asking) if began < one.began < ended]
+        asked_then = [] if profile else asked.read(asking)
+        questions = [one for one in asked_then if began < one.began < ended]
     return Found(fsync, load, [_seen(*one, questions) for one in singly], bares, together, questions)
 
 
@@ -247,6 +248,9 @@ def _arguments() -> argparse.Namespace:
     parser.add_argument("-n", type=int, default=50, help="lives one after the other (50)")
     parser.add_argument("--at-once", type=int, default=100, help="lives side by side (100; 0: leave it out)")
     parser.add_argument("--rounds", type=int, default=3, help="how often that (3)")
+    parser.add_argument(
+        "--profile", type=Path, help="a folder for profiles of the daemon's threads; then LND is not timed"
+    )
     parser.add_argument("--json", action="store_true", help="one JSON object")
     return parser.parse_args()
 
