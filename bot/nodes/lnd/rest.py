@@ -13,20 +13,21 @@ import asyncio
 import json
 import socket
 import ssl
-from collections.abc import AsyncGenerator, Mapping
+from collections.abc import AsyncGenerator, AsyncIterator, Mapping
+from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from typing import Any
 
 import httpx
 import structlog
 
+from bot.nodes.lnd.lines import Lines
 from kinds.units import Secret
 
 Row = Mapping[str, Any]
 
 _WITHIN = 10.0  # seconds for a question
 _CONNECT = 5.0
-_KEPT = 16  # connections for questions, and as many for the next streams
 _QUIET = 600.0  # seconds without a message after which a stream is not believed to be alive any more
 _ALIVE = [  # the system asks the other side after 15 s of silence, every 5 s, three times
     (socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1),
@@ -37,7 +38,7 @@ _ALIVE = [  # the system asks the other side after 15 s of silence, every 5 s, t
         if hasattr(socket, name)
     ),
 ]
-_TROUBLE = (httpx.HTTPError, httpx.StreamError, OSError, RuntimeError)  # RuntimeError: the client was closed meanwhile
+_TROUBLE = (httpx.HTTPError, httpx.StreamError, OSError, RuntimeError)  # RuntimeError: closed meanwhile
 log = structlog.get_logger()
 
 
@@ -61,45 +62,31 @@ class Rest:
     def __init__(
         self, url: str, certificate: bytes, macaroon: Secret, transport: httpx.AsyncBaseTransport | None = None
     ) -> None:
-        """`certificate` is the only one that is trusted, as DER.
-
-        Questions have a few connections of their own: the client looks through all of its connections whenever one is taken or
-        given back, and streams may be hundreds.
-        """
+        """`certificate` is the only one that is trusted, as DER."""
         self.macaroon = macaroon
-        context = pinned(certificate)
-
-        def client(most: int | None) -> httpx.AsyncClient:
-            limits = httpx.Limits(max_connections=most, max_keepalive_connections=_KEPT, keepalive_expiry=60)
-            return httpx.AsyncClient(
-                base_url=url,
-                headers={"Grpc-Metadata-macaroon": macaroon.reveal()},
-                transport=transport or httpx.AsyncHTTPTransport(verify=context, limits=limits, socket_options=_ALIVE),
-                timeout=httpx.Timeout(_WITHIN, connect=_CONNECT),
-            )
-
-        self._questions, self._streams = client(_KEPT), client(None)
-        self._well = True
+        self._url = url
+        self._headers = {"Grpc-Metadata-macaroon": macaroon.reveal()}
+        self._transport = transport or Lines(pinned(certificate), _ALIVE)
+        self._well, self._closed = True, False
 
     async def ask(
         self, method: str, path: str, body: Row | None = None, params: Mapping[str, str] | None = None
     ) -> Reply:
         try:
-            async with asyncio.timeout(_WITHIN):
-                answer = await self._questions.request(method, path, json=body, params=params)
+            async with asyncio.timeout(_WITHIN), self._answer(method, path, body, params, _WITHIN) as answer:
+                raw = await answer.aread()
         except (*_TROUBLE, TimeoutError) as error:
             return self._silence(error)
         self._answers()
-        return _reply(answer.content)
+        return _reply(raw)
 
     async def stream(
         self, method: str, path: str, body: Row | None = None, params: Mapping[str, str] | None = None
     ) -> AsyncGenerator[Reply, None]:
         """Messages as they come, until LND or the connection ends it; a refusal or a silence is always the last one. A connection
         can be used again when its stream was read to the end."""
-        timeout = httpx.Timeout(_WITHIN, connect=_CONNECT, read=_QUIET)
         try:
-            async with self._streams.stream(method, path, json=body, params=params, timeout=timeout) as answer:
+            async with self._answer(method, path, body, params, _QUIET) as answer:
                 if answer.is_error:  # refused before it began: the body is all there is
                     raw = await answer.aread()
                     self._answers()
@@ -116,9 +103,27 @@ class Rest:
         except _TROUBLE as error:
             yield self._silence(error)
 
+    @asynccontextmanager
+    async def _answer(
+        self, method: str, path: str, body: Row | None, params: Mapping[str, str] | None, within: float
+    ) -> AsyncIterator[httpx.Response]:
+        """`within`: seconds for each piece of the answer. httpx's client is passed by: it does much that nobody needs here, at each
+        question, and takes longer for it than LND does to answer."""
+        if self._closed:
+            raise RuntimeError("it was closed meanwhile")
+        timeout = httpx.Timeout(within, connect=_CONNECT).as_dict()
+        url, headers = self._url + path, self._headers
+        answer = await self._transport.handle_async_request(
+            httpx.Request(method, url, params=params, json=body, headers=headers, extensions={"timeout": timeout})
+        )
+        try:
+            yield answer
+        finally:
+            await answer.aclose()
+
     async def aclose(self) -> None:
-        await self._questions.aclose()
-        await self._streams.aclose()
+        self._closed = True
+        await self._transport.aclose()
 
     def _answers(self) -> None:
         if not self._well:
@@ -126,7 +131,7 @@ class Rest:
         self._well = True
 
     def _silence(self, error: BaseException) -> Silence:
-        if self._well and not self._streams.is_closed:
+        if self._well and not self._closed:
             log.warning("LND does not answer", error=type(error).__name__)
         self._well = False
         return Silence()
