@@ -118,12 +118,11 @@ class Cashier:
             return
         goes = view.status is HoldStatus.HELD or (view.status is HoldStatus.OPEN and not settle)
         if goes:
-            refused = await self._refused(order, hold, view, settle)
+            refused = await self._leave_to_end(order, hold, view, settle)
             if refused:
                 log.warning("a call to the node is held back", order=order.n, task=order.task, reason=refused.reason)
                 await self._later(order, most=60.0)
                 return
-            await self._world.writer.do(lambda tx: outbox.order_started(tx, order.n, self._world.moments.time))
             view = await (node.settle(hold) if settle else node.cancel(hold))
         over = view.status in (HoldStatus.SETTLED, HoldStatus.CANCELLED, HoldStatus.ABSENT)
         if not over or not self._world.absences.believe(view):
@@ -134,15 +133,25 @@ class Cashier:
             NewInput(f"effect:{order.n}:{view.status}", "hold_seen", body_of(HoldSeen(hold.ref, view)), order.task),
         )
 
-    async def _refused(self, order: Order, hold: HoldRef, view: HoldView, settle: bool) -> safety.NotNow | None:
-        task = await self._task(order)
+    async def _leave_to_end(self, order: Order, hold: HoldRef, view: HoldView, settle: bool) -> safety.NotNow | None:
+        """The write-ahead intent, in the commit that finds that nothing speaks against it; else what does."""
+        refused = await self._world.writer.do(lambda tx: self._started(tx, order, hold, view, settle, None))
+        if refused != safety.NOT_PAID:
+            return refused
+        facts = await self._world.node.facts()  # before the worker is paid it may go only when its last block has come
+        return await self._world.writer.do(lambda tx: self._started(tx, order, hold, view, settle, facts))
+
+    def _started(
+        self, tx: Connection, order: Order, hold: HoldRef, view: HoldView, settle: bool, facts: NodeFacts | None
+    ) -> safety.NotNow | None:
+        task = _task(tx, order)
         funding = task.funding(hold.ref)
         if funding is None:
             return safety.NotNow("no_such_funding")
-        if not settle:
-            return safety.may_cancel(task, funding)
-        facts = await self._world.node.facts() if task.paid_share is None else None  # once he is paid, no block matters
-        return safety.may_settle(task, funding, view, facts)
+        refused = safety.may_settle(task, funding, view, facts) if settle else safety.may_cancel(task, funding)
+        if refused is None:
+            outbox.order_started(tx, order.n, self._world.moments.time)
+        return refused
 
     async def _pay(self, order: Order, wish: Pay) -> None:
         started = order.started_at > 0
@@ -169,7 +178,7 @@ class Cashier:
                 await self._later(order, most=60.0)
 
     async def _flew(self, order: Order, wish: Pay) -> bool:
-        payout = (await self._task(order)).payout(wish.ref)
+        payout = (await self._world.writer.do(lambda tx: _task(tx, order))).payout(wish.ref)
         return payout is not None and payout.state is PayoutState.IN_FLIGHT
 
     def _proves(self, order: Order) -> bool:
@@ -178,12 +187,15 @@ class Cashier:
         return order.n in self._called or self._world.moments.time - order.started_at > GRACE
 
     async def _footing(self, order: Order, wish: Pay) -> _Footing:
-        node, task = self._world.node, await self._task(order)
+        facts, (task, hold) = await asyncio.gather(self._world.node.facts(), self._rests_on(order, wish))
+        return _Footing(task, task.payout(wish.ref), facts, hold)
+
+    async def _rests_on(self, order: Order, wish: Pay) -> tuple[Task, HoldView | None]:
+        task = await self._world.writer.do(lambda tx: _task(tx, order))
         payout, hold = task.payout(wish.ref), task.hold
         if payout is None or payout.from_credit or hold is None:
-            return _Footing(task, payout, await node.facts(), None)
-        facts, view = await asyncio.gather(node.facts(), node.hold(HoldRef(hold.ref, hold.payment_hash)))
-        return _Footing(task, payout, facts, view)
+            return task, None
+        return task, await self._world.node.hold(HoldRef(hold.ref, hold.payment_hash))
 
     async def _attempt(self, order: Order, wish: Pay, footing: _Footing) -> None:
         world = self._world
@@ -258,10 +270,11 @@ class Cashier:
         again = self._world.backoff(order.tries, most=most)
         await self._world.writer.do(lambda tx: outbox.order_later(tx, order.n, order.tries + 1, again))
 
-    async def _task(self, order: Order) -> Task:
-        held = await self._world.writer.do(lambda tx: commit.load(tx, order.task))
-        assert held is not None, "an order belongs to a task"
-        return held.task
+
+def _task(tx: Connection, order: Order) -> Task:
+    held = commit.load(tx, order.task)
+    assert held is not None, "an order belongs to a task"
+    return held.task
 
 
 def _plausible(view: PaymentView) -> PaymentView:
