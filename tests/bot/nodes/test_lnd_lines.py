@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import ssl
 from collections.abc import AsyncIterator, Callable
-from contextlib import asynccontextmanager
+from contextlib import aclosing, asynccontextmanager
 from pathlib import Path
 
 import httpx
@@ -13,8 +13,8 @@ import pytest
 
 from bot.nodes.lnd.credentials import read_certificate
 from bot.nodes.lnd.lines import Lines
-from bot.nodes.lnd.rest import pinned
-from tests.bot.nodes.test_lnd_rest import certificate
+from bot.nodes.lnd.rest import Refusal, Rest, pinned
+from tests.bot.nodes.test_lnd_rest import MACAROON, certificate
 
 WHOLE = b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\n{}"
 CHUNKED = b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n3\r\n{}\n\r\n3\r\n{}\n\r\n"
@@ -96,6 +96,18 @@ async def test_a_stream_that_is_left_ends_its_connection(tmp_path: Path) -> None
         await answer.aclose()
         assert await asked(lines, url) == b"{}"
         assert len(there.connections) == 2
+
+
+async def test_a_stream_that_is_refused_keeps_its_connection(tmp_path: Path) -> None:
+    """Though nobody asks it for more than the refusal: that a payment is not known is asked before each payout."""
+    body = b'{"error": {"code": 5, "message": "payment isn\'t initiated"}}\n'
+    refused = b"HTTP/1.1 404 Not Found\r\nContent-Length: %d\r\n\r\n%s" % (len(body), body)
+    async with served(tmp_path, lambda _: refused) as (there, url, lines):
+        rest = Rest(url, b"", MACAROON, lines)
+        for _ in range(3):
+            async with aclosing(rest.stream("GET", "/v2/router/track/")) as replies:
+                assert await anext(replies) == Refusal(5, "payment isn't initiated")
+        assert len(there.connections) == 1
 
 
 async def test_a_connection_that_was_closed_meanwhile_is_not_used(tmp_path: Path) -> None:
