@@ -9,7 +9,7 @@ PACKAGES := bot handlers kinds storage verifier
 # Extra arguments for the program a target runs: make test ARGS="-k paid"
 ARGS ?=
 
-.PHONY: .venv run demo test test-slow test-regtest regtest test-cln lint format bench lock clean
+.PHONY: .venv run demo test test-slow test-regtest regtest test-cln lint format bench bench-holds lock clean
 
 # --- environment -----------------------------------------------------------
 
@@ -80,6 +80,10 @@ format: .venv/.installed
 
 bench: .venv/.installed
 	@exec $(BIN)/python -m benchmarks.lives $(ARGS)
+
+# On real LND nodes, which it builds once if need be.
+bench-holds: .venv/.installed
+	@exec $(BIN)/python -m benchmarks.holds $(ARGS)
 
 # --- upkeep ----------------------------------------------------------------
 

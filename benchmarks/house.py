@@ -7,13 +7,14 @@ import json
 import os
 import signal
 import sys
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
 from kinds.units import Pubkey, Secret
 
+PLAIN = ("-c", "from bot.cli import main; main()")  # what the installed program does
 _TICK = os.sysconf("SC_CLK_TCK")
 _PATIENCE = 60.0  # seconds for a process to start
 
@@ -52,22 +53,25 @@ def memory(pid: int) -> float:
     return int(peak.split()[1]) / 1024
 
 
-def settings(relay: str) -> dict[str, dict[str, object]]:
+Sections = Mapping[str, Mapping[str, object]]
+
+
+def settings(relay: str) -> Sections:
     """All that differs from the defaults. No limit is loosened: nobody here says more than a person may."""
     return {"relays": {"urls": [relay]}, "log": {"level": "warning"}}
 
 
+def profiled(folder: Path | None) -> Sequence[str]:
+    """How the program is started to leave profiles in that folder; as always without one."""
+    return PLAIN if folder is None else ("-m", "benchmarks.profiled", str(folder))
+
+
 @asynccontextmanager
-async def house(folder: Path, profile: Path | None = None) -> AsyncIterator[House]:
-    """A relay in memory and a daemon on a fresh data directory on disk."""
+async def house(folder: Path, start: Sequence[str] = PLAIN, more: Sections | None = None) -> AsyncIterator[House]:
+    """A relay in memory and a daemon on a fresh data directory on disk; `more` are further settings."""
     async with _process([sys.executable, "-m", "benchmarks.relay"], folder / "relay.err") as (relay_process, url):
         config = folder / "config.toml"
-        config.write_text(_toml(settings(url)))
-        start = (
-            ["-c", "from bot.cli import main; main()"]
-            if profile is None
-            else ["-m", "benchmarks.profiled", str(profile)]
-        )
+        config.write_text(_toml({**settings(url), **(more or {})}))
         said = [sys.executable, *start, "run", "--config", str(config), "--data", str(folder / "data"), "--json"]
         async with _process(said, folder / "daemon.err") as (daemon, line):
             ready = json.loads(line)
@@ -99,7 +103,7 @@ def _end_of(file: Path) -> str:
     return file.read_text()[-500:]
 
 
-def _toml(sections: dict[str, dict[str, object]]) -> str:
+def _toml(sections: Sections) -> str:
     rows = []
     for name, section in sections.items():
         rows += [f"[{name}]", *(f"{key} = {json.dumps(value)}" for key, value in section.items())]

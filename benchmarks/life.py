@@ -7,7 +7,7 @@ import hashlib
 import time
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
 from benchmarks.people import Crowd, Person
 from bot.nodes.simnet.control import ask
@@ -15,19 +15,74 @@ from kinds.commands import Approve, Claim, Fund
 from kinds.units import task_id
 
 REWARD = 2_000  # sats
+EXPIRY = 7 * 86400  # seconds that a worker's invoice lives
 DIGEST = hashlib.sha256(b"<h1>Holdfast Bakery</h1>").hexdigest()
 PATIENCE = 120.0  # seconds for any one step
 
 
+class Money(Protocol):
+    """The wallets of an employer and a worker."""
+
+    async def pay(self, invoice: str) -> float:
+        """The employer begins to pay: when (perf_counter)."""
+
+    async def invoice(self, sat: int) -> str:
+        """The worker's."""
+
+
+@dataclass(frozen=True, slots=True)
+class PlayMoney:
+    """Wallets in the simulated network; it lives inside the daemon, and its work is in the daemon's CPU time."""
+
+    socket: Path
+
+    async def pay(self, invoice: str) -> float:
+        began = time.perf_counter()
+        await self._ask(do="pay", wallet="employer", invoice=invoice)
+        return began
+
+    async def invoice(self, sat: int) -> str:
+        made = await self._ask(do="invoice", wallet="worker", amount_sat=sat, expiry=EXPIRY)
+        return str(made["invoice"])
+
+    async def _ask(self, **request: Any) -> dict[str, Any]:
+        answer = await ask(self.socket, request)
+        if "error" in answer:
+            raise RuntimeError(f"the simulated wallet says: {answer['error']}")
+        return answer
+
+
 @dataclass(frozen=True, slots=True)
 class Lived:
+    """The moments of a life (perf_counter), and the invoices that were paid in it."""
+
     task: str
-    seconds: float  # from the task event to Paid
-    decision: float  # seconds from the signed approve to its published entry
-    paid: float  # seconds from the signed approve to the entry that says that all is settled
+    hold: str
+    payout: str
+    began: float
+    paying: float  # the employer begins to pay
+    funded: float  # the entry that says so is seen
+    decided: float  # the signed approve goes out
+    verified: float  # its entry is seen
+    over: float  # the entry that says that all is settled is seen
+
+    @property
+    def seconds(self) -> float:
+        """From the task event to Paid."""
+        return self.over - self.began
+
+    @property
+    def decision(self) -> float:
+        """From the signed approve to its published entry."""
+        return self.verified - self.decided
+
+    @property
+    def paid(self) -> float:
+        """From the signed approve to the entry that says that all is settled."""
+        return self.over - self.decided
 
 
-async def live(crowd: Crowd, employer: Person, worker: Person, wallets: Path) -> Lived:
+async def live(crowd: Crowd, employer: Person, worker: Person, money: Money) -> Lived:
     began = time.perf_counter()
     offer = await employer.offer("Build a landing page", REWARD)
     task = task_id(offer.id)
@@ -36,11 +91,13 @@ async def live(crowd: Crowd, employer: Person, worker: Person, wallets: Path) ->
 
     wrap, _ = await employer.message(Fund(task=task))
     await crowd.say(wrap)
-    invoice = await employer.letters.first("", lambda letter: bool(letter.invoice), PATIENCE, "the invoice")
-    await at_wallet(wallets, do="pay", wallet="employer", invoice=invoice.invoice)
-    await crowd.entry(task, "invoice.accepted", PATIENCE)
+    quote = await employer.letters.first(
+        "", lambda letter: bool(letter.invoice) and letter.task == task, PATIENCE, "the invoice"
+    )
+    paying = await money.pay(quote.invoice)
+    funded = await crowd.entry(task, "invoice.accepted", PATIENCE)
 
-    mine = (await at_wallet(wallets, do="invoice", wallet="worker", amount_sat=REWARD, expiry=7 * 86400))["invoice"]
+    mine = await money.invoice(REWARD)
     wrap, _ = await worker.message(Claim(task=task, destination=mine))
     await crowd.say(wrap)
     await crowd.entry(task, "task.claimed", PATIENCE)
@@ -53,13 +110,5 @@ async def live(crowd: Crowd, employer: Person, worker: Person, wallets: Path) ->
     decided = time.perf_counter()
     await crowd.say(decision)
     verified = await crowd.entry(task, "proof.verified", PATIENCE)
-    paid = await crowd.entry(task, "settlement.completed", PATIENCE)
-    return Lived(task, paid.at - began, verified.at - decided, paid.at - decided)
-
-
-async def at_wallet(wallets: Path, **request: Any) -> dict[str, Any]:
-    """Somebody's wallet in the simulated network; it lives inside the daemon, and its work is in the daemon's CPU time."""
-    answer = await ask(wallets, request)
-    if "error" in answer:
-        raise RuntimeError(f"the simulated wallet says: {answer['error']}")
-    return answer
+    over = await crowd.entry(task, "settlement.completed", PATIENCE)
+    return Lived(task, quote.invoice, mine, began, paying, funded.at, decided, verified.at, over.at)

@@ -51,6 +51,7 @@ class Person:
     bot: Pubkey
     letters: Shelf[Letter] = field(default_factory=Shelf)
     wraps: list[tuple[Event, float]] = field(default_factory=list)  # with the moment of each
+    told: dict[str, float] = field(default_factory=dict)  # a letter's id -> when it came
     reads: bool = True  # opens his letters as they come; else they are only counted
 
     @property
@@ -94,9 +95,10 @@ class Person:
         rumor = Unsigned(self.pubkey, int(time.time()), DM_RUMOR, tags, text)
         return await self.signer.wrap(self.bot, rumor), rumor.id
 
-    async def open(self, wrap: Event) -> None:
+    async def open(self, wrap: Event, now: float) -> None:
         rumor = await self.signer.unwrap(wrap)
         if rumor.pubkey == self.bot:
+            self.told.setdefault(rumor.id, now)
             replied = next((tag[1] for tag in rumor.tags if tag[0] == "e" and len(tag) > 1), None)
             self.letters.put({"", replied or ""}, letter(rumor.id, "nip17", replied, rumor.created_at, rumor.content))
 
@@ -207,7 +209,7 @@ class Crowd:
             person = self.members[Pubkey(event.tag("p") or "")]
             person.wraps.append((event, now))
             if person.reads:
-                await person.open(event)
+                await person.open(event, now)
             return
         self.public[event.id] = event
         if event.kind == RECORD and LOG_TAG in event.tag_values("t"):

@@ -4,16 +4,16 @@ from __future__ import annotations
 
 import asyncio
 import os
-import statistics
 import tempfile
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass, fields
 from pathlib import Path
 
 from benchmarks.crypto import Crypto, unavoidable
-from benchmarks.house import House, cpu, house, memory
-from benchmarks.life import PATIENCE, Lived, live
+from benchmarks.figures import fsync_ms, ms
+from benchmarks.house import House, cpu, house, memory, profiled
+from benchmarks.life import PATIENCE, Lived, PlayMoney, live
 from benchmarks.people import Crowd, Person, census, people
 from kinds.commands import Status
 from kinds.events import DM_WRAP, PROOF, RECORD, TASK
@@ -66,8 +66,8 @@ class Round:
 async def one_round(plan: Plan) -> Round:
     load, found = os.getloadavg()[0], dict[str, float]()
     with tempfile.TemporaryDirectory(prefix="holdfast-bench-") as folder:
-        fsync = _fsync(Path(folder))
-        async with house(Path(folder), plan.profile) as home:
+        fsync = fsync_ms(Path(folder))
+        async with house(Path(folder), profiled(plan.profile)) as home:
             found |= await _alone(home)
             if plan.lives:
                 found |= await _lives(home, plan)
@@ -83,7 +83,7 @@ async def _alone(home: House) -> dict[str, float]:
     """With nothing else to do: one life after the other, then a question to each of their tasks, one after the other."""
     employers, workers = people(ALONE, home.bot), people(ALONE, home.bot)
     async with Crowd(home.relay, home.bot, [*employers, *workers]) as crowd:
-        done = [await live(crowd, *pair, home.socket) for pair in zip(employers, workers, strict=True)]
+        done = [await live(crowd, *pair, PlayMoney(home.socket)) for pair in zip(employers, workers, strict=True)]
         await crowd.quiet()
         waits = []
         for employer, lived in zip(employers, done, strict=True):
@@ -95,12 +95,12 @@ async def _alone(home: House) -> dict[str, float]:
             waits.append(employer.wraps[-1][1] - began)
             await asyncio.sleep(_REST)
     return {
-        "decision_alone_p50": _ms([lived.decision for lived in done], 50),
-        "decision_alone_p99": _ms([lived.decision for lived in done], 99),
-        "paid_alone_p50": _ms([lived.paid for lived in done], 50),
-        "life_alone_p50": _ms([lived.seconds for lived in done], 50),
-        "idle_reply_p50": _ms(waits, 50),
-        "idle_reply_p99": _ms(waits, 99),
+        "decision_alone_p50": ms([lived.decision for lived in done], 50),
+        "decision_alone_p99": ms([lived.decision for lived in done], 99),
+        "paid_alone_p50": ms([lived.paid for lived in done], 50),
+        "life_alone_p50": ms([lived.seconds for lived in done], 50),
+        "idle_reply_p50": ms(waits, 50),
+        "idle_reply_p99": ms(waits, 99),
     }
 
 
@@ -112,7 +112,7 @@ async def _lives(home: House, plan: Plan) -> dict[str, float]:
 
         async def play(employer: Person, worker: Person) -> Lived:
             async with room:
-                return await live(crowd, employer, worker, home.socket)
+                return await live(crowd, employer, worker, PlayMoney(home.socket))
 
         await crowd.begin()
         before, relay_before, began = cpu(home.daemon), cpu(home.relay_process), time.perf_counter()
@@ -132,8 +132,8 @@ async def _lives(home: House, plan: Plan) -> dict[str, float]:
         "unwrapped_per_life": crypto.unwrap.count / plan.lives,
         "signed_per_life": crypto.sign.count / plan.lives,
         "wrapped_per_life": crypto.wrap.count / plan.lives,
-        "decision_p50": _ms([lived.decision for lived in done], 50),
-        "decision_p99": _ms([lived.decision for lived in done], 99),
+        "decision_p50": ms([lived.decision for lived in done], 50),
+        "decision_p99": ms([lived.decision for lived in done], 99),
     }
 
 
@@ -204,24 +204,3 @@ async def _calm(home: House) -> None:
         await asyncio.sleep(1.0)
         if cpu(home.daemon) - before < 0.1:
             return
-
-
-def _ms(seconds: Sequence[float], percent: int) -> float:
-    """That percentile, in ms; with few values p99 is the largest."""
-    ordered = sorted(seconds)
-    return ordered[min(len(ordered) - 1, len(ordered) * percent // 100)] * 1000
-
-
-def _fsync(folder: Path) -> float:
-    """Median ms of writing 4 KiB and having them on disk, where the database will be."""
-    times = []
-    handle = os.open(folder / "fsync", os.O_CREAT | os.O_WRONLY)
-    try:
-        for _ in range(100):
-            os.write(handle, bytes(4096))
-            began = time.perf_counter()
-            os.fdatasync(handle)
-            times.append(time.perf_counter() - began)
-    finally:
-        os.close(handle)
-    return statistics.median(times) * 1000

@@ -28,6 +28,7 @@ class Watch:
     def __init__(self, world: World) -> None:
         self._world = world
         self._reread = asyncio.Event()
+        self._room = asyncio.Semaphore(_AT_ONCE)  # looks for hints
 
     async def facts(self) -> None:
         """The node's word about itself, often: blocks are a clock too."""
@@ -42,15 +43,18 @@ class Watch:
 
     async def hints(self) -> None:
         """A hint is only a reason to look: at a hold that we know, and for the money worker at its payments. A stream tells
-        nothing of what happened before it was opened, so each new one is a reason to look at every hold."""
+        nothing of what happened before it was opened, so each new one is a reason to look at every hold. Many are looked at side
+        by side: a hundred that are paid at once would wait for each other."""
         world = self._world
         while True:
             try:
                 self._reread.set()
-                async for payment_hash in world.node.hints():
-                    await self._look_at(payment_hash)
-            except Exception as error:
-                log.warning("the node's stream of hints broke off", error=type(error).__name__)
+                async with asyncio.TaskGroup() as looks:
+                    async for payment_hash in world.node.hints():
+                        await self._room.acquire()
+                        looks.create_task(self._look_at(payment_hash)).add_done_callback(lambda _: self._room.release())
+            except* Exception as errors:
+                log.warning("the node's stream of hints broke off", error=type(errors.exceptions[0]).__name__)
             await asyncio.sleep(1.0)  # the stream ended: open another one
 
     async def poll(self) -> None:

@@ -23,6 +23,9 @@ class NotNow:
     reason: str
 
 
+NOT_PAID = NotNow("not_paid_yet")
+
+
 def may_pay(
     task: Task, payout: Payout, hold: HoldView | None, facts: NodeFacts | None, timeout: int
 ) -> PaySpec | NotNow:
@@ -52,14 +55,14 @@ def may_pay(
 
 
 def may_settle(task: Task, funding: Funding, hold: HoldView, facts: NodeFacts | None) -> NotNow | None:
-    """None when the settle may go out."""
+    """None when the settle may go out. Once the worker is paid, the node's facts do not matter."""
     if funding.goal != "settle" or task.phase is not Phase.SETTLING:
         return NotNow("not_wanted")
     if hold.status is not HoldStatus.HELD:
         return NotNow("not_held")
     paid = task.paid_share is not None
     if not paid and (facts is None or facts.height < funding.expiry_height - task.terms.margin):
-        return NotNow("not_paid_yet")
+        return NOT_PAID
     return None
 
 

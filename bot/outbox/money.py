@@ -9,7 +9,7 @@ the node pays a hash once, settles and cancels a hold once, and ABSENT means "ne
 from __future__ import annotations
 
 import asyncio
-from dataclasses import replace
+from dataclasses import dataclass, replace
 
 import structlog
 from sqlalchemy import Connection
@@ -19,9 +19,9 @@ from bot.dispatch import Dispatch
 from bot.world import World
 from handlers import safety
 from handlers.decision import CancelHold, MakeHold, Pay, SettleHold
-from handlers.task import Task
+from handlers.task import Payout, Task
 from kinds.inputs import HoldMade, HoldSeen, PaymentSeen, PayWanted
-from kinds.lightning import Fault, HoldRef, HoldSpec, HoldStatus, HoldView, PaymentStatus, PaymentView
+from kinds.lightning import Fault, HoldRef, HoldSpec, HoldStatus, HoldView, NodeFacts, PaymentStatus, PaymentView
 from kinds.states import PayoutState
 from kinds.units import opens
 from storage import commit, inbox, outbox
@@ -35,6 +35,16 @@ _SORTS = ("make_hold", "settle", "cancel", "pay")
 _AT_ONCE = 64
 _PAY_TIMEOUT = 60
 log = structlog.get_logger()
+
+
+@dataclass(frozen=True, slots=True)
+class _Footing:
+    """What an attempt to pay rests on, all of it looked at just now."""
+
+    task: Task
+    payout: Payout | None
+    facts: NodeFacts | None
+    hold: HoldView | None  # None for a payout that rests on no hold
 
 
 class Cashier:
@@ -108,12 +118,11 @@ class Cashier:
             return
         goes = view.status is HoldStatus.HELD or (view.status is HoldStatus.OPEN and not settle)
         if goes:
-            refused = await self._refused(order, hold, view, settle)
+            refused = await self._leave_to_end(order, hold, view, settle)
             if refused:
                 log.warning("a call to the node is held back", order=order.n, task=order.task, reason=refused.reason)
                 await self._later(order, most=60.0)
                 return
-            await self._world.writer.do(lambda tx: outbox.order_started(tx, order.n, self._world.moments.time))
             view = await (node.settle(hold) if settle else node.cancel(hold))
         over = view.status in (HoldStatus.SETTLED, HoldStatus.CANCELLED, HoldStatus.ABSENT)
         if not over or not self._world.absences.believe(view):
@@ -124,19 +133,34 @@ class Cashier:
             NewInput(f"effect:{order.n}:{view.status}", "hold_seen", body_of(HoldSeen(hold.ref, view)), order.task),
         )
 
-    async def _refused(self, order: Order, hold: HoldRef, view: HoldView, settle: bool) -> safety.NotNow | None:
-        task = await self._task(order)
+    async def _leave_to_end(self, order: Order, hold: HoldRef, view: HoldView, settle: bool) -> safety.NotNow | None:
+        """The write-ahead intent, in the commit that finds that nothing speaks against it; else what does."""
+        refused = await self._world.writer.do(lambda tx: self._started(tx, order, hold, view, settle, None))
+        if refused != safety.NOT_PAID:
+            return refused
+        facts = await self._world.node.facts()  # before the worker is paid it may go only when its last block has come
+        return await self._world.writer.do(lambda tx: self._started(tx, order, hold, view, settle, facts))
+
+    def _started(
+        self, tx: Connection, order: Order, hold: HoldRef, view: HoldView, settle: bool, facts: NodeFacts | None
+    ) -> safety.NotNow | None:
+        task = _task(tx, order)
         funding = task.funding(hold.ref)
         if funding is None:
             return safety.NotNow("no_such_funding")
-        if not settle:
-            return safety.may_cancel(task, funding)
-        return safety.may_settle(task, funding, view, await self._world.node.facts())
+        refused = safety.may_settle(task, funding, view, facts) if settle else safety.may_cancel(task, funding)
+        if refused is None:
+            outbox.order_started(tx, order.n, self._world.moments.time)
+        return refused
 
     async def _pay(self, order: Order, wish: Pay) -> None:
-        world = self._world
-        view = _plausible(await world.node.payment(wish.payment_hash))
         started = order.started_at > 0
+        look = self._world.node.payment(wish.payment_hash)
+        if started:
+            answer, footing = await look, None
+        else:  # an attempt will most likely follow
+            answer, footing = await asyncio.gather(look, self._footing(order, wish))
+        view = _plausible(answer)
         match view.status:
             case PaymentStatus.UNKNOWN:
                 await self._later(order, most=15.0)
@@ -144,8 +168,8 @@ class Cashier:
                 await self._in_flight(order, wish, view)
             case PaymentStatus.COMPLETE:
                 await self._report_payment(order, wish, view)
-            case PaymentStatus.FAILED | PaymentStatus.ABSENT if not started:
-                await self._attempt(order, wish)  # a failure found now is that of an earlier attempt
+            case PaymentStatus.FAILED | PaymentStatus.ABSENT if footing:
+                await self._attempt(order, wish, footing)  # a failure found now is that of an earlier attempt
             case PaymentStatus.ABSENT if await self._flew(order, wish):
                 await self._later(order, most=60.0)  # what was in flight cannot be absent: the node is not itself
             case PaymentStatus.FAILED | PaymentStatus.ABSENT if self._proves(order):
@@ -154,7 +178,7 @@ class Cashier:
                 await self._later(order, most=60.0)
 
     async def _flew(self, order: Order, wish: Pay) -> bool:
-        payout = (await self._task(order)).payout(wish.ref)
+        payout = (await self._world.writer.do(lambda tx: _task(tx, order))).payout(wish.ref)
         return payout is not None and payout.state is PayoutState.IN_FLIGHT
 
     def _proves(self, order: Order) -> bool:
@@ -162,19 +186,23 @@ class Cashier:
         until then a request may still be on its way to the node, and the failure that of the attempt before."""
         return order.n in self._called or self._world.moments.time - order.started_at > GRACE
 
-    async def _attempt(self, order: Order, wish: Pay) -> None:
+    async def _footing(self, order: Order, wish: Pay) -> _Footing:
+        facts, (task, hold) = await asyncio.gather(self._world.node.facts(), self._rests_on(order, wish))
+        return _Footing(task, task.payout(wish.ref), facts, hold)
+
+    async def _rests_on(self, order: Order, wish: Pay) -> tuple[Task, HoldView | None]:
+        task = await self._world.writer.do(lambda tx: _task(tx, order))
+        payout, hold = task.payout(wish.ref), task.hold
+        if payout is None or payout.from_credit or hold is None:
+            return task, None
+        return task, await self._world.node.hold(HoldRef(hold.ref, hold.payment_hash))
+
+    async def _attempt(self, order: Order, wish: Pay, footing: _Footing) -> None:
         world = self._world
-        task = await self._task(order)
-        payout = task.payout(wish.ref)
-        hold = task.hold
-        if payout is None:
+        if footing.payout is None:
             await world.writer.do(lambda tx: outbox.order_done(tx, order.n))
             return
-        facts = await world.node.facts()
-        view = None
-        if not payout.from_credit and hold is not None:
-            view = await world.node.hold(HoldRef(hold.ref, hold.payment_hash))
-        spec = safety.may_pay(task, payout, view, facts, _PAY_TIMEOUT)
+        spec = safety.may_pay(footing.task, footing.payout, footing.hold, footing.facts, _PAY_TIMEOUT)
         if isinstance(spec, safety.NotNow):
             failed = PaymentView(wish.payment_hash, PaymentStatus.FAILED, fault=Fault.OURS, reason=spec.reason)
             await self._report_payment(order, wish, failed)
@@ -242,10 +270,11 @@ class Cashier:
         again = self._world.backoff(order.tries, most=most)
         await self._world.writer.do(lambda tx: outbox.order_later(tx, order.n, order.tries + 1, again))
 
-    async def _task(self, order: Order) -> Task:
-        held = await self._world.writer.do(lambda tx: commit.load(tx, order.task))
-        assert held is not None, "an order belongs to a task"
-        return held.task
+
+def _task(tx: Connection, order: Order) -> Task:
+    held = commit.load(tx, order.task)
+    assert held is not None, "an order belongs to a task"
+    return held.task
 
 
 def _plausible(view: PaymentView) -> PaymentView:

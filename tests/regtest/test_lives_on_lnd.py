@@ -1,6 +1,7 @@
 """Whole lives on real LND nodes over a real relay: every msat of employer, worker and operator is where it belongs at the end.
 
-The employer's and the worker's nodes have direct channels to the escrow node, so that no router takes a fee.
+The employer's and the worker's nodes have direct channels to the escrow node, so that no router takes a fee. The daemon asks that
+node itself, or a wallet far away that sits on it (Nostr Wallet Connect).
 """
 
 from __future__ import annotations
@@ -8,19 +9,21 @@ from __future__ import annotations
 import asyncio
 import signal
 import time
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from collections.abc import AsyncIterator, Callable
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from bot.config import LndSettings, NodeSettings, TermsSettings
+from bot.config import LndSettings, NodeSettings, NwcSettings, TermsSettings
 from bot.relays.embedded import embedded_relay
 from bot.relays.sdk import nostr_sdk
 from kinds.commands import Approve, Cancel, Claim, Fund
 from kinds.units import sats
+from tests.contract.nwc_lnd_bench import LndBackend
+from tests.contract.nwc_wallet import Wallet
 from tests.lives import people
 from tests.lives.people import (
     DAY,
@@ -51,6 +54,9 @@ class Clock:
 
     def __call__(self) -> float:
         return time.time() + self.ahead
+
+
+Way = Callable[[Town, Path, Clock], AbstractAsyncContextManager[dict[str, Any]]]
 
 
 @pytest.fixture
@@ -86,18 +92,34 @@ def lnd_settings(town: Town, folder: Path) -> LndSettings:
 
 
 @asynccontextmanager
+async def asked_itself(town: Town, folder: Path, _: Clock) -> AsyncIterator[dict[str, Any]]:
+    """The settings with which the daemon asks the escrow node."""
+    yield {"node": NodeSettings(kind="lnd", network="regtest"), "lnd": lnd_settings(town, folder)}
+
+
+@asynccontextmanager
+async def through_a_wallet(town: Town, folder: Path, clock: Clock) -> AsyncIterator[dict[str, Any]]:
+    """The same, by way of a wallet over a relay of its own."""
+    nostr_sdk.uniffi_set_event_loop(asyncio.get_running_loop())
+    async with embedded_relay("127.0.0.1", 0) as relay, Wallet(relay, LndBackend(town.escrow), clock) as wallet:
+        connection = folder / "nwc.connection"
+        connection.touch(0o600)
+        connection.write_text(wallet.uri)
+        yield {"node": NodeSettings(kind="nwc", network="regtest"), "nwc": NwcSettings(connection=connection)}
+
+
+ways = pytest.mark.parametrize("way", [asked_itself, through_a_wallet])
+
+
+@asynccontextmanager
 async def house(
-    town: Town, folder: Path, clock: Clock | None = None, **terms: Any
+    town: Town, folder: Path, clock: Clock | None = None, way: Way = asked_itself, **terms: Any
 ) -> AsyncIterator[tuple[Place, Person, Person]]:
     """A daemon in this process on the escrow node, and its people."""
     clock = clock or Clock()
-    sections = {
-        "node": NodeSettings(kind="lnd", network="regtest"),
-        "lnd": lnd_settings(town, folder),
-        "terms": TermsSettings(hold_cltv=HOLD_CLTV, **terms),
-    }
     async with (
-        people.house(folder / "data", (), clock, **sections) as place,
+        way(town, folder, clock) as node,
+        people.house(folder / "data", (), clock, terms=TermsSettings(hold_cltv=HOLD_CLTV, **terms), **node) as place,
         folk(town, place, clock=clock) as (employer, worker),
     ):
         yield place, employer, worker
@@ -122,18 +144,20 @@ async def check(town: Town, employer: Person, task: str, before: Money, moved: M
     return [entry["type"] for entry in entries]
 
 
-async def test_paid(town: Town, tmp_path: Path) -> None:
+@ways
+async def test_paid(town: Town, tmp_path: Path, way: Way) -> None:
     before = await Money.now(town)
-    async with house(town, tmp_path) as (_, employer, worker):
+    async with house(town, tmp_path, way=way) as (_, employer, worker):
         task = await paid_life(employer, worker)
         assert await check(town, employer, task, before, THE_PRICE) == PAID
         await employer.told("preimage")
         await worker.told("arrived at your wallet")
 
 
-async def test_refunded(town: Town, tmp_path: Path) -> None:
+@ways
+async def test_refunded(town: Town, tmp_path: Path, way: Way) -> None:
     before = await Money.now(town)
-    async with house(town, tmp_path) as (_, employer, _worker):
+    async with house(town, tmp_path, way=way) as (_, employer, _worker):
         task = await employer.funded()
         assert await employer.balance() == before.employer - HOLD
         await employer.tell(Cancel(task=task))
@@ -143,10 +167,11 @@ async def test_refunded(town: Town, tmp_path: Path) -> None:
         assert types[-2:] == ["refund.started", "refund.completed"]
 
 
-async def test_expired(town: Town, tmp_path: Path) -> None:
+@ways
+async def test_expired(town: Town, tmp_path: Path, way: Way) -> None:
     """Nobody claims it in time."""
     before, clock = await Money.now(town), Clock()
-    async with house(town, tmp_path, clock, hold_timeout=60) as (_, employer, _worker):
+    async with house(town, tmp_path, clock, way, hold_timeout=60) as (_, employer, _worker):
         task = await employer.funded()
         clock.ahead += 120
         await employer.client.public.entry(task, state="Expired")

@@ -47,7 +47,7 @@ class LndNode:
         self._private = private_channels
         self._ears = Ears(rest)
         self._info = Shared(lambda: rest.ask("GET", "/v1/getinfo"))
-        self._list = Shared(lambda: rest.ask("GET", "/v1/channels"))
+        self._channels = Shared(self._list)
         self._payouts = Payouts(rest, self.facts, self._channels)
 
     async def facts(self) -> NodeFacts | None:
@@ -168,6 +168,6 @@ class LndNode:
         await self._ears.aclose()
         await self._rest.aclose()
 
-    async def _channels(self) -> wire.Channels | None:
-        listed = await self._list()
+    async def _list(self) -> wire.Channels | None:
+        listed = await self._rest.ask("GET", "/v1/channels")
         return None if isinstance(listed, (Refusal, Silence)) else wire.channels_of(listed)

@@ -79,9 +79,7 @@ class Payouts:
                 async for last in replies:
                     if isinstance(last, (Refusal, Silence)):
                         break
-                    latest = wire.payment_view(spec.payment_hash, last)
-                    if latest.status is not PaymentStatus.IN_FLIGHT:
-                        break
+                    latest = wire.payment_view(spec.payment_hash, last)  # LND ends the stream when this is over
         except TimeoutError:
             pass
         if latest is not None:

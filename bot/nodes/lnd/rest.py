@@ -13,13 +13,15 @@ import asyncio
 import json
 import socket
 import ssl
-from collections.abc import AsyncGenerator, Mapping
+from collections.abc import AsyncGenerator, AsyncIterator, Mapping
+from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from typing import Any
 
 import httpx
 import structlog
 
+from bot.nodes.lnd.lines import Lines
 from kinds.units import Secret
 
 Row = Mapping[str, Any]
@@ -36,7 +38,7 @@ _ALIVE = [  # the system asks the other side after 15 s of silence, every 5 s, t
         if hasattr(socket, name)
     ),
 ]
-_TROUBLE = (httpx.HTTPError, httpx.StreamError, OSError, RuntimeError)  # RuntimeError: the client was closed meanwhile
+_TROUBLE = (httpx.HTTPError, httpx.StreamError, OSError, RuntimeError)  # RuntimeError: closed meanwhile
 log = structlog.get_logger()
 
 
@@ -62,37 +64,34 @@ class Rest:
     ) -> None:
         """`certificate` is the only one that is trusted, as DER."""
         self.macaroon = macaroon
-        self._client = httpx.AsyncClient(
-            base_url=url,
-            headers={"Grpc-Metadata-macaroon": macaroon.reveal()},
-            transport=transport
-            or httpx.AsyncHTTPTransport(
-                verify=pinned(certificate),
-                limits=httpx.Limits(max_connections=None, max_keepalive_connections=64, keepalive_expiry=60),
-                socket_options=_ALIVE,
-            ),
-            timeout=httpx.Timeout(_WITHIN, connect=_CONNECT),
-        )
-        self._well = True
+        self._url = url
+        self._headers = {"Grpc-Metadata-macaroon": macaroon.reveal()}
+        self._transport = transport or Lines(pinned(certificate), _ALIVE)
+        self._well, self._closed = True, False
 
     async def ask(
         self, method: str, path: str, body: Row | None = None, params: Mapping[str, str] | None = None
     ) -> Reply:
         try:
-            async with asyncio.timeout(_WITHIN):
-                answer = await self._client.request(method, path, json=body, params=params)
+            async with asyncio.timeout(_WITHIN), self._answer(method, path, body, params, _WITHIN) as answer:
+                raw = await answer.aread()
         except (*_TROUBLE, TimeoutError) as error:
             return self._silence(error)
         self._answers()
-        return _reply(answer.content)
+        return _reply(raw)
 
     async def stream(
         self, method: str, path: str, body: Row | None = None, params: Mapping[str, str] | None = None
     ) -> AsyncGenerator[Reply, None]:
-        """Messages as they come, until LND or the connection ends it; a refusal or a silence is always the last one."""
-        timeout = httpx.Timeout(_WITHIN, connect=_CONNECT, read=_QUIET)
+        """Messages as they come, until LND or the connection ends it; a refusal or a silence is always the last one. A connection
+        can be used again when its stream was read to the end."""
         try:
-            async with self._client.stream(method, path, json=body, params=params, timeout=timeout) as answer:
+            async with self._answer(method, path, body, params, _QUIET) as answer:
+                if answer.is_error:  # refused before it began: the body is all there is
+                    raw = await answer.aread()
+                    self._answers()
+                    yield _message(raw)
+                    return
                 async for line in answer.aiter_lines():
                     if not line.strip():
                         continue
@@ -104,8 +103,27 @@ class Rest:
         except _TROUBLE as error:
             yield self._silence(error)
 
+    @asynccontextmanager
+    async def _answer(
+        self, method: str, path: str, body: Row | None, params: Mapping[str, str] | None, within: float
+    ) -> AsyncIterator[httpx.Response]:
+        """`within`: seconds for each piece of the answer. httpx's client is passed by: it does much that nobody needs here, at each
+        question, and takes longer for it than LND does to answer."""
+        if self._closed:
+            raise RuntimeError("it was closed meanwhile")
+        timeout = httpx.Timeout(within, connect=_CONNECT).as_dict()
+        url, headers = self._url + path, self._headers
+        answer = await self._transport.handle_async_request(
+            httpx.Request(method, url, params=params, json=body, headers=headers, extensions={"timeout": timeout})
+        )
+        try:
+            yield answer
+        finally:
+            await answer.aclose()
+
     async def aclose(self) -> None:
-        await self._client.aclose()
+        self._closed = True
+        await self._transport.aclose()
 
     def _answers(self) -> None:
         if not self._well:
@@ -113,7 +131,7 @@ class Rest:
         self._well = True
 
     def _silence(self, error: BaseException) -> Silence:
-        if self._well and not self._client.is_closed:
+        if self._well and not self._closed:
             log.warning("LND does not answer", error=type(error).__name__)
         self._well = False
         return Silence()
@@ -154,9 +172,9 @@ def _reply(raw: bytes | str) -> Reply:
     return _refusal_in(row) or row if isinstance(row, dict) else Silence()
 
 
-def _message(line: str) -> Reply:
+def _message(raw: bytes | str) -> Reply:
     """One line of a stream: `{"result": ...}` or `{"error": ...}`."""
-    row = _reply(line)
+    row = _reply(raw)
     if isinstance(row, (Refusal, Silence)):
         return row
     inner = row.get("result", row.get("error"))

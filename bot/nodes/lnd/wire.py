@@ -140,8 +140,10 @@ def _channels_of(rows: Sequence[Row]) -> Channels:
         ids = {_number(row, "chan_id"), *(int(each) for each in row.get("alias_scids", ()) if str(each).isdigit())}
         ids |= {_number(row, name) for name in ("zero_conf_confirmed_scid", "peer_scid_alias") if row.get(name)}
         htlcs = _rows(row, "pending_htlcs")
-        coming = [htlc for htlc in htlcs if htlc.get("incoming") is True]
-        arrived |= {(each, _number(htlc, "htlc_index"), _bytes(htlc, "hash_lock")) for each in ids for htlc in coming}
+        coming = [
+            (_number(htlc, "htlc_index"), _bytes(htlc, "hash_lock")) for htlc in htlcs if htlc.get("incoming") is True
+        ]
+        arrived |= {(each, *htlc) for each in ids for htlc in coming}
         if row.get("active") is not True:
             continue
         ours, theirs = _constraints(row, "local_constraints"), _constraints(row, "remote_constraints")
