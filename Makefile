@@ -3,7 +3,8 @@ SHELL := bash
 .DELETE_ON_ERROR:
 .DEFAULT_GOAL := .venv
 
-PYTHON := $(shell command -v python3.11 || command -v python3)
+# Never the one of the environment, which is made anew with it, though it may be the first on the path.
+PYTHON := $(shell PATH="$${PATH//$(CURDIR)\/.venv\/bin:/}"; command -v python3.11 || command -v python3)
 BIN := .venv/bin
 PACKAGES := bot handlers kinds storage verifier
 # Extra arguments for the program a target runs: make test ARGS="-k paid"
