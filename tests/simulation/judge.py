@@ -35,7 +35,8 @@ def judge(city: City) -> None:
         books(city, loss=0)
         secrets_kept(city)
     except AssertionError as error:
-        raise Violation("", "the books or the secrets: " + "".join(traceback.format_exception(error))) from error
+        where = traceback.extract_tb(error.__traceback__)[-1]
+        raise Violation("", f"the books or the secrets: {where.name}: {where.line}") from error
 
 
 def _log_is_true(city: City) -> None:

@@ -114,7 +114,7 @@ def books(town: Kept, loss: int) -> None:
             assert came - went == each.insurance + owed + going
     network = town.node.network
     sent = sum(part.amount + part.fee for part in _own_parts(town))
-    assert network.figures().node + sent == network.params.node_balance + kept - loss
+    assert network.figures().node + sent - network.params.node_balance - kept == -loss
 
 
 def _own_parts(town: Kept) -> list[Any]:
@@ -230,7 +230,7 @@ async def hired(town: Town, destination: bool = True) -> str:
     return await claimed(town, destination, deadline=SOON)
 
 
-async def inbooks(town: Town, task: str, wanted: str, within: float = 120.0) -> Payout:
+async def in_books(town: Town, task: str, wanted: str, within: float = 120.0) -> Payout:
     """The newest payout is in that state."""
 
     async def there() -> Payout | None:

@@ -100,7 +100,9 @@ def test_a_restart_across_the_deadline_does_not_refund(way: str, slow: int) -> N
         await asyncio.sleep(60)
         outage = house_says(town, "clock.resumed")[-1]
         assert 300 <= outage["until"] - outage["since"] <= 300 + slow + 90
-        counted = town.log_of(task)[-1]["deaf"]  # perhaps just before the heartbeat, which comes every five seconds, was back
+        counted = town.log_of(task)[-1][
+            "deaf"
+        ]  # perhaps just before the heartbeat, which comes every five seconds, was back
         assert 300 <= counted <= add_up(town) <= counted + 5
         await sound(town)
 
