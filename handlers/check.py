@@ -97,8 +97,12 @@ def _conserved(task: Task) -> Iterator[str]:
     went = sum(p.amount + p.fee for p in task.payouts if p.state is P.COMPLETE)
     going = sum(p.amount + p.budget for p in task.payouts if not p.state.is_final)
     owed = sum(entry.amount + entry.budget for entry in task.credits)
-    if came != went + going + owed + task.insurance:
-        yield f"money does not add up: {came} came, {went} went, {going} going, {owed} owed, {task.insurance} kept"
+    if came != went + going + owed + task.fee + task.insurance:
+        kept = f"{task.fee} of fees and {task.insurance} of insurance kept"
+        yield f"money does not add up: {came} came, {went} went, {going} going, {owed} owed, {kept}"
+    due = task.fee_due if task.state is S.PAID else Msat(0)
+    if task.fee != due - task.terms.fees.insured(due):
+        yield f"the service fee is {due}, and {task.fee} of it are booked"
     if task.state is S.PAID and task.share_amount not in _to_worker(task):
         yield "the worker did not get his share"
 

@@ -8,7 +8,7 @@ from handlers import ending
 from handlers.decision import CancelHold, Decision, MakeHold, Moment, refuse
 from handlers.guards import SLACK_BLOCKS, need_evidence, need_fit, need_role, need_state, next_ref, salt
 from handlers.policy import DAY
-from handlers.task import Funding, Task
+from handlers.task import Funding, Task, shown
 from handlers.transitions import Cause, move
 from kinds.codes import Refused, Told
 from kinds.commands import Fund
@@ -222,8 +222,7 @@ def _invoice_card(done: Decision, funding: Funding) -> Decision:
         invoice=funding.invoice,
         payment_hash=funding.payment_hash,
         amount_msat=funding.amount,
-        reward_msat=task.reward,
-        budget_msat=task.budget,
+        **shown(task),
         expires_at=funding.expires_at,
         hash_salt=funding.salt,
     )

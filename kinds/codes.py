@@ -81,18 +81,18 @@ class Told(StrEnum):
     # answers to questions
     HELP = "help"  # topic: None or a command
     TERMS = "terms"  # facts of the published terms
-    TASKS = "tasks"  # tasks: list of {task, title, state, role, reward_msat}
+    TASKS = "tasks"  # tasks: list of {task, title, state, role, reward_msat, net_msat}
     STATUS = "status"  # the card of a task
     HISTORY = "history"  # task, entries: list of {seq, type, time, state}
     # a task's life; all carry task and title
     CREATED = "created"  # card of the new task, to its employer
     MAKING_INVOICE = "making_invoice"
-    INVOICE = "invoice"  # invoice, amount_msat, reward_msat, budget_msat, expires_at
+    INVOICE = "invoice"  # invoice, amount_msat, net_msat, service_fee_msat, budget_msat, expires_at
     INVOICE_EXPIRED = "invoice_expired"
     INVOICE_FAILED = "invoice_failed"  # reason
     WRONG_PAYMENT = "wrong_payment"  # wanted_msat, got_msat
     FUNDED = "funded"  # until: end of the hold timeout, deadline
-    CLAIMED = "claimed"  # to the worker: deadline, needs_destination, amount_msat
+    CLAIMED = "claimed"  # to the worker: deadline, needs_destination, reward_msat, worker_fee_msat, net_msat
     CLAIMED_BY = "claimed_by"  # to the employer: worker
     ABANDONED = "abandoned"
     PROOF_CHECKING = "proof_checking"
@@ -112,7 +112,9 @@ class Told(StrEnum):
     DESTINATION_NOTED = "destination_noted"  # amount_msat
     PAYOUT_FAILED = "payout_failed"  # amount_msat, reason, fault, until
     PAID_WORKER = "paid_worker"  # amount_msat, payment_hash, preimage: of his own invoice
-    PAID_EMPLOYER = "paid_employer"  # amount_msat, preimage: of the hold invoice, his proof of payment
+    PAID_EMPLOYER = (
+        "paid_employer"  # amount_msat, service_fee_msat, preimage: of the hold invoice, his proof of payment
+    )
     CHANGE_OWED = "change_owed"  # amount_msat
     CREDITED = "credited"  # amount_msat
     CREDIT_PAID = "credit_paid"  # amount_msat, payment_hash, preimage

@@ -167,6 +167,7 @@ def _state(done: Decision, policy: Policy, root: EventId, head: EventId, at: int
         "employer": task.employer,
         "worker": task.worker,
         "reward_msat": task.reward,
+        "net_msat": task.net,
         "hold_msat": task.hold_amount,
         "custody_mode": "lightning_self",
         "deadline": task.terms.deadline + now.deaf,

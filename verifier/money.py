@@ -100,7 +100,7 @@ def settled(s: Standing, entry: Entry, move: Move) -> None:
         say(Code.UNBALANCED, "it was settled because the worker was paid, and no payment is shown")
     out = sum(item["amount_msat"] + item["fee_msat"] for item in paid)
     if lost_after:
-        if owed or facts["insurance_msat"] or facts.get("loss_msat") != out:
+        if owed or facts.get("fee_msat") or facts["insurance_msat"] or facts.get("loss_msat") != out:
             say(Code.UNBALANCED, "the loss is what was paid out, and nothing else is left to give")
     else:
         _balance(s, facts, out, owed, say)
@@ -108,12 +108,19 @@ def settled(s: Standing, entry: Entry, move: Move) -> None:
 
 
 def _balance(s: Standing, facts: Mapping[str, Any], out: int, owed: list[Any], say: Say) -> None:
-    """hold = paid + fees + credits and their fee budgets + insurance; of what is left the employer gets all that can be paid."""
+    """hold = paid + routing fees + credits and their fee budgets + service fee + insurance; of what is left the employer gets all
+    that can be paid."""
+    due, insured = s.fee.due(s.percent), s.fee.insured(s.percent)
+    if facts.get("fee_msat", 0) != due - insured:
+        say(
+            Code.WRONG_FEE,
+            f"of a service fee of {due} msat {insured} are insurance, and {facts.get('fee_msat', 0)} were kept",
+        )
     credited = {item["role"]: item["amount_msat"] + item["budget_msat"] for item in owed}
-    rest = s.hold - out - credited.get("worker", 0)
+    rest = s.hold - out - credited.get("worker", 0) - due
     change = next((item["amount_msat"] for item in owed if item["role"] == "employer"), 0)
     wanted = 0 if s.percent == 100 else affordable(s.terms, rest) if _budgeted(s) else change
-    kept = facts["insurance_msat"]
+    kept = facts["insurance_msat"] - insured
     if change != wanted or kept != rest - credited.get("employer", 0):
         say(
             Code.UNBALANCED, f"{rest} msat are left of the hold: {change} of change and {kept} kept do not explain them"

@@ -81,12 +81,12 @@ SENTENCES: Mapping[R | T, str] = {
     " {until:when}.][ You can: {may:or}.]",
     T.HISTORY: "The published entries of task {task}.",
     # a task's life
-    T.CREATED: "Your task is made; its id is {task}. Deadline: {deadline:when}.\nIt costs {hold_msat:sats}: {reward_msat:sats}"
-    " for the worker and up to {budget_msat:sats} for sending them. Next: fund {task} gives you the invoice that locks"
+    T.CREATED: "Your task is made; its id is {task}. Deadline: {deadline:when}.\nIt costs {hold_msat:sats}: {net_msat:sats}"
+    " for the worker[service_fee_msat? , {service_fee_msat:sats} service fee] and up to {budget_msat:sats} for sending them. Next: fund {task} gives you the invoice that locks"
     " the money.",
     T.MAKING_INVOICE: "I am making the invoice. It comes by itself in a moment.",
-    T.INVOICE: "Pay this invoice to lock {amount_msat:sats}: {reward_msat:sats} for the worker, {budget_msat:sats} for"
-    " sending them. Valid until {expires_at:when}. Your wallet shows it as pending: that is how it is held.",
+    T.INVOICE: "Pay this invoice to lock {amount_msat:sats}: {net_msat:sats} for the worker,[service_fee_msat?  {service_fee_msat:sats}"
+    " service fee,] {budget_msat:sats} for sending them. Valid until {expires_at:when}. Your wallet shows it as pending: that is how it is held.",
     T.INVOICE_EXPIRED: "The invoice has run out unpaid. fund {task} makes a new one.",
     T.INVOICE_FAILED: "The funding did not work: {reason:word}[ (asked: {wanted_msat:sats}, came: {got_msat:sats})]."
     "[wanted_msat? What came goes back at once.] fund {task} makes a new invoice.",
@@ -94,8 +94,9 @@ SENTENCES: Mapping[R | T, str] = {
     " The invoice is still open: pay exactly that.",
     T.FUNDED: "Your money is held: {amount_msat:sats}. The task is open for a claim until {until:when}; after that the"
     " money comes back to you. cancel {task} takes it back before.",
-    T.CLAIMED: "The task is yours. Deadline: {deadline:when}. Reward: {reward_msat:sats}.[ The work: {description:says}]\nWhen it is"
-    " done: submit {task} LINK SHA256[needs_destination? \nYour invoice over exactly {reward_msat:sats} can come now or"
+    T.CLAIMED: "The task is yours. Deadline: {deadline:when}. Reward: {reward_msat:sats}[worker_fee_msat? , less"
+    " {worker_fee_msat:sats} of service fee: you get {net_msat:sats}].[ The work: {description:says}]\nWhen it is"
+    " done: submit {task} LINK SHA256[needs_destination? \nYour invoice over exactly {net_msat:sats} can come now or"
     " later: payout {task} INVOICE]",
     T.CLAIMED_BY: "A worker has claimed your task: {worker:npub}. Deadline: {deadline:when}. You hear from me when the work"
     " arrives.",
@@ -139,7 +140,7 @@ SENTENCES: Mapping[R | T, str] = {
     T.PAID_WORKER: "You are paid: {amount_msat:sats} arrived at your wallet.[ Payment hash {payment_hash:exact}]"
     "[\nPreimage {preimage:exact}]",
     T.PAID_EMPLOYER: "The task is done: {amount_msat:sats} are the worker's now.[preimage? Your held {hold_msat:sats} were used;"
-    " your proof of payment is the preimage {preimage:exact}]",
+    " your proof of payment is the preimage {preimage:exact}][service_fee_msat? \nThe service fee: {service_fee_msat:sats}]",
     T.CHANGE_OWED: "You get {amount_msat:sats} of the held money back. Send me an invoice over exactly that: payout {task} INVOICE",
     T.CREDITED: "You are owed {amount_msat:sats}[ ({reason:word})]. Send me an invoice over exactly that: payout {task}"
     " INVOICE",
