@@ -38,7 +38,7 @@ def funded(**given: Any) -> Life:
 def claimed(destination: bool = False, **given: Any) -> Life:
     life = funded(**given)
     if destination:
-        life.claim(destination=invoice("share", life.task.reward))
+        life.claim(destination=invoice("share", life.task.net))
     else:
         life.claim()
     return life

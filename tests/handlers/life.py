@@ -279,7 +279,7 @@ class Life:
         """Names a destination for what this person is owed now."""
         owed = amount
         if owed is None:
-            owed = self.task.credit(by) or (self.task.share.amount if self.task.share else self.task.reward)
+            owed = self.task.credit(by) or (self.task.share.amount if self.task.share else self.task.net)
         return self.say(by, self.command("payout", destination=invoice(name, owed, self.time, **shape)))
 
     # ------------------------------------------------------------------ the node
