@@ -204,8 +204,8 @@ async def claimed(town: Town, destination: bool = True, **terms: Any) -> str:
 
 
 async def claim(town: Town, task: str, destination: bool = True) -> None:
-    reward = town.state_of(task)["reward_msat"]
-    invoice = town.worker.wallet.invoice(reward, expiry=30 * 86400) if destination else ""
+    net = town.state_of(task)["net_msat"]
+    invoice = town.worker.wallet.invoice(net, expiry=30 * 86400) if destination else ""
     await town.worker.say(f"claim {task} {invoice}".strip())
     await state(town, task, "Claimed")
 
