@@ -207,9 +207,8 @@ class Player:
             self.me.pay(self.chance.choice(invoices))
 
     def _claim(self, public: Public) -> None:
-        reward = self.deal.sat * 1000
         if self.chance.random() < 0.7:
-            self._say("claim", destination=self._named(reward))
+            self._say("claim", destination=self._named(public.net))
         else:
             self._claim_later(public)
 
@@ -217,7 +216,7 @@ class Player:
         self._say("claim", public, "task.created")
 
     def _claim_bad(self, public: Public) -> None:
-        self._say("claim", destination=self._bad(self.deal.sat * 1000))
+        self._say("claim", destination=self._bad(public.net))
 
     def _submit(self, public: Public) -> None:
         sha256 = hashlib.sha256(self.chance.randbytes(8)).hexdigest()
@@ -261,10 +260,10 @@ class Player:
 
     def _payout_swap(self, public: Public) -> None:
         """Another destination while one may be on its way."""
-        self._say("payout", destination=self._named(self.deal.sat * 1000))
+        self._say("payout", destination=self._named(public.net))
 
     def _payout_bad(self, public: Public) -> None:
-        self._say("payout", destination=self._bad(self.deal.sat * 1000))
+        self._say("payout", destination=self._bad(public.net))
 
     def _withdraw(self, public: Public) -> None:
         desk = self.me.desk(self.deal.task)
