@@ -8,9 +8,9 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 
-from handlers import ending, payout, review
+from handlers import ending, payout, review, rollover
 from handlers.decision import Decision, Moment
-from handlers.funding import drop_invoice
+from handlers.holds import drop_invoice
 from handlers.policy import DAY, HOUR
 from handlers.task import Task
 from handlers.transitions import Cause, move
@@ -75,6 +75,8 @@ def _heights(task: Task) -> Iterator[tuple[int, str]]:
         yield task.settle_height, "margin"
     elif task.state in (S.FUNDED, S.CLAIMED, S.DISPUTED):
         yield task.last_safe_height + (_CHECK_BLOCKS if task.current.arriving else 0), "hold_end"
+        if task.rollover_height and not rollover.was_asked(task) and task.state is not S.FUNDED:
+            yield task.rollover_height, "rollover"
 
 
 def _deadlines(task: Task) -> Iterator[tuple[int, str]]:
@@ -130,6 +132,8 @@ def _follow(task: Task, what: str, moment: Moment) -> Decision | None:
             )
         case "hold_end":
             return ending.begin_refund(done, Cause.HOLD_END, moment, "hold_end", Cause.REFUNDED)
+        case "rollover":
+            return rollover.ask(task, moment)
         case "unfunded":
             done = move(drop_invoice(done, task.quote), Cause.UNFUNDED_END, moment, reason="unfunded", mark=None)
             return done.say(task.employer, Told.EXPIRED, reason="unfunded", marked=False)

@@ -116,6 +116,8 @@ LABELS: Mapping[str, str] = {
     "now": "What you can do now:",
     "cost": "{reward_msat:sats} + up to {budget_msat:sats} for sending them",
     "invoice": "⚡ Pay {amount_msat:sats} to lock the money",
+    "renews": "This renews the hold of your task, which comes to its end with block {last_safe_height}. The old hold is released as soon"
+    " as this one is there; without it the task ends then as agreed.",
     "share": "{reward_msat:sats} for the worker + {budget_msat:sats} for sending them",
     "expires": "⏳ Valid until {expires_at:when}",
     "pending": "Your wallet shows it as pending: that is how it is held. Nobody has it before you approve.",

@@ -155,7 +155,9 @@ PASSED: dict[R | T, list[dict[str, Any]]] = {
     T.HISTORY: [{"task": TASK, "entries": [{"seq": 1, "type": "task.created", "time": NOW, "state": "Draft"}]}],
     T.CREATED: [{**ABOUT, **MONEY, "deadline": NOW + DAY}],
     T.MAKING_INVOICE: [ABOUT],
-    T.INVOICE: [ABOUT | INVOICED],
+    T.INVOICE: [ABOUT | INVOICED, ABOUT | INVOICED | {"renews": True, "last_safe_height": 612}],
+    T.ROLLOVER_ASKED: [ABOUT | {"last_safe_height": 612}],
+    T.ROLLED_OVER: [ABOUT | {"amount_msat": 50_500_000, "last_safe_height": 1112}],
     T.INVOICE_EXPIRED: [ABOUT],
     T.INVOICE_FAILED: [
         ABOUT | {"reason": "node"},

@@ -223,7 +223,7 @@ def test_hostile_text_costs_no_time(text: str) -> None:
     start = time.process_time()
     with pytest.raises(BadWord):
         read_command_text(text)
-    assert time.process_time() - start < 1
+    assert time.process_time() - start < 10  # a tenth of a second when idle; hours if all ways to read it were tried
 
 
 # --- what is written is read back to the same command ---

@@ -69,7 +69,7 @@ EMPLOYER: dict[tuple[str, str], Weights] = {
     ("Claimed", "SUBMITTED"): {"approve": 8, "": 1},
     ("Claimed", "REJECTED"): {"": 6, "approve": 1},
     ("Verified", "APPROVED"): {"": 9},
-    ("Disputed", "*"): {"": 4, "approve": 1, "agree": 4},
+    ("Disputed", "*"): {"": 8, "approve": 1, "agree": 2, "lock": 2},
 }
 WORKER: dict[tuple[str, str], Weights] = {
     ("Funded", "PENDING"): {"claim": 6, "claim_later": 3, "": 1},
