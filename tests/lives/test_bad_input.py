@@ -395,6 +395,16 @@ async def test_planned_and_unknown_commands(stage: Stage) -> None:
             assert says((await stage.worker.ask(nonsense)).text, Refused.UNKNOWN_COMMAND), nonsense
 
 
+async def test_a_task_that_nobody_knows_is_named_as_it_was_written(stage: Stage) -> None:
+    async with stage.unchanged():
+        for written in ("nope", "OIL-7", "7qk2m0x9t4h1"):
+            letter = await stage.worker.ask(f"status {written}")
+            assert says(letter.text, Refused.UNKNOWN_TASK), letter.text
+            assert f"“{written}”" in letter.text
+            answer = await stage.worker.ask(f'{{"v":1,"action":"approve","task":" {written} "}}')
+            assert (answer.code, answer.said["id"]) == ("unknown_task", written)
+
+
 @pytest.mark.parametrize(
     ("tag", "value", "code"),
     [
