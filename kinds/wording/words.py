@@ -12,7 +12,7 @@ WORDS: Mapping[str, str] = {
     "Claimed": "claimed by a worker",
     "Verified": "approved and being paid",
     "Paid": "done and paid",
-    "Refunded": "over, with the money back at the employer",
+    "Refunded": "over, and no money is held for it",
     "Disputed": "in dispute",
     "Expired": "expired",
     "settling": "paying out",

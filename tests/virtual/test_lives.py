@@ -67,6 +67,8 @@ def test_refunded_by_the_employer(stage: str) -> None:
             town.employer.wallet.pay(invoice)
             await town.pass_time(60)
         assert town.employer.wallet.balance == start
+        await town.employer.say(f"approve {task}")
+        assert "no money is held for it" in await told(town, town.employer, "does not fit now")
         await sound(town)
 
     run_virtually(life())
