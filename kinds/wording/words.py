@@ -80,6 +80,7 @@ AHEAD: Mapping[str, str] = {
     "deadline": "The work must arrive until",
     "silence": "The review ends",
     "review": "The review ends",
+    "judgement": "The review of your work ends",
     "unreachable": "The worker must become payable until",
     "hold_end": "The time for which the payment can be held runs out around",
 }
