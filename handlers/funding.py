@@ -10,15 +10,17 @@ from handlers.guards import SLACK_BLOCKS, need_evidence, need_fit, need_role, ne
 from handlers.policy import DAY
 from handlers.task import Funding, Task
 from handlers.transitions import Cause, move
+from kinds.bolt11 import BadInvoice, decode
 from kinds.codes import Refused, Told
 from kinds.commands import Fund
 from kinds.inputs import HoldMade, HoldSeen, Said
 from kinds.lightning import HoldStatus, HoldView
 from kinds.states import FundingState, Phase, Role, TaskState
-from kinds.units import commitment
+from kinds.units import Secret, commitment
 
 F, H = FundingState, HoldStatus
 GONE = (H.CANCELLED, H.ABSENT)
+_CLOCKS_APART = 600  # seconds that the node's clock may differ from ours
 
 
 def fund(task: Task, said: Said, command: Fund, moment: Moment) -> Decision:
@@ -59,12 +61,12 @@ def fund(task: Task, said: Said, command: Fund, moment: Moment) -> Decision:
 
 
 def made(task: Task, what: HoldMade, moment: Moment) -> Decision:
-    """The node has made the hold invoice, or could not."""
+    """The node has made the hold invoice, or could not. One that was not asked for is shown to nobody and cancelled."""
     funding, view = task.funding(what.ref), what.view
     done = Decision(task)
     if funding is None or funding.state is not F.MAKING:
         return done
-    if view.status is not H.OPEN or not view.invoice or view.amount != funding.amount:
+    if view.status is not H.OPEN or not view.invoice:
         return done.on(task.with_funding(funding.ref, state=F.FAILED)).say(
             task.employer, Told.INVOICE_FAILED, reason="node"
         )
@@ -72,7 +74,12 @@ def made(task: Task, what: HoldMade, moment: Moment) -> Decision:
         funding, state=F.CREATED, payment_hash=view.payment_hash, invoice=view.invoice, expires_at=view.expires_at
     )
     if task.state is not TaskState.DRAFT or funding.goal:
-        return drop_invoice(_put(done, made_now), made_now)
+        return drop_invoice(done, made_now)
+    wrong = _mismatch(funding, what, moment)
+    if wrong:
+        dropped = drop_invoice(done, replace(made_now, invoice=Secret("")))
+        dropped = dropped.incident("wrong_invoice", funding=funding.ref, problem=wrong)
+        return dropped.say(task.employer, Told.INVOICE_FAILED, reason="wrong_invoice")
     moved = move(
         _put(done, made_now),
         Cause.INVOICE_MADE,
@@ -83,6 +90,26 @@ def made(task: Task, what: HoldMade, moment: Moment) -> Decision:
         hash_commitment=commitment(funding.salt, view.payment_hash),
     )
     return _invoice_card(moved, made_now)
+
+
+def _mismatch(funding: Funding, made: HoldMade, moment: Moment) -> str:
+    """What the node's invoice says otherwise than was asked, or ''. The employer's wallet pays what stands in the invoice,
+    whatever the node says beside it."""
+    view, now, policy = made.view, moment.now, moment.policy
+    try:
+        invoice = decode(view.invoice.reveal())
+    except BadInvoice as error:
+        return error.code
+    if invoice.hrp != policy.hrp:
+        return "network"
+    if invoice.payment_hash != view.payment_hash:
+        return "payment_hash"
+    if invoice.amount != funding.amount or view.amount != funding.amount:
+        return "amount"
+    asked = made.expiry or invoice.expiry
+    if not funding.asked - _CLOCKS_APART <= invoice.expires_at - asked <= now.time + _CLOCKS_APART:
+        return "expiry"
+    return ""
 
 
 def seen(task: Task, what: HoldSeen, moment: Moment) -> Decision:

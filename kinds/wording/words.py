@@ -29,6 +29,7 @@ WORDS: Mapping[str, str] = {
     "deadline": "deadline",
     # why a funding failed
     "node": "the Lightning node could not make the invoice",
+    "wrong_invoice": "the Lightning node made another invoice than it was asked for",
     "amount": "another amount arrived than the invoice asked for",
     "too_many_parts": "the payment came in too many parts",
     "small_parts": "the payment came in parts that are too small to be held safely",
