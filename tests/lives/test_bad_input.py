@@ -463,7 +463,7 @@ async def test_a_task_that_nobody_knows_is_named_as_it_was_written(stage: Stage)
         ("d", "x" * 201, "bad_tag"),
         ("content", "{", "bad_json"),
         ("content", "[1]", "bad_json"),
-        ("content", "[" * 9 + "]" * 9, "bad_json"),
+        ("content", '{"d":' * 9 + "1" + "}" * 9, "bad_json"),
         ("content", '{"colour":"red"}', "unknown_term"),
         ("content", '{"max_rejects":0}', "bad_field"),
         ("created_at", str(int(time.time()) + 7200), "bad_created_at"),
