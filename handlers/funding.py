@@ -11,15 +11,17 @@ from handlers.holds import drop_invoice, invoice_card, order, put, refused, stra
 from handlers.policy import DAY
 from handlers.task import Funding, Task
 from handlers.transitions import Cause, move
+from kinds.bolt11 import BadInvoice, decode
 from kinds.codes import Refused, Told
 from kinds.commands import Fund
 from kinds.inputs import HoldMade, HoldSeen, Said
 from kinds.lightning import HoldStatus, HoldView
 from kinds.states import FundingState, Phase, Role, TaskState
-from kinds.units import commitment
+from kinds.units import Secret, commitment
 
 F, H = FundingState, HoldStatus
 GONE = (H.CANCELLED, H.ABSENT)
+_CLOCKS_APART = 600  # seconds that the node's clock may differ from ours
 
 
 def fund(task: Task, said: Said, command: Fund, moment: Moment) -> Decision:
@@ -50,22 +52,30 @@ def fund(task: Task, said: Said, command: Fund, moment: Moment) -> Decision:
 
 
 def made(task: Task, what: HoldMade, moment: Moment) -> Decision:
-    """The node has made the hold invoice, or could not."""
+    """The node has made the hold invoice, or could not. One that was not asked for is shown to nobody and cancelled."""
     funding, view = task.funding(what.ref), what.view
     done = Decision(task)
     if funding is None or funding.state is not F.MAKING:
         return done
-    if view.status is not H.OPEN or not view.invoice or view.amount != funding.amount:
+    if view.status is not H.OPEN or not view.invoice:
         return done.on(task.with_funding(funding.ref, state=F.FAILED)).say(
             task.employer, Told.INVOICE_FAILED, reason="node"
         )
     made_now = replace(
         funding, state=F.CREATED, payment_hash=view.payment_hash, invoice=view.invoice, expires_at=view.expires_at
     )
-    if made_now.replaces and rollover.is_wanted(task, made_now):
+    wanted = (
+        rollover.is_wanted(task, made_now) if made_now.replaces else task.state is TaskState.DRAFT and not funding.goal
+    )
+    if not wanted:
+        return drop_invoice(done, made_now)
+    wrong = _mismatch(funding, what, moment)
+    if wrong:
+        dropped = drop_invoice(done, replace(made_now, invoice=Secret("")))
+        dropped = dropped.incident("wrong_invoice", funding=funding.ref, problem=wrong)
+        return dropped.say(task.employer, Told.INVOICE_FAILED, reason="wrong_invoice")
+    if made_now.replaces:
         return rollover.made(put(done, made_now), made_now, moment)
-    if task.state is not TaskState.DRAFT or funding.goal or made_now.replaces:
-        return drop_invoice(put(done, made_now), made_now)
     moved = move(
         put(done, made_now),
         Cause.INVOICE_MADE,
@@ -76,6 +86,26 @@ def made(task: Task, what: HoldMade, moment: Moment) -> Decision:
         hash_commitment=commitment(funding.salt, view.payment_hash),
     )
     return invoice_card(moved, made_now)
+
+
+def _mismatch(funding: Funding, made: HoldMade, moment: Moment) -> str:
+    """What the node's invoice says otherwise than was asked, or ''. The employer's wallet pays what stands in the invoice,
+    whatever the node says beside it."""
+    view, now, policy = made.view, moment.now, moment.policy
+    try:
+        invoice = decode(view.invoice.reveal())
+    except BadInvoice as error:
+        return error.code
+    if invoice.hrp != policy.hrp:
+        return "network"
+    if invoice.payment_hash != view.payment_hash:
+        return "payment_hash"
+    if invoice.amount != funding.amount or view.amount != funding.amount:
+        return "amount"
+    asked = made.expiry or invoice.expiry
+    if not funding.asked - _CLOCKS_APART <= invoice.expires_at - asked <= now.time + _CLOCKS_APART:
+        return "expiry"
+    return ""
 
 
 def seen(task: Task, what: HoldSeen, moment: Moment) -> Decision:

@@ -175,6 +175,8 @@ def _warned(task: Task, moment: Moment) -> Decision:
         if (now.height if warning.by_height else now.heard) < warning.at:
             continue
         facts = {"what": warning.what, "until": warning.until + now.deaf, "height": task.last_safe_height}
+        if warning.what == "judgement":
+            facts["on_silence"] = task.terms.on_silence
         done = done.change(warned=(*done.task.warned, warning.key)).say(
             warning.to, Told.WARNING, ref=warning.key, **facts
         )
@@ -203,12 +205,16 @@ def _all_warnings(task: Task) -> Iterator[Warning]:
                 yield Warning(f"deadline/{task.claimed_at}/{name}/{who[:8]}", at, who, "deadline", terms.deadline)
     if task.state is S.CLAIMED and milestone.state is W.REJECTED and task.worker:
         until = milestone.resubmit_until
-        yield Warning(f"resubmit/{until}", until - HOUR, task.worker, "resubmit", until)
+        for who in (task.worker, task.employer):
+            yield Warning(f"resubmit/{until}/{who[:8]}", until - HOUR, who, "resubmit", until)
     if task.state is S.CLAIMED and milestone.state is W.SUBMITTED and milestone.proof:
         until, window = milestone.review_until, terms.review_window
         for name, at in (("half", until - window // 2), ("last", until - window // 8)):
             key = f"review/{milestone.proof.number}/{milestone.prolonged}/{name}"
             yield Warning(key, at, task.employer, "review", until)
+        if task.worker:  # under another name: that he was reached says nothing of the employer
+            key = f"judgement/{milestone.proof.number}/{milestone.prolonged}"
+            yield Warning(key, until - window // 8, task.worker, "judgement", until)
     if task.state is S.VERIFIED and task.worker and task.share and task.patience.since and not _on_its_way(task):
         until = _out_of_patience(task)
         for name, at in (("early", until - DAY // 4), ("last", until - HOUR)):

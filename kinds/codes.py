@@ -123,5 +123,5 @@ class Told(StrEnum):
     EXPIRED = "expired"  # reason, marked
     HOLD_LOST = "hold_lost"
     STRAY = "stray"  # amount_msat
-    WARNING = "warning"  # what, until, height
+    WARNING = "warning"  # what, until, height, on_silence: of a judgement
     INCIDENT = "incident"  # what, to the operator

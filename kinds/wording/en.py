@@ -162,6 +162,8 @@ SENTENCES: Mapping[R | T, str] = {
     T.STRAY: "A payment of {amount_msat:sats} came for an invoice that was no longer wanted. It goes back at once.",
     T.WARNING: "{what:ahead} {until:when}.[what=deadline? The worker delivers with: submit {task} LINK SHA256][what=resubmit?"
     " The worker delivers with: submit {task} LINK SHA256][what=review? Decide with: approve {task} or reject {task} REASON]"
+    "[on_silence=approve? If the employer says nothing, your work counts as approved.]"
+    "[on_silence=dispute? If the employer says nothing, it goes to dispute.]"
     "[what=unfunded? fund {task} gives you the invoice.][what=unreachable? The worker names another invoice with: payout {task}"
     " INVOICE; else the money goes back to the employer, with a mark on the worker.]"
     "[what=hold_end? Block {height} is the last at which the worker can surely be paid.]",

@@ -12,7 +12,7 @@ WORDS: Mapping[str, str] = {
     "Claimed": "claimed by a worker",
     "Verified": "approved and being paid",
     "Paid": "done and paid",
-    "Refunded": "over, with the money back at the employer",
+    "Refunded": "over, and no money is held for it",
     "Disputed": "in dispute",
     "Expired": "expired",
     "settling": "paying out",
@@ -29,6 +29,7 @@ WORDS: Mapping[str, str] = {
     "deadline": "deadline",
     # why a funding failed
     "node": "the Lightning node could not make the invoice",
+    "wrong_invoice": "the Lightning node made another invoice than it was asked for",
     "amount": "another amount arrived than the invoice asked for",
     "too_many_parts": "the payment came in too many parts",
     "small_parts": "the payment came in parts that are too small to be held safely",
@@ -80,6 +81,7 @@ AHEAD: Mapping[str, str] = {
     "deadline": "The work must arrive until",
     "silence": "The review ends",
     "review": "The review ends",
+    "judgement": "The review of your work ends",
     "unreachable": "The worker must become payable until",
     "hold_end": "The time for which the payment can be held runs out around",
 }

@@ -255,6 +255,10 @@ PASSED: dict[R | T, list[dict[str, Any]]] = {
     T.WARNING: [
         ABOUT | {"what": what, "until": NOW + 3600, "height": 612}
         for what in ("unfunded", "unclaimed", "deadline", "resubmit", "review", "unreachable", "hold_end")
+    ]
+    + [
+        ABOUT | {"what": "judgement", "until": NOW + 3600, "height": 612, "on_silence": on_silence}
+        for on_silence in ("approve", "dispute")
     ],
     T.INCIDENT: [{"task": TASK, "what": "hold_lost"}, {"what": "loss"}],
 }
