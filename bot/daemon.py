@@ -56,10 +56,18 @@ class Ready:
 
 
 async def run(
-    settings: Settings, ready: Callable[[Ready], None], stop: asyncio.Event, clock: Callable[[], float] = time.time
+    settings: Settings,
+    ready: Callable[[Ready], None],
+    stop: asyncio.Event,
+    clock: Callable[[], float] = time.time,
+    begun: Callable[[], None] = lambda: None,
 ) -> None:
-    """Runs until `stop` is set or a part fails. Nothing is lost by ending at any moment: what matters is in the database."""
-    async with _house(settings, clock) as world:
+    """Runs until `stop` is set or a part fails. Nothing is lost by ending at any moment: what matters is in the database.
+    `begun` is told once the data directory is this daemon's alone. Raises InUse when it is another's."""
+    async with AsyncExitStack() as stack:
+        stack.enter_context(exclusive(settings.daemon.data))
+        begun()
+        world = await stack.enter_async_context(_house(settings, clock))
         parts = [asyncio.ensure_future(part) for part in parts_of(world, settings)]
         stopped = asyncio.ensure_future(stop.wait())
         ready(Ready(world.bot, world.relays.urls, world.policy.network, settings.daemon.data))
@@ -101,7 +109,6 @@ async def _house(settings: Settings, clock: Callable[[], float]) -> AsyncIterato
     nostr_sdk.uniffi_set_event_loop(asyncio.get_running_loop())
     data = settings.daemon.data
     async with AsyncExitStack() as stack:
-        stack.enter_context(exclusive(data))
         signer = KeySigner(read_or_make_key(data / "nostr.key"))
         urls = settings.relays.urls
         if not urls:

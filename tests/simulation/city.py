@@ -197,6 +197,7 @@ class City:
                 "review_window": chance.choice((1800, HOUR, 2 * HOUR)),
                 "on_silence": chance.choice(("approve", "approve", "dispute")),
                 "on_reject": chance.choice(("dispute", "revise")),
+                "on_hold_end": chance.choice(("refund", "rollover then refund")),
             }
             if chance.random() < 0.1:
                 terms["min_evidence"] = "signed"

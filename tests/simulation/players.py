@@ -69,7 +69,7 @@ EMPLOYER: dict[tuple[str, str], Weights] = {
     ("Claimed", "SUBMITTED"): {"approve": 8, "": 1},
     ("Claimed", "REJECTED"): {"": 6, "approve": 1},
     ("Verified", "APPROVED"): {"": 9},
-    ("Disputed", "*"): {"": 4, "approve": 1, "agree": 4},
+    ("Disputed", "*"): {"": 8, "approve": 1, "agree": 2, "lock": 2},
 }
 WORKER: dict[tuple[str, str], Weights] = {
     ("Funded", "PENDING"): {"claim": 6, "claim_later": 3, "": 1},
@@ -284,9 +284,9 @@ class Player:
         return invoice
 
     def _bad(self, amount: int) -> str:
-        """A destination that must be refused: another amount, one that is used, the node's own, nonsense."""
-        desks = (self.me.desk(self.deal.task), self.deal.employer.desk(self.deal.task))
-        used = [invoice for desk in desks for invoice in (*desk.named, *desk.invoices)]
+        """A destination that must be refused: another amount, one that is used, the node's own, nonsense. What the other side has
+        named stays out of it: it may never have been used, and then who names it gives his own money away."""
+        used = [*self.me.desk(self.deal.task).named, *self.deal.employer.desk(self.deal.task).invoices]
         return self.chance.choice(
             [self.me.invoice(amount + 1000), self.me.invoice(amount // 2 or 1), "lnbc1nonsense", *used]
         )

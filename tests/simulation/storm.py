@@ -159,8 +159,10 @@ class Storm:
                     network.release(payment.hash, complete=self._chance.random() < 0.7)
 
     def _hold_lost(self) -> None:
-        """The node gives an accepted hold back by itself."""
+        """The node gives an accepted hold back by itself; not while it tells old news, since nobody could know of it then."""
         city = self._city
+        if city.node.network.faults.old_news:
+            return
         held = [h for hashes in city.guard.holds.values() for h in hashes if city.guard.is_held(h)]
         if held:
             lost = self._chance.choice(held)
