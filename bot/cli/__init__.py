@@ -7,6 +7,7 @@ import typer
 from bot.cli.cln import cln_plugin_app
 from bot.cli.daemon import run_command
 from bot.cli.doctor import doctor_command
+from bot.cli.fees import fees_command
 from bot.cli.look import export_command, log_command, show_command, tasks_command
 from bot.cli.people import client_app
 from bot.cli.playing import demo_command
@@ -32,6 +33,7 @@ for name, command in (
     ("show", show_command),
     ("log", log_command),
     ("export", export_command),
+    ("fees", fees_command),
 ):
     app.command(name)(command)
 app.add_typer(client_app, name="client")
