@@ -8,7 +8,7 @@ from __future__ import annotations
 import dataclasses
 import functools
 import hashlib
-from typing import Any
+from typing import Any, TypeVar
 
 from handlers.decide import decide
 from handlers.decision import Decision, Effect, Incident, LogLine, MakeHold, Refusal, Say
@@ -40,6 +40,7 @@ from kinds.units import EventId, Msat, PaymentHash, Pubkey, Secret, TaskId, sats
 from tests.handlers.musts import is_due, must_hold
 
 H, PS = HoldStatus, PaymentStatus
+E = TypeVar("E", bound=Effect)
 
 BOT, EMPLOYER, WORKER, STRANGER, OTHER = (Pubkey(letter * 64) for letter in "b1234")
 NODE_KEY, WORKER_KEY = b"\x11" * 32, b"\x22" * 32
@@ -145,7 +146,7 @@ class Life:
     def last(self, kind: LogType) -> LogLine:
         return [line for line in self.lines if line.type is kind][-1]
 
-    def ordered(self, kind: type[Effect]) -> list[Effect]:
+    def ordered(self, kind: type[E]) -> list[E]:
         return [effect for effect in self.effects if isinstance(effect, kind)]
 
     def copy(self) -> Life:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from typing import Any
 
 import pytest
 
@@ -26,7 +27,7 @@ from tests.virtual.loop import run_virtually
 from tests.virtual.world import Town
 
 SETTINGS = Settings(terms=TermsSettings(hold_cltv=700, review_window=3600))
-TERMS = {"on_hold_end": "rollover then refund", "deadline": SOON}
+TERMS: dict[str, Any] = {"on_hold_end": "rollover then refund", "deadline": SOON}
 
 
 async def disputed(town: Town) -> str:
