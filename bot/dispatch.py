@@ -15,11 +15,11 @@ import structlog
 from sqlalchemy import Connection
 from sqlalchemy.exc import OperationalError
 
+from bot.asking import facts_for
 from bot.floods import Floods
 from bot.reading import Asker, Meant, Question, interpret
 from bot.wake import Bell
 from bot.world import World
-from handlers import answers
 from handlers.decide import decide
 from handlers.decision import Decision, Fetch, Refusal, Say
 from handlers.policy import Policy
@@ -154,7 +154,9 @@ class Dispatch:
             people.remember(tx, meant.asker.by, meant.asker.channel, meant.asker.form, meant.asker.relay, row.now.time)
         if isinstance(meant.what, Question):
             assert meant.asker, "a question has somebody who asks it"
-            self._reply_to_question(tx, row, meant, meant.asker, meant.what, policy)
+            facts = facts_for(tx, meant.what, meant.task, meant.asker, row.now, policy)
+            inbox.finish(tx, row.n, "done", "", meant.task)
+            self._answer(tx, row, meant.asker, meant.what.code, facts)
         else:
             self._decide(tx, row, meant, meant.what, policy)
 
@@ -187,26 +189,6 @@ class Dispatch:
             self._stirred |= dict.fromkeys((wakes.timers, wakes.events) if stored.log else (wakes.timers,))
             for effect in stored.effects:
                 self._stirred[wakes.fetches if isinstance(effect, Fetch) else wakes.money] = None
-
-    def _reply_to_question(
-        self, tx: Connection, row: Row, meant: Meant, asker: Asker, question: Question, policy: Policy
-    ) -> None:
-        held = commit.load(tx, meant.task) if meant.task else None
-        facts: Mapping[str, Any]
-        match question.code:
-            case Told.STATUS if held:
-                rests_on = reads.entry_id(tx, held.task.id, answers.basis_seq(held.task)) or held.head
-                facts = answers.status(held.task, asker.by, row.now) | {"basis": rests_on, "bot": self._world.bot}
-            case Told.HISTORY if held:
-                facts = {"task": held.task.id, "entries": reads.history(tx, held.task.id)}
-            case Told.TASKS:
-                facts = answers.tasks(reads.mine(tx, asker.by), reads.claimable(tx), asker.by)
-            case Told.TERMS:
-                facts = {**answers.terms(policy), "version": policy.terms_version}
-            case _:
-                facts = {"topic": question.topic or None}
-        inbox.finish(tx, row.n, "done", "", meant.task)
-        self._answer(tx, row, asker, question.code, facts)
 
     def _tell(self, tx: Connection, row: Row, meant: Meant, say: Say, done: Decision) -> None:
         facts = dict(say.facts)
