@@ -16,6 +16,7 @@ from sqlalchemy import Connection
 
 from bot.config import Settings, limits_from, need_room, policy_from
 from bot.dispatch import Dispatch
+from bot.hand import hand
 from bot.hearing import OVERLAP, Ears, wants
 from bot.keys import read_or_make_key
 from bot.moments import Moments
@@ -60,22 +61,24 @@ async def run(
 ) -> None:
     """Runs until `stop` is set or a part fails. Nothing is lost by ending at any moment: what matters is in the database."""
     async with _house(settings, clock) as world:
-        parts = [asyncio.ensure_future(part) for part in parts_of(world, settings)]
-        stopped = asyncio.ensure_future(stop.wait())
-        ready(Ready(world.bot, world.relays.urls, world.policy.network, settings.daemon.data))
-        try:
-            ended, _ = await asyncio.wait([*parts, stopped], return_when=asyncio.FIRST_COMPLETED)
-            for part in ended:
-                part.result()  # a part that failed ends the daemon; it starts again where it was
-        finally:
-            for task in (*parts, stopped):
-                task.cancel()
-            await asyncio.gather(*parts, stopped, return_exceptions=True)
+        dispatch = Dispatch(world)
+        async with hand(dispatch, settings.daemon.data):
+            parts = [asyncio.ensure_future(part) for part in parts_of(world, settings, dispatch)]
+            stopped = asyncio.ensure_future(stop.wait())
+            ready(Ready(world.bot, world.relays.urls, world.policy.network, settings.daemon.data))
+            try:
+                ended, _ = await asyncio.wait([*parts, stopped], return_when=asyncio.FIRST_COMPLETED)
+                for part in ended:
+                    part.result()  # a part that failed ends the daemon; it starts again where it was
+            finally:
+                for task in (*parts, stopped):
+                    task.cancel()
+                await asyncio.gather(*parts, stopped, return_exceptions=True)
 
 
-def parts_of(world: World, settings: Settings) -> list[Coroutine[None, None, None]]:
+def parts_of(world: World, settings: Settings, dispatch: Dispatch) -> list[Coroutine[None, None, None]]:
     """The same parts run in the daemon and in a simulated world."""
-    dispatch, ears, watch, publisher = Dispatch(world), Ears(world, settings.dm.nip04), Watch(world), Publisher(world)
+    ears, watch, publisher = Ears(world, settings.dm.nip04), Watch(world), Publisher(world)
     return [
         world.relays.run(),
         ears.listen(),

@@ -35,6 +35,7 @@ def status(task: Task, asker: Pubkey, now: Now) -> dict[str, Any]:
         "state": str(task.state),
         "work": str(task.current.state),
         "phase": str(task.phase),
+        "frozen": task.frozen,
         "reward_msat": task.reward,
         "budget_msat": task.budget,
         "hold_msat": task.hold_amount,

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from typing import assert_never
 
-from handlers import dispute, funding, hire, offer, payout, review, tick, work
+from handlers import dispute, freezing, funding, hire, offer, payout, review, tick, work
 from handlers.decision import Decision, Moment, Refusal, refuse
+from handlers.guards import need_thawed
 from handlers.policy import Policy
 from handlers.task import Task
 from kinds.codes import Refused
-from kinds.commands import Abandon, Approve, Cancel, Claim, Dispute, Fund, Payout, Reject, Submit
+from kinds.commands import Abandon, Approve, Cancel, Claim, Dispute, Freeze, Fund, Payout, Reject, Submit, Unfreeze
 from kinds.inputs import Fetched, HoldMade, HoldSeen, Now, Offered, PaymentSeen, PayWanted, Reached, Said, Tick, What
 
 
@@ -53,7 +54,12 @@ def _happened(
 
 
 def _said(task: Task, said: Said, moment: Moment) -> Decision:
+    need_thawed(task, said)
     match said.command:
+        case Freeze():
+            return freezing.freeze(task, said, moment)
+        case Unfreeze():
+            return freezing.unfreeze(task, said, moment)
         case Fund() as command:
             return funding.fund(task, said, command, moment)
         case Cancel() as command:

@@ -23,7 +23,7 @@ class Moment:
 
     now: Now
     policy: Policy
-    by: str  # a pubkey, or "node", "clock", "system"
+    by: str  # a pubkey, or "node", "clock", "operator"
     evidence: Evidence | None = None
 
 

@@ -71,7 +71,7 @@ def made(task: Task, what: HoldMade, moment: Moment) -> Decision:
     made_now = replace(
         funding, state=F.CREATED, payment_hash=view.payment_hash, invoice=view.invoice, expires_at=view.expires_at
     )
-    if task.state is not TaskState.DRAFT or funding.goal:
+    if task.state is not TaskState.DRAFT or funding.goal or task.frozen:
         return drop_invoice(_put(done, made_now), made_now)
     moved = move(
         _put(done, made_now),

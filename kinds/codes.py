@@ -45,12 +45,14 @@ class Refused(StrEnum):
     AMBIGUOUS_TASK = "ambiguous_task"  # id, tasks
     NOT_YOUR_TASK = "not_your_task"  # task, role: who may do this
     OWN_TASK = "own_task"  # task
+    NOT_OPERATOR = "not_operator"  # action: only the operator may say that
     ADDRESS_TAKEN = "address_taken"  # task
     # when
     WRONG_STATE = "wrong_state"  # task, state, action, work, may: list of actions that fit now
     TOO_LATE = "too_late"  # task, what, since
     TAKEN = "taken"  # task: somebody else has claimed it
-    FROZEN = "frozen"  # task
+    FROZEN = "frozen"  # task, broken: by an error of ours, not by the operator
+    ALREADY = "already"  # action: what the operator asks for is so already
     FUNDING_BUSY = "funding_busy"  # task: the invoice is being made
     PAYOUT_BUSY = "payout_busy"  # task: a payout may be under way, it can't be replaced now
     BASIS_MISSING = "basis_missing"  # task, action, needs: log entry type
@@ -122,4 +124,7 @@ class Told(StrEnum):
     HOLD_LOST = "hold_lost"
     STRAY = "stray"  # amount_msat
     WARNING = "warning"  # what, until, height
+    TASK_FROZEN = "task_frozen"  # to both
+    TASK_UNFROZEN = "task_unfrozen"  # to both: seconds, deadline
+    OPERATED = "operated"  # to the operator: action
     INCIDENT = "incident"  # what, to the operator

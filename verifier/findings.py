@@ -36,6 +36,7 @@ class Code(StrEnum):
     AFTER_FINAL = "after_final"
     AGAINST_TERMS = "against_terms"  # the task's terms say otherwise
     NO_AGREEMENT = "no_agreement"  # there was no offer of the other side at this percentage
+    WHILE_FROZEN = "while_frozen"  # the operator had frozen the task, and this is not what may happen then
     AGREEMENT_IGNORED = "agreement_ignored"  # both offered the same, and it was not carried out
     # who said it
     EVIDENCE_MISMATCH = "evidence_mismatch"  # `proven` and the embedded event do not go together

@@ -107,6 +107,7 @@ LABELS: Mapping[str, str] = {
     "role": "You are the {role}.",
     "description": "Asked for: {description:says}",
     "phase": "The node is {phase:word}.",
+    "frozen": "❄️ Frozen by the operator: its deadlines stand still.",
     "deadline": "Deadline: {deadline:when}",
     "until": "⏳ {until_what:ahead} {until:when}",
     "parties": "Employer {employer:who}[ · worker {worker:who}]",

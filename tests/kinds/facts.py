@@ -30,6 +30,7 @@ STATUS = {
     "state": "Claimed",
     "work": "SUBMITTED",
     "phase": "",
+    "frozen": False,
     "deadline": NOW + 2 * DAY,
     "until": NOW + 5 * 3600,
     "until_what": "silence",
@@ -95,6 +96,7 @@ PASSED: dict[R | T, list[dict[str, Any]]] = {
     R.AMBIGUOUS_TASK: [{"id": "7", "tasks": [TASK, "7qk2m0x9t4h1h"]}],
     R.NOT_YOUR_TASK: [{"task": TASK, "role": "employer or worker", "action": "dispute"}],
     R.OWN_TASK: [{"task": TASK}],
+    R.NOT_OPERATOR: [{"action": "freeze"}],
     R.ADDRESS_TAKEN: [{"task": TASK}],
     R.WRONG_STATE: [
         {
@@ -116,7 +118,8 @@ PASSED: dict[R | T, list[dict[str, Any]]] = {
     ],
     R.TOO_LATE: [{"task": TASK, "what": "deadline", "since": NOW - 60}],
     R.TAKEN: [{"task": TASK}],
-    R.FROZEN: [{"task": TASK}],
+    R.FROZEN: [{"task": TASK}, {"task": TASK, "broken": True}],
+    R.ALREADY: [{"task": TASK, "action": "freeze"}],
     R.FUNDING_BUSY: [{"task": TASK}],
     R.PAYOUT_BUSY: [{"task": TASK}],
     R.BASIS_MISSING: [
@@ -150,6 +153,7 @@ PASSED: dict[R | T, list[dict[str, Any]]] = {
     T.STATUS: [
         STATUS,
         STATUS | {"phase": "settling", "until": None, "until_what": None, "proof": None, "worker": None},
+        STATUS | {"frozen": True, "may": ["status"], "until": None, "until_what": None},
         STATUS | {"state": "Paid", "may": ["history"], "credit_msat": 1000, "step": 6, "role": None, "until": None},
     ],
     T.HISTORY: [{"task": TASK, "entries": [{"seq": 1, "type": "task.created", "time": NOW, "state": "Draft"}]}],
@@ -254,5 +258,8 @@ PASSED: dict[R | T, list[dict[str, Any]]] = {
         ABOUT | {"what": what, "until": NOW + 3600, "height": 612}
         for what in ("unfunded", "unclaimed", "deadline", "resubmit", "review", "unreachable", "hold_end")
     ],
+    T.TASK_FROZEN: [ABOUT],
+    T.TASK_UNFROZEN: [ABOUT | {"seconds": 7200, "deadline": NOW + DAY}],
+    T.OPERATED: [ABOUT | {"action": "freeze"}],
     T.INCIDENT: [{"task": TASK, "what": "hold_lost"}, {"what": "loss"}],
 }
