@@ -12,7 +12,7 @@ from handlers import answers
 from handlers.policy import Policy
 from kinds.codes import Told
 from kinds.inputs import Now
-from storage import commit, reads
+from storage import commit, gate, reads
 
 
 def facts_for(
@@ -29,5 +29,5 @@ def facts_for(
         case Told.TASKS:
             return answers.tasks(reads.mine(tx, asker.by), reads.claimable(tx), asker.by)
         case Told.TERMS:
-            return {**answers.terms(policy), "version": policy.terms_version}
+            return {**answers.terms(policy), "version": policy.terms_version, "paused": gate.load(tx).paused}
     return {"topic": question.topic or None}

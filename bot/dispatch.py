@@ -20,17 +20,18 @@ from bot.floods import Floods
 from bot.reading import Asker, Meant, Question, interpret
 from bot.wake import Bell
 from bot.world import World
-from handlers.decide import decide
+from handlers.decide import decide, rule
 from handlers.decision import Decision, Fetch, Refusal, Say
+from handlers.house import OPEN
 from handlers.policy import Policy
 from kinds.codes import BadWord, Form, Refused, Told
 from kinds.commands import OPERATOR
 from kinds.events import canonical_json
 from kinds.grammar import form_of, write_text
-from kinds.inputs import BY_HAND, Said, What
+from kinds.inputs import BY_HAND, Offered, Said, What
 from kinds.message import render
 from kinds.units import Pubkey
-from storage import acts, commit, house, inbox, outbox, people, reads
+from storage import acts, commit, gate, house, inbox, outbox, people, reads
 from storage.inbox import NewInput, Row
 
 _BATCH = 32
@@ -166,8 +167,28 @@ class Dispatch:
             facts = facts_for(tx, meant.what, meant.task, meant.asker, row.now, policy)
             inbox.finish(tx, row.n, "done", "", meant.task)
             self._answer(tx, row, meant.asker, meant.what.code, facts)
+        elif meant.task is None and isinstance(meant.what, Said):
+            assert meant.asker, "somebody says it"
+            self._rule(tx, row, meant.asker, meant.what, policy)
         else:
             self._decide(tx, row, meant, meant.what, policy)
+
+    def _rule(self, tx: Connection, row: Row, asker: Asker, said: Said, policy: Policy) -> None:
+        """The operator's word about the house itself."""
+        before = gate.load(tx, said.by, getattr(said.command, "npub", ""))
+        outcome = rule(before, said, row.now, policy)
+        if isinstance(outcome, Refusal):
+            inbox.finish(tx, row.n, "refused", str(outcome.code))
+            _audit(tx, row, said, str(outcome.code))
+            self._answer(tx, row, asker, outcome.code, outcome.facts)
+            return
+        gate.keep(tx, before, outcome.house, row.now)
+        for entry in outcome.published:
+            house.add_checkpoint(tx, policy.bot, entry.type, row.now, entry.facts)
+            self._stirred[self._world.wakes.events] = None
+        inbox.finish(tx, row.n, "done")
+        _audit(tx, row, said, "done")
+        self._answer(tx, row, asker, Told.OPERATED, outcome.told)
 
     def _decide(self, tx: Connection, row: Row, meant: Meant, what: What, policy: Policy) -> None:
         self._current = meant.task
@@ -176,7 +197,8 @@ class Dispatch:
             self._answer(tx, row, meant.asker, Refused.FROZEN, {"task": meant.task, "broken": True})
             return
         held = commit.load(tx, meant.task) if meant.task else None
-        outcome = decide(held.task if held else None, what, row.now, policy)
+        there = gate.load(tx, what.by) if isinstance(what, Offered | Said) else OPEN
+        outcome = decide(held.task if held else None, what, row.now, policy, there)
         if isinstance(outcome, Decision) and _changes(held, outcome):
             outcome = commit.store(tx, held, outcome, row.now, policy) or outcome
             self._stir(outcome)

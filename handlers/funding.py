@@ -6,7 +6,7 @@ from dataclasses import replace
 
 from handlers import ending
 from handlers.decision import CancelHold, Decision, MakeHold, Moment, refuse
-from handlers.guards import SLACK_BLOCKS, need_evidence, need_fit, need_role, need_state, next_ref, salt
+from handlers.guards import SLACK_BLOCKS, need_evidence, need_fit, need_role, need_state, need_welcome, next_ref, salt
 from handlers.policy import DAY
 from handlers.task import Funding, Task
 from handlers.transitions import Cause, move
@@ -33,6 +33,7 @@ def fund(task: Task, said: Said, command: Fund, moment: Moment) -> Decision:
         return Decision(task).say(said.by, Told.MAKING_INVOICE)
     if quote:
         return _invoice_card(Decision(task), quote)
+    need_welcome(moment)
     now, policy = moment.now, moment.policy
     today = [f.asked for f in task.fundings if f.asked > now.time - DAY]
     if len(today) >= policy.quotes_a_day:

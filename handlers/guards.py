@@ -75,6 +75,18 @@ def need_operator(said: Said, moment: Moment) -> None:
         raise refuse(Refused.NOT_OPERATOR, action=said.command.action)
 
 
+def need_unbanned(moment: Moment) -> None:
+    if moment.by in moment.house.banned:
+        raise refuse(Refused.BANNED)
+
+
+def need_welcome(moment: Moment) -> None:
+    """For new business with this person."""
+    need_unbanned(moment)
+    if moment.house.paused:
+        raise refuse(Refused.PAUSED)
+
+
 def need_thawed(task: Task, said: Said) -> None:
     """A frozen task hears nobody but the operator."""
     if task.frozen and not isinstance(said.command, OPERATOR):

@@ -73,6 +73,7 @@ class Refused(StrEnum):
     TOO_MANY_PROOFS = "too_many_proofs"  # limit, wait
     TOO_MANY_QUOTES = "too_many_quotes"  # limit, wait
     PAUSED = "paused"
+    BANNED = "banned"  # the operator wants nothing new with this person
     NODE_AWAY = "node_away"
     BROKEN = "broken"  # task: an error of ours; nothing was changed and the operator was told
 
@@ -82,7 +83,7 @@ class Told(StrEnum):
 
     # answers to questions
     HELP = "help"  # topic: None or a command
-    TERMS = "terms"  # facts of the published terms
+    TERMS = "terms"  # facts of the published terms, paused
     TASKS = "tasks"  # tasks: list of {task, title, state, role, reward_msat}
     STATUS = "status"  # the card of a task
     HISTORY = "history"  # task, entries: list of {seq, type, time, state}
@@ -126,5 +127,5 @@ class Told(StrEnum):
     WARNING = "warning"  # what, until, height
     TASK_FROZEN = "task_frozen"  # to both
     TASK_UNFROZEN = "task_unfrozen"  # to both: seconds, deadline
-    OPERATED = "operated"  # to the operator: action
+    OPERATED = "operated"  # to the operator: action, and task or who
     INCIDENT = "incident"  # what, to the operator

@@ -251,6 +251,13 @@ incidents = Table(
     UniqueConstraint("code", "task", "facts"),
 )
 
+bans = Table(  # who may make no new agreements
+    "bans",
+    metadata,
+    Column("pubkey", String(64), primary_key=True),
+    Column("at", BigInteger, nullable=False),
+)
+
 acts = Table(  # what the operator did, and what became of it
     "acts",
     metadata,

@@ -76,6 +76,7 @@ class Code(StrEnum):
     # beside the log
     STATE_CONTRADICTS = "state_contradicts"
     STATE_AHEAD = "state_ahead"  # the state event knows entries that are not there
+    HOUSE_CONTRADICTS = "house_contradicts"  # the daemon's own chain, itself
     TERMS_MISSING = "terms_missing"
     OUTSIDE_TERMS = "outside_terms"
     ADDRESS_REUSED = "address_reused"

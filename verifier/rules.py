@@ -59,7 +59,9 @@ TYPES = frozenset(
         "receipt",
     ]
 )
-HOUSE_TYPES = frozenset(["start", "terms", "clock.paused", "clock.resumed", "incident", "checkpoint"])
+HOUSE_TYPES = frozenset(
+    ["start", "terms", "clock.paused", "clock.resumed", "house.paused", "house.resumed", "incident", "checkpoint"]
+)
 
 
 @dataclass(frozen=True, slots=True)

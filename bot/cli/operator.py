@@ -18,19 +18,41 @@ from bot.cli.daemon import settings_from
 from bot.cli.look import Data, Id, Json, look
 from bot.door import ask
 from bot.hand import SOCKET
-from kinds.commands import Command, Freeze, Unfreeze
+from kinds.commands import OPERATOR, Command
+from kinds.commands.base import TaskCommand
 from kinds.figures import moment_text
 from kinds.grammar import read_command_text, write_json
 from kinds.inputs import BY_HAND
 from storage import acts
 
-ACTS: tuple[type[Command], ...] = (Freeze, Unfreeze)
-"""What is said to the daemon; questions are answered from its database."""
+Key = Annotated[str, typer.Argument(metavar="NPUB", help="Somebody's public key, npub or hex.")]
 
 
 def operator_commands() -> list[tuple[str, str, Callable[..., None]]]:
     """Name, help and function of each act."""
-    return [(act.action, inspect.getdoc(act) or "", _of_a_task(act)) for act in ACTS]
+    return [(act.action, inspect.getdoc(act) or "", _function(act)) for act in OPERATOR]
+
+
+def _function(act: type[Command]) -> Callable[..., None]:
+    if issubclass(act, TaskCommand):
+        return _of_a_task(act)
+    return _of_somebody(act) if act.model_fields else _of_the_house(act)
+
+
+def _of_the_house(act: type[Command]) -> Callable[..., None]:
+    @friendly
+    def said(data: Data = None, as_json: Json = False) -> None:
+        order(data, act.action, as_json)
+
+    return said
+
+
+def _of_somebody(act: type[Command]) -> Callable[..., None]:
+    @friendly
+    def said(npub: Key, data: Data = None, as_json: Json = False) -> None:
+        order(data, f"{act.action} {npub}", as_json)
+
+    return said
 
 
 def _of_a_task(act: type[Command]) -> Callable[..., None]:

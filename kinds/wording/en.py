@@ -73,6 +73,7 @@ SENTENCES: Mapping[R | T, str] = {
     R.TOO_MANY_PROOFS: "You have delivered {limit} times within a day, which is the limit. Try again in {wait:span}.",
     R.TOO_MANY_QUOTES: "This task had {limit} invoices within a day, which is the limit. Try again in {wait:span}.",
     R.PAUSED: "The operator has paused new business for now. What is under way goes on. Try again later.",
+    R.BANNED: "The operator makes no new agreements with you. What you have under way goes on as agreed, to its end.",
     R.NODE_AWAY: "The Lightning node does not answer right now. Nothing was done; try again in a few minutes.",
     R.BROKEN: "Something is broken on my side[ in task {task}]. Nothing was changed, your money is where it was, and"
     " the operator knows.",

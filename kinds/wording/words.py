@@ -128,6 +128,7 @@ LABELS: Mapping[str, str] = {
 }
 
 TERMS: tuple[str, ...] = (
+    "[paused? Closed for new business at the moment: what is under way goes on.]",
     "[play_money? Play money: this is {network}, nothing here is worth anything.][!play_money? Network: {network}.]",
     "Reward: {min_reward_msat:sats} to {max_reward_msat:sats}.",
     "Service fee: [service_fee_ppm? {service_fee_ppm:percent} of the reward][!service_fee_ppm? none].",

@@ -54,6 +54,7 @@ TERMS = {
     "payout_limit": 288, "dispute_reserve": 144, "max_final_cltv": 144, "invoice_expiry": 3600, "hold_timeout": DAY,
     "review_window": DAY, "max_deadline": 90 * DAY, "quotes_a_day": 3, "proofs_a_day": 3, "fetches_deliverables": False,
     "sees_parts": True, "limits_payouts": True, "version": ENTRY,
+    "paused": False,
 }  # fmt: skip
 INVOICED = {
     "invoice": INVOICE, "payment_hash": SHA, "amount_msat": 50_500_000, "reward_msat": 50_000_000, "budget_msat": 500_000,
@@ -141,13 +142,14 @@ PASSED: dict[R | T, list[dict[str, Any]]] = {
     R.TOO_MANY_PROOFS: [{"limit": 3, "wait": 3600}],
     R.TOO_MANY_QUOTES: [{"limit": 3, "wait": 3600}],
     R.PAUSED: [{}],
+    R.BANNED: [{}],
     R.NODE_AWAY: [{}],
     R.BROKEN: [{}, {"task": TASK}],
     T.HELP: [{"topic": None}, {"topic": "claim"}],
     T.TERMS: [
         TERMS,
         TERMS | {"play_money": False, "service_fee_ppm": 2500, "fetches_deliverables": True, "arbiters": ["x"]},
-        TERMS | {"sees_parts": False, "limits_payouts": False},
+        TERMS | {"sees_parts": False, "limits_payouts": False, "paused": True},
     ],
     T.TASKS: [{"tasks": [], "open": []}, {"tasks": [STATUS], "open": [STATUS | {"role": None}]}],
     T.STATUS: [
@@ -260,6 +262,6 @@ PASSED: dict[R | T, list[dict[str, Any]]] = {
     ],
     T.TASK_FROZEN: [ABOUT],
     T.TASK_UNFROZEN: [ABOUT | {"seconds": 7200, "deadline": NOW + DAY}],
-    T.OPERATED: [ABOUT | {"action": "freeze"}],
+    T.OPERATED: [ABOUT | {"action": "freeze"}, {"action": "pause"}, {"action": "ban", "who": WORKER}],
     T.INCIDENT: [{"task": TASK, "what": "hold_lost"}, {"what": "loss"}],
 }

@@ -369,6 +369,7 @@ SOUND: dict[str, Spoil] = {
     "a restart": lambda: edited(Life(), lambda life: restarted(life)).fund(),
     "a pause that is told twice": lambda: edited(Life(), lambda life: told_twice(life)).fund(),
     "deaf for an hour": lambda: edited(Life(), lambda life: life.outage(HOUR)).fund(),
+    "paused, opened and paused": lambda: doors("house.paused", "house.resumed", "house.paused"),
     "frozen, and late only by the old deadlines": lambda: (
         thawed(Life().fund(), 2 * DAY).claim().proof().approve().settle()
     ),
@@ -564,6 +565,16 @@ def house_lies(**facts: int | None) -> Life:
     life = Life()
     life.outage(HOUR)
     life.house[-1][2].update(facts)
+    return life
+
+
+def doors(*types: str, **said: int | None) -> Life:
+    """The operator closes and opens the house, a minute apart."""
+    life, since = Life().fund(), T0
+    for type in types:
+        life.wait()
+        since = life.time if type == "house.paused" else since
+        life.house.append((type, life.time, {"since": since, **said} if type == "house.resumed" else {}))
     return life
 
 
@@ -786,6 +797,11 @@ SPOILT: dict[str, tuple[str, Spoil]] = {
     "a gap in the daemon's own chain": ("gap", lambda: house_gap(paid_life())),
     # secrets
     "an invoice in public": ("secret_leak", fact("settlement.started", reason=INVOICE)),
+    "paused twice": ("house_contradicts", lambda: doors("house.paused", "house.paused")),
+    "opened without a pause": ("house_contradicts", lambda: doors("house.resumed")),
+    "opened twice": ("house_contradicts", lambda: doors("house.paused", "house.resumed", "house.resumed")),
+    "paused at another time": ("house_contradicts", lambda: doors("house.paused", "house.resumed", since=T0 - HOUR)),
+    "opened without saying since when": ("house_contradicts", lambda: doors("house.paused", "house.resumed", since=None)),
     "a claim while it is frozen": ("while_frozen", lambda: Life().fund().freeze().claim()),
     "an invoice while it is frozen": ("while_frozen", lambda: Life().freeze().fund()),
     "an approval while it is frozen": ("while_frozen", lambda: Life().fund().claim().proof().freeze().approve()),

@@ -9,9 +9,11 @@ import pytest
 from sqlalchemy import select
 
 from bot.config import Daemon, Settings
+from kinds.figures import npub
 from kinds.units import Msat
 from storage.schema import acts
 from tests.virtual.lives import (
+    HASH,
     HOLD,
     REWARD,
     a_town,
@@ -21,6 +23,8 @@ from tests.virtual.lives import (
     delivered,
     entry,
     funded,
+    invoiced,
+    offered,
     sound,
     state,
     told,
@@ -177,5 +181,77 @@ def test_a_freeze_outlives_the_process() -> None:
         await town.worker.say(f"abandon {task}")
         await state(town, task, "Funded")
         await sound(town)
+
+    run_virtually(life())
+
+
+def chain_of(town: Town) -> list[tuple[str, dict[str, Any]]]:
+    """The pauses in the daemon's own chain, as anybody reads them."""
+    found = (
+        json.loads(event["content"]) for event in town.public_events() if ["t", "holdfast-checkpoint"] in event["tags"]
+    )
+    entries = sorted((each["seq"], each["type"], each["facts"]) for each in found if each["type"].startswith("house."))
+    return [(kind, facts) for _, kind, facts in entries]
+
+
+def test_a_paused_house_finishes_what_it_began_and_begins_nothing() -> None:
+    async def life() -> None:
+        town, operator = await a_house()
+        start = town.worker.wallet.balance
+        task = await funded(town)
+        draft = await offered(town, d="another")
+        await operator.say("pause")
+        await told(town, operator, "Done: pause")
+        await town.employer.say(f"fund {draft}")
+        await told(town, town.employer, "paused new business")
+        await town.employer.offer(1000, "One more", town.time + DAY, "third")
+        await town.employer.say('post 1000 "And one by message" deadline=1d')
+        await told(town, town.employer, "paused new business", since=len(await town.employer.read()))
+        await town.restart()  # a pause outlives the process
+        await town.worker.say("terms")
+        await told(town, town.worker, "Closed for new business")
+        await claim(town, task)
+        await town.worker.say(f"submit {task} https://example.org/page.zip {HASH} done")
+        await entry(town, task, "proof.submitted")
+        await town.employer.say(f"approve {task}")
+        await state(town, task, "Paid")
+        assert town.worker.wallet.balance - start == REWARD
+        assert set(town.states()) == {task, draft}
+        await town.pass_time(60)
+        await operator.say("resume")
+        await told(town, operator, "Done: resume")
+        await invoiced(town, draft)
+        await sound(town)
+        assert [kind for kind, _ in chain_of(town)] == ["house.paused", "house.resumed"]
+        assert [what for _, what, _ in acts_of(town)] == ["pause", "resume"]
+
+    run_virtually(life())
+
+
+def test_a_banned_person_ends_what_he_has_and_begins_nothing() -> None:
+    async def life() -> None:
+        town = await a_town()
+        start = town.employer.wallet.balance, town.worker.wallet.balance
+        task = await delivered(town)
+        other = await funded(town, d="another")
+        for person in (town.employer, town.worker):
+            answer = await by_hand(town, f"ban {npub(person.pubkey)}")
+            assert answer.startswith(f"Done: ban {npub(person.pubkey)[:10]}")
+        await town.restart()
+        await town.worker.say(f"claim {other}")
+        await told(town, town.worker, "no new agreements")
+        await town.employer.say('post 1000 "Another" deadline=1d')
+        await told(town, town.employer, "no new agreements")
+        await town.employer.say(f"approve {task}")
+        await state(town, task, "Paid")
+        await town.employer.say(f"cancel {other}")
+        await state(town, other, "Refunded")
+        assert (start[0] - town.employer.wallet.balance, town.worker.wallet.balance - start[1]) == (HOLD, REWARD)
+        await by_hand(town, f"unban {town.worker.pubkey}")
+        await by_hand(town, f"unban {town.employer.pubkey}")
+        third = await funded(town, d="third")
+        await claim(town, third)
+        await sound(town)
+        assert chain_of(town) == []
 
     run_virtually(life())

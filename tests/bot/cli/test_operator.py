@@ -11,6 +11,8 @@ import pytest
 
 from bot.door import ask
 from bot.hand import SOCKET
+from bot.keys import npub, read_key
+from bot.relays.signer import KeySigner
 from tests.bot.cli.conftest import Cli, House
 from tests.bot.cli.test_life import Person
 
@@ -74,3 +76,28 @@ async def test_the_door_is_the_owners_alone_and_hears_only_the_operator(house: H
     for junk in ({}, {"say": 7}, {"say": "help", "more": 1}):
         assert "error" in await ask(door, junk)
     assert (await ask(door, {"say": '{"v":1,"action":"help"}'}))["code"] == "bad_usage"
+
+
+def test_pause_and_resume(cli: Cli, house: House, employer: Person) -> None:
+    data = ("--data", house.data)
+    task = offered(employer)
+    assert cli("pause", *data).out == "Done: pause.\n"
+    try:
+        assert cli("pause", "--json", *data).json()["code"] == "already"
+        assert employer.ask("fund", task, "--json").json()["code"] == "paused"
+        assert "Closed" in employer.done("terms").out
+    finally:
+        assert cli("resume", *data).out == "Done: resume.\n"
+    employer.done("fund", task)
+
+
+def test_ban_and_unban(cli: Cli, house: House, employer: Person, tmp_path: Path) -> None:
+    data = ("--data", house.data)
+    task = offered(employer)
+    who = KeySigner(read_key(tmp_path / "employer.key")).pubkey
+    assert cli("ban", npub(who), "--json", *data).json()["who"] == who
+    assert employer.ask("fund", task, "--json").json()["code"] == "banned"
+    assert cli("ban", who, *data).code == 1
+    assert cli("unban", who, *data).out.startswith(f"Done: unban {npub(who)[:10]}")
+    employer.done("fund", task)
+    assert cli("ban", "npub1nobody", *data).code == 2
