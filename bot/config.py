@@ -16,6 +16,7 @@ from bot.relays.values import BadRelayUrl, normal_url
 from bot.world import Limits
 from handlers.fees import Fees
 from handlers.policy import Policy
+from kinds.figures import read_npub
 from kinds.lightning import NodeFacts
 from kinds.states import Payer
 from kinds.units import EventId, Pubkey, sats
@@ -47,9 +48,21 @@ class Daemon(_Section):
         max_length=500,
         description="Its public description.",
     )
+    operator: str = Field(
+        "",
+        description="The operator's own key, npub or hex: its messages may pause, freeze and ban. Empty: only the command line.",
+    )
     sweep_seconds: Annotated[float, Field(ge=1, le=300)] = Field(
         60, description="Timers look at least once in so many seconds."
     )
+
+    @field_validator("operator")
+    @classmethod
+    def _key(cls, text: str) -> str:
+        key = read_npub(text) if text else ""
+        if key is None:
+            raise ValueError("it is an npub or 64 hex digits")
+        return key
 
 
 class RelaySettings(_Section):
@@ -314,6 +327,7 @@ def policy_from(settings: Settings, bot: Pubkey, facts: NodeFacts, terms_version
         hrp=facts.hrp,
         node=facts.pubkey,
         terms_version=terms_version,
+        operator=settings.daemon.operator,
         min_reward=sats(terms.min_reward_sat),
         max_reward=sats(min(terms.max_reward_sat, settings.nwc.max_sat if settings.node.kind == "nwc" else SUPPLY)),
         budget_base=sats(terms.budget_base_sat),

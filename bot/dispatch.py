@@ -15,20 +15,23 @@ import structlog
 from sqlalchemy import Connection
 from sqlalchemy.exc import OperationalError
 
+from bot.asking import facts_for
 from bot.floods import Floods
 from bot.reading import Asker, Meant, Question, interpret
 from bot.wake import Bell
 from bot.world import World
-from handlers import answers
-from handlers.decide import decide
+from handlers.decide import decide, rule
 from handlers.decision import Decision, Fetch, Refusal, Say
+from handlers.house import OPEN
 from handlers.policy import Policy
 from kinds.codes import BadWord, Form, Refused, Told
-from kinds.grammar import form_of
-from kinds.inputs import What
+from kinds.commands import OPERATOR
+from kinds.events import canonical_json
+from kinds.grammar import form_of, write_text
+from kinds.inputs import BY_HAND, Offered, Said, What
 from kinds.message import render
 from kinds.units import Pubkey
-from storage import commit, house, inbox, outbox, people, reads
+from storage import acts, commit, gate, house, inbox, outbox, people, reads
 from storage.inbox import NewInput, Row
 
 _BATCH = 32
@@ -50,6 +53,7 @@ class Dispatch:
         self._floods = Floods(world.limits.messages_a_minute)
         self._held_back: set[str] = set()  # tasks with an input that is stuck
         self._current: str | None = None  # the task of the input being decided
+        self._spoken: dict[str, str] = {}  # answers to what is said by hand, until the door takes them
         self._stirred: dict[Bell, None] = {}  # whose work the present transaction has queued, in that order
 
     async def run(self) -> None:
@@ -92,6 +96,12 @@ class Dispatch:
         for bell in stirred:
             bell.ring()
         return result
+
+    async def by_hand(self, text: str) -> str | None:
+        """The operator's word at the machine, carried out at once: the answer, in the form in which it came. None: not now."""
+        new = NewInput(f"{BY_HAND}:{self._world.entropy(16).hex()}", BY_HAND, canonical_json({"text": text}))
+        await self.ask(new, and_then=lambda tx: None)
+        return self._spoken.pop(new.key, None)
 
     def advance(self, tx: Connection, limit: int) -> tuple[int, tuple[Bell, ...]]:
         """Processes the oldest inputs: how many, and whom to wake once this is durable, since there is work for him now."""
@@ -144,33 +154,57 @@ class Dispatch:
             asker = _asker_of(row)
             inbox.finish(tx, row.n, "refused", str(bad.code))
             if asker:
-                people.remember(tx, asker.by, asker.channel, asker.form, asker.relay, row.now.time)
+                _remember(tx, asker, row)
                 self._answer(tx, row, asker, bad.code, bad.facts)
             return
         if meant is None:
             inbox.finish(tx, row.n, "refused", "ignored")
             return
         if meant.asker:
-            people.remember(tx, meant.asker.by, meant.asker.channel, meant.asker.form, meant.asker.relay, row.now.time)
+            _remember(tx, meant.asker, row)
         if isinstance(meant.what, Question):
             assert meant.asker, "a question has somebody who asks it"
-            self._reply_to_question(tx, row, meant, meant.asker, meant.what, policy)
+            facts = facts_for(tx, meant.what, meant.task, meant.asker, row.now, policy)
+            inbox.finish(tx, row.n, "done", "", meant.task)
+            self._answer(tx, row, meant.asker, meant.what.code, facts)
+        elif meant.task is None and isinstance(meant.what, Said):
+            assert meant.asker, "somebody says it"
+            self._rule(tx, row, meant.asker, meant.what, policy)
         else:
             self._decide(tx, row, meant, meant.what, policy)
+
+    def _rule(self, tx: Connection, row: Row, asker: Asker, said: Said, policy: Policy) -> None:
+        """The operator's word about the house itself."""
+        before = gate.load(tx, said.by, getattr(said.command, "npub", ""))
+        outcome = rule(before, said, row.now, policy)
+        if isinstance(outcome, Refusal):
+            inbox.finish(tx, row.n, "refused", str(outcome.code))
+            _audit(tx, row, said, str(outcome.code))
+            self._answer(tx, row, asker, outcome.code, outcome.facts)
+            return
+        gate.keep(tx, before, outcome.house, row.now)
+        for entry in outcome.published:
+            house.add_checkpoint(tx, policy.bot, entry.type, row.now, entry.facts)
+            self._stirred[self._world.wakes.events] = None
+        inbox.finish(tx, row.n, "done")
+        _audit(tx, row, said, "done")
+        self._answer(tx, row, asker, Told.OPERATED, outcome.told)
 
     def _decide(self, tx: Connection, row: Row, meant: Meant, what: What, policy: Policy) -> None:
         self._current = meant.task
         if meant.asker and meant.task in self._held_back:
             inbox.finish(tx, row.n, "refused", str(Refused.FROZEN), meant.task)
-            self._answer(tx, row, meant.asker, Refused.FROZEN, {"task": meant.task})
+            self._answer(tx, row, meant.asker, Refused.FROZEN, {"task": meant.task, "broken": True})
             return
         held = commit.load(tx, meant.task) if meant.task else None
-        outcome = decide(held.task if held else None, what, row.now, policy)
+        there = gate.load(tx, what.by) if isinstance(what, Offered | Said) else OPEN
+        outcome = decide(held.task if held else None, what, row.now, policy, there)
         if isinstance(outcome, Decision) and _changes(held, outcome):
             outcome = commit.store(tx, held, outcome, row.now, policy) or outcome
             self._stir(outcome)
         if isinstance(outcome, Refusal):
             inbox.finish(tx, row.n, "refused", str(outcome.code), meant.task)
+            _audit(tx, row, what, str(outcome.code))
             if meant.asker:
                 facts = {"task": meant.task} | outcome.facts if meant.task else outcome.facts
                 if meant.task and isinstance(facts.get("latest"), int):
@@ -178,6 +212,7 @@ class Dispatch:
                 self._answer(tx, row, meant.asker, outcome.code, facts)
             return
         inbox.finish(tx, row.n, "done", "", outcome.task.id)
+        _audit(tx, row, what, "done")
         for say in outcome.says:
             self._tell(tx, row, meant, say, outcome)
 
@@ -187,26 +222,6 @@ class Dispatch:
             self._stirred |= dict.fromkeys((wakes.timers, wakes.events) if stored.log else (wakes.timers,))
             for effect in stored.effects:
                 self._stirred[wakes.fetches if isinstance(effect, Fetch) else wakes.money] = None
-
-    def _reply_to_question(
-        self, tx: Connection, row: Row, meant: Meant, asker: Asker, question: Question, policy: Policy
-    ) -> None:
-        held = commit.load(tx, meant.task) if meant.task else None
-        facts: Mapping[str, Any]
-        match question.code:
-            case Told.STATUS if held:
-                rests_on = reads.entry_id(tx, held.task.id, answers.basis_seq(held.task)) or held.head
-                facts = answers.status(held.task, asker.by, row.now) | {"basis": rests_on, "bot": self._world.bot}
-            case Told.HISTORY if held:
-                facts = {"task": held.task.id, "entries": reads.history(tx, held.task.id)}
-            case Told.TASKS:
-                facts = answers.tasks(reads.mine(tx, asker.by), reads.claimable(tx), asker.by)
-            case Told.TERMS:
-                facts = {**answers.terms(policy), "version": policy.terms_version}
-            case _:
-                facts = {"topic": question.topic or None}
-        inbox.finish(tx, row.n, "done", "", meant.task)
-        self._answer(tx, row, asker, question.code, facts)
 
     def _tell(self, tx: Connection, row: Row, meant: Meant, say: Say, done: Decision) -> None:
         facts = dict(say.facts)
@@ -222,6 +237,10 @@ class Dispatch:
         self, tx: Connection, row: Row, to: Asker, code: Refused | Told, facts: Mapping[str, Any], ref: str = ""
     ) -> None:
         task = facts.get("task")
+        text = render(code, facts, to.form, row.now.time)
+        if to.channel == BY_HAND:
+            self._spoken[row.key] = text
+            return
         self._stirred[self._world.wakes.letters] = None
         outbox.write_letter(
             tx,
@@ -232,7 +251,7 @@ class Dispatch:
             relay=to.relay,
             created_at=row.now.time,
             reply_to=to.reply_to,
-            text=render(code, facts, to.form, row.now.time),
+            text=text,
             ref=ref,
         )
 
@@ -246,6 +265,17 @@ def _changes(held: commit.Held | None, done: Decision) -> bool:
     return held is None or done.task != held.task or bool(done.log or done.effects or done.incidents)
 
 
+def _remember(tx: Connection, asker: Asker, row: Row) -> None:
+    if asker.channel != BY_HAND:
+        people.remember(tx, asker.by, asker.channel, asker.form, asker.relay, row.now.time)
+
+
+def _audit(tx: Connection, row: Row, what: What, result: str) -> None:
+    """Every act of the operator is on record, done or refused."""
+    if isinstance(what, Said) and isinstance(what.command, OPERATOR):
+        acts.record(tx, row.now, what.by, write_text(what.command), result)
+
+
 def _as_last(known: Any, who: Pubkey) -> Asker:
     """Somebody who did not ask is told over the channel on which he last spoke."""
     form: Form = "json" if known and known.form == "json" else "text"
@@ -257,6 +287,8 @@ def _asker_of(row: Row) -> Asker | None:
     if row.sort == "dm":
         said = json.loads(row.body)
         return Asker(said["by"], said["channel"], form_of(said["text"]), said["relay"], said["id"], said["created_at"])
+    if row.sort == "cli":
+        return Asker(BY_HAND, BY_HAND, form_of(json.loads(row.body)["text"]), "", "", row.now.time)
     if row.sort == "event":
         said = json.loads(row.body)
         event = said["event"]

@@ -35,6 +35,7 @@ def status(task: Task, asker: Pubkey, now: Now) -> dict[str, Any]:
         "state": str(task.state),
         "work": str(task.current.state),
         "phase": str(task.phase),
+        "frozen": task.frozen,
         **shown(task),
         "deadline": task.terms.deadline + now.deaf,
         "until": deadline[0] + now.deaf if deadline else None,

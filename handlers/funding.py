@@ -6,7 +6,7 @@ from dataclasses import replace
 
 from handlers import ending, rollover
 from handlers.decision import Decision, Moment, refuse
-from handlers.guards import SLACK_BLOCKS, need_evidence, need_fit, need_role, need_state
+from handlers.guards import SLACK_BLOCKS, need_evidence, need_fit, need_role, need_state, need_welcome
 from handlers.holds import drop_invoice, invoice_card, order, put, refused, stray, wrong_parts
 from handlers.policy import DAY
 from handlers.task import Funding, Task
@@ -44,6 +44,7 @@ def fund(task: Task, said: Said, command: Fund, moment: Moment) -> Decision:
         raise refuse(Refused.TOO_MANY_QUOTES, limit=policy.quotes_a_day, wait=today[0] + DAY - now.time)
     if renews:
         return rollover.ask(task, moment).say(said.by, Told.MAKING_INVOICE)
+    need_welcome(moment)
     need_fit(task, moment, now.height + policy.hold_cltv)
     left = task.terms.deadline - now.heard
     if left < 60:
@@ -64,9 +65,8 @@ def made(task: Task, what: HoldMade, moment: Moment) -> Decision:
     made_now = replace(
         funding, state=F.CREATED, payment_hash=view.payment_hash, invoice=view.invoice, expires_at=view.expires_at
     )
-    wanted = (
-        rollover.is_wanted(task, made_now) if made_now.replaces else task.state is TaskState.DRAFT and not funding.goal
-    )
+    first = task.state is TaskState.DRAFT and not (funding.goal or task.frozen)
+    wanted = rollover.is_wanted(task, made_now) if made_now.replaces else first
     if not wanted:
         return drop_invoice(done, made_now)
     wrong = _mismatch(funding, what, moment)

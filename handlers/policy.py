@@ -20,6 +20,7 @@ class Policy:
     hrp: str  # BOLT11 prefix of the network
     node: str  # our node's public key, 66 hex digits
     terms_version: EventId  # the published terms that govern new tasks
+    operator: str = ""  # whose messages are the operator's; "": nobody's
 
     min_reward: Msat = sats(100)
     max_reward: Msat = sats(1_000_000)

@@ -63,6 +63,7 @@ def status_card(facts: Facts, now: int) -> str:
         _label("description", facts, now),
         _label("cost", facts, now),
         _label("phase", facts, now),
+        _label("frozen", facts, now) if facts.get("frozen") else "",
         _label("until", facts, now),
         "" if ended or facts.get("until") == facts.get("deadline") else _label("deadline", facts, now),
         _label("height", facts, now),

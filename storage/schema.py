@@ -1,6 +1,6 @@
 """The tables. Money is integer msat, times unix seconds unless named heard (hearing clock), heights blocks.
 
-Append-only by trigger (`triggers`): heard, inputs, log, chain, credits, payment_hashes, policies, bookings.
+Append-only by trigger (`triggers`): heard, inputs, log, chain, credits, payment_hashes, policies, acts, bookings.
 """
 
 from __future__ import annotations
@@ -262,6 +262,24 @@ bookings = Table(  # what the house has earned, and its insurance account: a lin
     sqlite_autoincrement=True,
 )
 
+bans = Table(  # who may make no new agreements
+    "bans",
+    metadata,
+    Column("pubkey", String(64), primary_key=True),
+    Column("at", BigInteger, nullable=False),
+)
+
+acts = Table(  # what the operator did, and what became of it
+    "acts",
+    metadata,
+    Column("n", Integer, primary_key=True, autoincrement=True),
+    Column("at", BigInteger, nullable=False),
+    Column("who", String(64), nullable=False),  # cli, or the key that wrote
+    Column("what", Text, nullable=False),  # the command, in words
+    Column("result", Text, nullable=False),  # done, or the refusal's code
+    sqlite_autoincrement=True,
+)
+
 house = Table(  # a few facts about ourselves: hearing, cursors, heads
     "house",
     metadata,
@@ -269,5 +287,5 @@ house = Table(  # a few facts about ourselves: hearing, cursors, heads
     Column("value", Text, nullable=False),
 )
 
-APPEND_ONLY = ("log", "chain", "credits", "payment_hashes", "policies", "bookings")
+APPEND_ONLY = ("log", "chain", "credits", "payment_hashes", "policies", "acts", "bookings")
 NEVER_DELETED = ("heard", "inputs", "tasks", "fundings", "payouts", "effects", "incidents")

@@ -9,6 +9,7 @@ from bot.cli.daemon import run_command
 from bot.cli.doctor import doctor_command
 from bot.cli.fees import fees_command
 from bot.cli.look import export_command, log_command, show_command, tasks_command
+from bot.cli.operator import audit_command, operator_commands
 from bot.cli.people import client_app
 from bot.cli.playing import demo_command
 from bot.cli.simnet import simnet_app
@@ -34,8 +35,11 @@ for name, command in (
     ("log", log_command),
     ("export", export_command),
     ("fees", fees_command),
+    ("audit", audit_command),
 ):
     app.command(name)(command)
+for name, told, command in operator_commands():
+    app.command(name, help=told)(command)
 app.add_typer(client_app, name="client")
 app.add_typer(simnet_app, name="simnet")
 app.add_typer(cln_plugin_app, name="cln-plugin")

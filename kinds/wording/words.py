@@ -109,6 +109,7 @@ LABELS: Mapping[str, str] = {
     "role": "You are the {role}.",
     "description": "Asked for: {description:says}",
     "phase": "The node is {phase:word}.",
+    "frozen": "❄️ Frozen by the operator: its deadlines stand still.",
     "deadline": "Deadline: {deadline:when}",
     "until": "⏳ {until_what:ahead} {until:when}",
     "parties": "Employer {employer:who}[ · worker {worker:who}]",
@@ -139,6 +140,7 @@ SERVICE_FEE: tuple[str, ...] = (
 )
 
 TERMS: tuple[str, ...] = (
+    "[paused? Closed for new business at the moment: what is under way goes on.]",
     "[play_money? Play money: this is {network}, nothing here is worth anything.][!play_money? Network: {network}.]",
     "Reward: {min_reward_msat:sats} to {max_reward_msat:sats}.",
     "Service fee: [service_fee? {service_fee:list}][!service_fee? none].[payer=employer? The employer pays it on top of the"

@@ -37,6 +37,7 @@ STATUS = {
     "state": "Claimed",
     "work": "SUBMITTED",
     "phase": "",
+    "frozen": False,
     "deadline": NOW + 2 * DAY,
     "until": NOW + 5 * 3600,
     "until_what": "silence",
@@ -61,6 +62,7 @@ TERMS = {
     "payout_limit": 288, "dispute_reserve": 144, "max_final_cltv": 144, "invoice_expiry": 3600, "hold_timeout": DAY,
     "review_window": DAY, "max_deadline": 90 * DAY, "quotes_a_day": 3, "proofs_a_day": 3, "fetches_deliverables": False,
     "sees_parts": True, "limits_payouts": True, "version": ENTRY,
+    "paused": False,
 }  # fmt: skip
 INVOICED = {
     "invoice": INVOICE, "payment_hash": SHA, "amount_msat": 50_500_000, **MONEY,
@@ -103,6 +105,7 @@ PASSED: dict[R | T, list[dict[str, Any]]] = {
     R.AMBIGUOUS_TASK: [{"id": "7", "tasks": [TASK, "7qk2m0x9t4h1h"]}],
     R.NOT_YOUR_TASK: [{"task": TASK, "role": "employer or worker", "action": "dispute"}],
     R.OWN_TASK: [{"task": TASK}],
+    R.NOT_OPERATOR: [{"action": "freeze"}],
     R.ADDRESS_TAKEN: [{"task": TASK}],
     R.WRONG_STATE: [
         {
@@ -124,7 +127,8 @@ PASSED: dict[R | T, list[dict[str, Any]]] = {
     ],
     R.TOO_LATE: [{"task": TASK, "what": "deadline", "since": NOW - 60}],
     R.TAKEN: [{"task": TASK}],
-    R.FROZEN: [{"task": TASK}],
+    R.FROZEN: [{"task": TASK}, {"task": TASK, "broken": True}],
+    R.ALREADY: [{"task": TASK, "action": "freeze"}],
     R.FUNDING_BUSY: [{"task": TASK}],
     R.PAYOUT_BUSY: [{"task": TASK}],
     R.BASIS_MISSING: [
@@ -146,6 +150,7 @@ PASSED: dict[R | T, list[dict[str, Any]]] = {
     R.TOO_MANY_PROOFS: [{"limit": 3, "wait": 3600}],
     R.TOO_MANY_QUOTES: [{"limit": 3, "wait": 3600}],
     R.PAUSED: [{}],
+    R.BANNED: [{}],
     R.NODE_AWAY: [{}],
     R.BROKEN: [{}, {"task": TASK}],
     T.HELP: [{"topic": None}, {"topic": "claim"}],
@@ -153,12 +158,13 @@ PASSED: dict[R | T, list[dict[str, Any]]] = {
         TERMS,
         TERMS | {"play_money": False, "service_fee_ppm": 2500, "fetches_deliverables": True, "arbiters": ["x"]},
         TERMS | FEE_TERMS,
-        TERMS | {"sees_parts": False, "limits_payouts": False},
+        TERMS | {"sees_parts": False, "limits_payouts": False, "paused": True},
     ],
     T.TASKS: [{"tasks": [], "open": []}, {"tasks": [STATUS], "open": [STATUS | {"role": None}]}],
     T.STATUS: [
         STATUS,
         STATUS | {"phase": "settling", "until": None, "until_what": None, "proof": None, "worker": None},
+        STATUS | {"frozen": True, "may": ["status"], "until": None, "until_what": None},
         STATUS | {"state": "Paid", "may": ["history"], "credit_msat": 1000, "step": 6, "role": None, "until": None},
     ],
     T.HISTORY: [{"task": TASK, "entries": [{"seq": 1, "type": "task.created", "time": NOW, "state": "Draft"}]}],
@@ -282,5 +288,8 @@ PASSED: dict[R | T, list[dict[str, Any]]] = {
         ABOUT | {"what": "judgement", "until": NOW + 3600, "height": 612, "on_silence": on_silence}
         for on_silence in ("approve", "dispute")
     ],
+    T.TASK_FROZEN: [ABOUT],
+    T.TASK_UNFROZEN: [ABOUT | {"seconds": 7200, "deadline": NOW + DAY}],
+    T.OPERATED: [ABOUT | {"action": "freeze"}, {"action": "pause"}, {"action": "ban", "who": WORKER}],
     T.INCIDENT: [{"task": TASK, "what": "hold_lost"}, {"what": "loss"}],
 }

@@ -68,7 +68,7 @@ def test_totals_per_day(engine: Engine) -> None:
 
 def test_what_was_kept_before_there_were_books_is_booked_by_the_migration() -> None:
     engine = engine_for(None)
-    migrate(engine, "0001")
+    migrate(engine, "0003")
     row = (
         "insert into tasks (id, address, pinned, root, employer, state, phase, version, seq, head, state_at, document)"
     )
