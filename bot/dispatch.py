@@ -22,10 +22,10 @@ from bot.wake import Bell
 from bot.world import World
 from handlers.decide import decide, rule
 from handlers.decision import Decision, Fetch, Refusal, Say
-from handlers.house import OPEN
+from handlers.house import OPEN, House
 from handlers.policy import Policy
 from kinds.codes import BadWord, Form, Refused, Told
-from kinds.commands import OPERATOR
+from kinds.commands import OPERATOR, Compensate
 from kinds.events import canonical_json
 from kinds.grammar import form_of, write_text
 from kinds.inputs import BY_HAND, Offered, Said, What
@@ -197,7 +197,7 @@ class Dispatch:
             self._answer(tx, row, meant.asker, Refused.FROZEN, {"task": meant.task, "broken": True})
             return
         held = commit.load(tx, meant.task) if meant.task else None
-        there = gate.load(tx, what.by) if isinstance(what, Offered | Said) else OPEN
+        there = _house(tx, what) if isinstance(what, Offered | Said) else OPEN
         outcome = decide(held.task if held else None, what, row.now, policy, there)
         if isinstance(outcome, Decision) and _changes(held, outcome):
             outcome = commit.store(tx, held, outcome, row.now, policy) or outcome
@@ -263,6 +263,10 @@ class Dispatch:
 
 def _changes(held: commit.Held | None, done: Decision) -> bool:
     return held is None or done.task != held.task or bool(done.log or done.effects or done.incidents)
+
+
+def _house(tx: Connection, what: Offered | Said) -> House:
+    return gate.load(tx, what.by, insurance=isinstance(what, Said) and isinstance(what.command, Compensate))
 
 
 def _remember(tx: Connection, asker: Asker, row: Row) -> None:

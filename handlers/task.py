@@ -186,6 +186,7 @@ class Task:
     credits: tuple[CreditEntry, ...] = ()
     fee: Msat = Msat(0)  # the operator's part of the service fee, booked at the settlement
     insurance: Msat = Msat(0)  # its insured part, and what is left of the budget, booked to the house's insurance
+    compensated: Msat = Msat(0)  # what the insurance has given for losses of this task, with the budgets of its payouts
     dispute: Dispute | None = None
     offers: tuple[tuple[Pubkey, int, int], ...] = ()  # who offered which percentage to the worker, seq of that entry
     split: int = 100  # percent of the reward that the worker gets

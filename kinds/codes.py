@@ -67,6 +67,8 @@ class Refused(StrEnum):
     OWN_NODE = "own_node"
     DOES_NOT_FIT = "does_not_fit"  # limit: the latest deadline that the hold can carry
     NOTHING_OWED = "nothing_owed"  # task
+    NO_LOSS = "no_loss"  # task: nothing was lost in it that could be made good
+    NOT_COVERED = "not_covered"  # wanted_msat, budget_msat, covered_msat: the most that the insurance account can give
     # how much
     RATE_LIMITED = "rate_limited"  # what, wait: seconds
     NEEDS_WORK = "needs_work"  # bits: NIP-13

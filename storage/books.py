@@ -19,6 +19,7 @@ DAY = 86400
 class Account(StrEnum):
     FEE = "fee"  # the operator's part of service fees
     INSURANCE = "insurance"  # the insured part of them, and what was left of routing budgets
+    COMPENSATION = "compensation"  # what the insurance has given, with the budgets for sending it
 
 
 _BOOK = Statement(insert(bookings), "at", "task", "account", "amount")
@@ -35,10 +36,16 @@ def book(tx: Connection, before: Task | None, task: Task, time: int) -> None:
 def _moved(before: Task | None, task: Task) -> Iterator[tuple[Account, int, int]]:
     yield Account.FEE, before.fee if before else 0, task.fee
     yield Account.INSURANCE, before.insurance if before else 0, task.insurance
+    yield Account.COMPENSATION, before.compensated if before else 0, task.compensated
 
 
 def balance(tx: Connection, account: Account) -> Msat:
     return Msat(int(_SUM.scalar(tx, {"which": str(account)}) or 0))
+
+
+def insured(tx: Connection) -> Msat:
+    """What is left in the insurance account."""
+    return Msat(balance(tx, Account.INSURANCE) - balance(tx, Account.COMPENSATION))
 
 
 @dataclass(frozen=True, slots=True)

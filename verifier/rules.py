@@ -160,6 +160,8 @@ Verified/settling   | APPROVED           | settlement.completed incident   | nod
 Verified/refunding  | APPROVED           | task.expired                    | node     | Expired            | = | worker_unreachable
 
 Paid                | *                  | receipt                         | node     | Paid               | = | -
+Paid                | *                  | compensation                    | operator | Paid               | = | -
+Expired             | *                  | compensation                    | operator | Expired            | = | -
 Refunded            | *                  | receipt                         | node     | Refunded           | = | -
 Expired             | *                  | receipt                         | node     | Expired            | = | -
 """
@@ -255,6 +257,7 @@ _FACTS = {
     "task.expired": f"reason:text mark:hex|- funding?:text amount_msat?:msat {_ENDED.replace(':', '?:')} credited?:list",
     "hold.lost": f"funding:text {_ENDED} reason?:text mark?:hex|-",
     "receipt": _PAYOUT,
+    "compensation": _CREDIT,
     "task.frozen": "",
     "task.unfrozen": "seconds:int deadline:int",
 }

@@ -92,7 +92,7 @@ class Standing:
     frozen: Entry | None = None  # the entry since which it is frozen
     reason: str = ""  # of refund.started or settlement.started
     lost: bool = False
-    credits: dict[str, Credit] = field(default_factory=dict)  # by role
+    credits: dict[str, tuple[Credit, ...]] = field(default_factory=dict)  # by role, the oldest first
     opened: list[tuple[str, int]] = field(default_factory=list)  # payment hashes that the log opened, and where
     evidence: str | None = None  # the weakest on which money moved
     payout: str | None = None  # how well the worker's payment is proven

@@ -19,6 +19,7 @@ from kinds.figures import sats_text
 from storage import books
 from storage.books import Account, Booked
 
+ACCOUNTS = {"earned": Account.FEE, "insurance": Account.INSURANCE, "compensation": Account.COMPENSATION}
 FORMS = {"day": "%Y-%m-%d", "month": "%Y-%m"}
 
 
@@ -34,7 +35,7 @@ def fees_command(
         return (
             books.days(connection),
             books.balance(connection, Account.FEE),
-            books.balance(connection, Account.INSURANCE),
+            books.insured(connection),
         )
 
     found, earned, insured = look(data, read)
@@ -43,13 +44,13 @@ def fees_command(
             "days": _totals(found, "day"),
             "months": _totals(found, "month"),
             "earned_msat": earned,
-            "insurance_msat": insured,
+            "insurance_balance_msat": insured,
         }
         typer.echo(json.dumps(report))
         return
-    table = Table(by, "earned", "insurance")
+    table = Table(by, "earned", "insured", "given for losses")
     for total in _totals(found, by):
-        table.add_row(str(total[by]), sats_text(int(total["earned_msat"])), sats_text(int(total["insurance_msat"])))
+        table.add_row(str(total[by]), *(sats_text(int(total[f"{name}_msat"])) for name in ACCOUNTS))
     Console().print(table if found else "Nothing was booked yet.")
     if found:
         typer.echo(f"Earned in all: {sats_text(earned)}. In the insurance account: {sats_text(insured)}.")
@@ -60,6 +61,6 @@ def _totals(found: Iterable[Booked], by: str) -> list[dict[str, str | int]]:
     for each in found:
         sums[datetime.fromtimestamp(each.day, UTC).strftime(FORMS[by])][each.account] += each.amount
     return [
-        {by: span, "earned_msat": total[Account.FEE], "insurance_msat": total[Account.INSURANCE]}
+        {by: span, **{f"{name}_msat": total[account] for name, account in ACCOUNTS.items()}}
         for span, total in sums.items()
     ]

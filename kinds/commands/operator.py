@@ -1,10 +1,12 @@
-"""What the operator of the house may say, and nobody else: one hand on the brake, none on anybody's money."""
+"""What the operator of the house may say, and nobody else: a hand on the brake, and one in the insurance."""
 
 from __future__ import annotations
 
-from typing import ClassVar
+from typing import Annotated, ClassVar
 
-from kinds.commands.base import Command, Npub, TaskCommand
+from pydantic import Field
+
+from kinds.commands.base import Command, InSats, Npub, Rest, TaskCommand, Text
 
 
 class Pause(Command):
@@ -51,5 +53,15 @@ class Unban(Command):
     npub: Npub
 
 
-OPERATOR: tuple[type[Command], ...] = (Pause, Resume, Freeze, Unfreeze, Ban, Unban)
+class Compensate(TaskCommand):
+    """Gives so many sats of the insurance account to the one who lost in a task whose hold was lost: the worker, or the employer if
+    the worker was paid or there was none. At the machine only."""
+
+    action: ClassVar[str] = "compensate"
+    example: ClassVar[str] = "compensate 7qk2m0x9t4h1h 5000 the hold was lost after the approval"
+    amount: Annotated[int, InSats, Field(ge=1, le=2_100_000_000_000_000)]
+    reason: Annotated[Text, Rest, Field(min_length=1)]
+
+
+OPERATOR: tuple[type[Command], ...] = (Pause, Resume, Freeze, Unfreeze, Ban, Unban, Compensate)
 """The commands that only the operator may give."""

@@ -65,6 +65,9 @@ SENTENCES: Mapping[R | T, str] = {
     R.OWN_NODE: "This invoice would pay my own node. Send one of your own wallet.",
     R.DOES_NOT_FIT: "The deadline is too far away for the time that a Lightning payment can be held: the latest possible one"
     " is now {limit:date}.[task? It is too late for that in task {task}; cancel {task} and offer it again.]",
+    R.NO_LOSS: "No loss is on record in task {task}, so there is nothing to make good for. log {task} shows its entries.",
+    R.NOT_COVERED: "The insurance account cannot give {wanted_msat:sats} and {budget_msat:sats} for sending them. The most that it can"
+    " give now: {covered_msat:sats}.",
     R.NOTHING_OWED: "Nothing is owed to you in task {task}, so no destination is needed.",
     # how much
     R.RATE_LIMITED: "That is too much at once[ ({what})]. Try again in {wait:span}.",

@@ -41,6 +41,7 @@ WORDS: Mapping[str, str] = {
     "agreement": "by agreement",
     "approve": "by the employer's approval",
     "abandoned": "the worker gave it back",
+    "compensation": "compensation for a loss",
     "change": "the rest of an agreed split",
     "refund": "a refund that could not be given at the node",
     # what is known of a deliverable

@@ -144,6 +144,8 @@ PASSED: dict[R | T, list[dict[str, Any]]] = {
     R.HASH_USED: [{}],
     R.OWN_NODE: [{}],
     R.DOES_NOT_FIT: [{"limit": NOW + DAY}, {"task": TASK, "limit": NOW - DAY}],
+    R.NO_LOSS: [{"task": TASK}],
+    R.NOT_COVERED: [{"task": TASK, "wanted_msat": 5_000_000, "budget_msat": 50_000, "covered_msat": 0}],
     R.NOTHING_OWED: [{"task": TASK}],
     R.RATE_LIMITED: [{"what": "messages", "wait": 60}],
     R.NEEDS_WORK: [{"bits": 20}],

@@ -20,28 +20,28 @@ def test_totals_per_month_and_day(cli: Cli, tmp_path: Path) -> None:
     with engine.begin() as tx:
         for at, account, amount in (
             (NEW_YEAR - 1, "fee", 450_900), (NEW_YEAR - 1, "insurance", 550_100), (NEW_YEAR, "fee", 1_000),
-            (NEW_YEAR + 86400, "insurance", 2_000),
+            (NEW_YEAR + 86400, "insurance", 2_000), (NEW_YEAR + 5, "compensation", 50_000),
         ):  # fmt: skip
             tx.execute(insert(bookings).values(at=at, task="t", account=account, amount=amount))
     engine.dispose()
     report = cli("fees", "--data", tmp_path, "--json").json()
     assert report == {
         "days": [
-            {"day": "2026-12-31", "earned_msat": 450_900, "insurance_msat": 550_100},
-            {"day": "2027-01-01", "earned_msat": 1_000, "insurance_msat": 0},
-            {"day": "2027-01-02", "earned_msat": 0, "insurance_msat": 2_000},
+            {"day": "2026-12-31", "earned_msat": 450_900, "insurance_msat": 550_100, "compensation_msat": 0},
+            {"day": "2027-01-01", "earned_msat": 1_000, "insurance_msat": 0, "compensation_msat": 50_000},
+            {"day": "2027-01-02", "earned_msat": 0, "insurance_msat": 2_000, "compensation_msat": 0},
         ],
         "months": [
-            {"month": "2026-12", "earned_msat": 450_900, "insurance_msat": 550_100},
-            {"month": "2027-01", "earned_msat": 1_000, "insurance_msat": 2_000},
+            {"month": "2026-12", "earned_msat": 450_900, "insurance_msat": 550_100, "compensation_msat": 0},
+            {"month": "2027-01", "earned_msat": 1_000, "insurance_msat": 2_000, "compensation_msat": 50_000},
         ],
         "earned_msat": 451_900,
-        "insurance_msat": 552_100,
+        "insurance_balance_msat": 502_100,
     }
     shown = cli("fees", "--data", tmp_path).out
     assert "2026-12" in shown
     assert "450.900 sats" in shown
-    assert "Earned in all: 451.900 sats. In the insurance account: 552.100 sats." in shown
+    assert "Earned in all: 451.900 sats. In the insurance account: 502.100 sats." in shown
     assert "2027-01-02" in cli("fees", "--by", "day", "--data", tmp_path).out
 
 
