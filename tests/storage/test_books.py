@@ -8,10 +8,11 @@ import json
 from sqlalchemy import Engine, insert, select, text
 
 from handlers.fees import Fees
+from kinds.inputs import BY_HAND
 from kinds.lightning import PaymentStatus
 from kinds.states import Payer
 from kinds.units import Msat, sats
-from storage import books
+from storage import books, gate
 from storage.books import Account, Booked
 from storage.open import engine_for, migrate
 from storage.schema import bookings
@@ -43,6 +44,23 @@ def test_what_a_credits_payout_spares_is_booked_when_it_is_paid() -> None:
     life.payout("owed")
     life.pay(PaymentStatus.COMPLETE, life.task.payouts[-1], fee=Msat(7_000))
     assert lines(life.engine)[-1] == ("insurance", life.task.budget - 7_000)
+
+
+def test_a_compensation_comes_out_of_the_insurance_account() -> None:
+    life: KeptLife = kept(builders.lost)
+    with life.engine.begin() as tx:
+        tx.execute(insert(bookings).values(at=1, task="t", account="insurance", amount=sats(9_000)))
+        assert gate.load(tx).insured == 0
+        life.house = gate.load(tx, insurance=True)
+    assert life.house.insured == sats(9_000)
+    life.say(BY_HAND, life.command("compensate", amount=5_000))
+    with life.engine.begin() as tx:
+        assert books.balance(tx, Account.COMPENSATION) == life.task.compensated == sats(5_050)
+        assert books.insured(tx) == sats(3_950)
+    life.payout("made good")
+    life.pay(PaymentStatus.COMPLETE, life.task.payouts[-1], fee=Msat(1_000))
+    with life.engine.begin() as tx:
+        assert books.insured(tx) == sats(3_950 + 49)
 
 
 def test_a_refund_books_nothing() -> None:

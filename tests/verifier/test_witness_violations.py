@@ -379,6 +379,27 @@ def lost_after_payout(fee: Fee | None = None) -> Life:
     return life
 
 
+def made_good(life: Life, **changed: Any) -> Life:
+    """The insurance gives 5,000 sats: to the worker of a lost hold, or the employer when the worker was paid."""
+    life.wait()
+    last = life.lines[-1]
+    worker = last.state == "Expired" and bool(life.worker)
+    facts = {"role": "worker" if worker else "employer", "to": life.worker if worker else EMPLOYER.pub}
+    facts |= {"amount_msat": 5_000_000, "budget_msat": 50_000, **changed}
+    life.add("compensation", last.state, last.work, "operator", **facts)
+    return life
+
+
+def made_good_receipt(life: Life, amount: int, **changed: Any) -> Life:
+    """What was given is paid out."""
+    life.wait()
+    last = life.lines[-1]
+    facts = {name: last.facts[name] for name in ("role", "to")}
+    payment = {**life.payment(amount), **facts, "dest_salt": "", "status": "attested", **changed}
+    life.add("receipt", last.state, last.work, "node", **payment)
+    return life
+
+
 def change_receipt(fee: int) -> Life:
     """The employer's change is paid out."""
     life = split()
@@ -419,6 +440,13 @@ SOUND: dict[str, Spoil] = {
     "approved once more after a dispute": lambda: reapproved(),
     "approved in a dispute without a proof": lambda: approved_on(4),
     "lost before a payout": lost,
+    "lost, and made good for": lambda: made_good(lost()),
+    "lost, made good for and paid": lambda: made_good_receipt(made_good(lost()), 5_000_000),
+    "lost, made good for twice and paid at once": lambda: made_good_receipt(made_good(made_good(lost())), 10_000_000),
+    "lost, made good for again before the first is paid": lambda: made_good_receipt(
+        made_good(made_good(lost())), 5_000_000
+    ),
+    "lost after the payout, and made good for": lambda: made_good(lost_after_payout()),
     "lost after the payout": lost_after_payout,
     "a restart": lambda: edited(Life(), lambda life: restarted(life)).fund(),
     "a pause that is told twice": lambda: edited(Life(), lambda life: told_twice(life)).fund(),
@@ -806,6 +834,16 @@ SPOILT: dict[str, tuple[str, Spoil]] = {
     "a credit with another fee budget": ("wrong_amount", lambda: edited(margin(), lambda life: life.lines[-1].facts["credited"][0].update(budget_msat=BUDGET + 1))),
     "change with another fee budget": ("wrong_amount", lambda: edited(split(), lambda life: life.lines[-1].facts["credited"][0].update(budget_msat=353_000))),
     "a credit without its fee budget": ("bad_facts", lambda: edited(margin(), lambda life: life.lines[-1].facts["credited"][0].pop("budget_msat"))),
+    "made good for where nothing was lost": ("illegal_move", lambda: made_good(paid_life())),
+    "made good for to the one who was paid": ("wrong_share", lambda: made_good(lost_after_payout(), role="worker", to=WORKER.pub)),
+    "made good for to somebody else": ("wrong_share", lambda: made_good(lost(), to=STRANGER.pub)),
+    "made good for with half a sat": ("wrong_amount", lambda: made_good(lost(), amount_msat=5_000_500)),
+    "made good for with nothing": ("wrong_amount", lambda: made_good(lost(), amount_msat=0)),
+    "made good for by the clock": ("wrong_author", lambda: edited(made_good(lost()), lambda life: life.lines[-1].__dict__.update(by="clock", proven="clock"))),
+    "made good for before the end": ("illegal_move", lambda: made_good(reviewing())),
+    "more than was given is paid": ("unbalanced", lambda: made_good_receipt(made_good(lost()), 5_001_000)),
+    "what was given is paid twice": ("unbalanced", lambda: made_good_receipt(made_good_receipt(made_good(lost()), 5_000_000), 5_000_000)),
+    "sending it cost more than was kept": ("fee_above_budget", lambda: made_good_receipt(made_good(lost()), 5_000_000, fee_msat=50_001)),
     "a receipt of somebody else": ("unbalanced", lambda: receipt(margin(), to=STRANGER.pub)),
     "a receipt whose fee is above the credit's budget": ("fee_above_budget", lambda: change_receipt(352_001)),
     "a receipt for more than was owed": ("unbalanced", lambda: receipt(margin(), REWARD + 1000)),

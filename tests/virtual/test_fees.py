@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from dataclasses import dataclass
 
 import pytest
@@ -10,6 +11,7 @@ from bot.config import FeeSettings, Settings, TermsSettings
 from bot.nodes.simnet.faults import Faults
 from kinds.states import Payer
 from kinds.units import Msat
+from storage import books
 from tests.virtual.lives import (
     HASH,
     SOON,
@@ -215,3 +217,45 @@ def test_a_lost_hold_brings_no_fee(deal: Deal) -> None:
         await sound(town)
 
     run_virtually(life())
+
+
+def test_the_insurance_makes_good_for_a_lost_hold() -> None:
+    """Fees of one task fill the account; another one's hold is lost after the approval; the worker is credited and paid."""
+
+    async def life() -> None:
+        fees = FeeSettings(ppm=100_000, payer=Payer.SPLIT, insurance_percent=50)
+        town = await a_town(settings=Settings(terms=TermsSettings(hold_cltv=560, review_window=3600), fees=fees))
+        first = await approved(town, deadline=SOON)
+        await state(town, first, "Paid")
+        second = await delivered(town, deadline=SOON, d="second")
+        refused = json.loads(await by_hand(town, second, 1_000))
+        assert refused["code"] == "no_loss"
+        town.node.network.lose_hold(hold_of(town, second).payment_hash)
+        await state(town, second, "Expired")
+        before, insured = balances(town), task_of(town, first).insurance
+        assert insured == 2_500 * SAT + BUDGET - routed(town, first)
+        refused = json.loads(await by_hand(town, second, 2_973))
+        assert (refused["code"], refused["covered_msat"]) == ("not_covered", 2_964 * SAT)
+        given = json.loads(await by_hand(town, second, 2_000))
+        assert given["code"] == "operated"
+        line = (await entry(town, second, "compensation"))["facts"]
+        assert (line["to"], line["amount_msat"], line["budget_msat"]) == (town.worker.pubkey, 2_000 * SAT, 20 * SAT)
+        await told(town, town.worker, "You are owed 2,000 sats \\(the channel was closed\\)")
+        await town.worker.say(f"payout {second} {town.worker.wallet.invoice(Msat(2_000 * SAT))}")
+        await entry(town, second, "receipt")
+        assert moved(town, before) == (0, 2_000 * SAT)
+        with town.engine.begin() as tx:
+            left = books.insured(tx)
+        assert left == insured - 2_000 * SAT - routed(town, second)
+        assert earned(town) == task_of(town, first).fee + left
+        await sound(town)
+
+    run_virtually(life())
+
+
+async def by_hand(town: Town, task: str, sat: int) -> str:
+    """Said at the machine, in JSON; the answer."""
+    words = {"v": 1, "action": "compensate", "task": task, "amount": sat, "reason": "the channel was closed"}
+    answer = await town.dispatch.by_hand(json.dumps(words))
+    assert answer is not None
+    return answer
