@@ -88,7 +88,7 @@ MUTANTS = (
     ),
     Mutant(
         "a wrong amount is kept",
-        (("handlers/funding.py", "    if view.received != funding.amount:", "    if False:"),),
+        (("handlers/holds.py", "    if view.received != funding.amount:", "    if False:"),),
     ),
     Mutant(
         "an id is remembered before it is verified",

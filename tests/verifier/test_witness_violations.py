@@ -384,7 +384,7 @@ def made_good(life: Life, **changed: Any) -> Life:
     life.wait()
     last = life.lines[-1]
     worker = last.state == "Expired" and bool(life.worker)
-    facts = {"role": "worker" if worker else "employer", "to": life.worker if worker else EMPLOYER.pub}
+    facts: dict[str, Any] = {"role": "worker" if worker else "employer", "to": life.worker if worker else EMPLOYER.pub}
     facts |= {"amount_msat": 5_000_000, "budget_msat": 50_000, **changed}
     life.add("compensation", last.state, last.work, "operator", **facts)
     return life
