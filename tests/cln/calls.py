@@ -69,6 +69,12 @@ class Calls:
         ]
         return {"datastore": found}
 
+    async def deldatastore(self, key: list[str]) -> Row:
+        if tuple(key) not in self._ledger.datastore:
+            raise Refusal(1200, "Key does not exist")
+        del self._ledger.datastore[tuple(key)]
+        return {"key": key}
+
     async def listchannelmoves(self, index: str = "created", start: int = 0) -> Row:
         return {"channelmoves": [move for move in self._ledger.moves if move["created_index"] >= start]}
 

@@ -11,6 +11,7 @@ import pytest
 from bot.nodes.cln import wire
 from bot.nodes.cln.node import ClnNode
 from bot.nodes.cln.plugin.keeper import GRACE
+from bot.nodes.cln.plugin.records import KEPT_BLOCKS, KEPT_SECONDS
 from bot.nodes.cln.plugin.verdict import MPP_SECONDS
 from bot.nodes.cln.rpc import Refused, Rpc
 from kinds import bolt11
@@ -172,6 +173,21 @@ async def test_a_create_whose_answer_was_lost_gives_the_same_hold(bench: ClnBenc
     await double.start()  # a plugin that never heard of it
     double.ledger.datastore.update(kept)
     assert await bench.node.make_hold(SPEC) == made
+
+
+async def test_a_hold_that_was_settled_long_ago_is_forgotten_but_never_made_again(
+    bench: ClnBench, double: Double
+) -> None:
+    view = await held(bench)
+    await bench.node.settle(HoldRef(SPEC.ref, view.payment_hash))
+    await until(bench, lambda: look(bench, view), HoldStatus.SETTLED)
+    await bench.wait(SPEC.expiry + KEPT_SECONDS)
+    double.ledger.height = view.expiry_height + KEPT_BLOCKS - 1
+    await bench.mine(1)
+    await until(bench, lambda: look(bench, view), HoldStatus.ABSENT)
+    assert list(double.ledger.datastore) == [("holdfast", "spent", str(view.payment_hash))]
+    assert (await bench.node.make_hold(SPEC)).status is HoldStatus.UNKNOWN
+    assert (await look(bench, view)).status is HoldStatus.ABSENT
 
 
 async def test_the_set_timeout_is_0017_and_a_minute(bench: ClnBench, double: Double) -> None:
