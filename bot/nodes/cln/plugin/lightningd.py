@@ -90,13 +90,13 @@ class Lightningd:
         return any(
             htlc.get("payment_hash") == payment_hash
             and (leaving or "_REMOVE_" not in str(htlc.get("state")))  # BOLT 2: the steps of an HTLC's removal
-            for htlc in self._incoming()
+            for htlc in self._htlcs_in()
         )
 
     def hashes(self) -> set[str]:
-        return {str(htlc.get("payment_hash")) for htlc in self._incoming()}
+        return {str(htlc.get("payment_hash")) for htlc in self._htlcs_in()}
 
-    def _incoming(self) -> Iterator[dict[str, Any]]:
+    def _htlcs_in(self) -> Iterator[dict[str, Any]]:
         for channel in _rows(self.ask("listpeerchannels"), "channels"):
             for htlc in _rows(channel, "htlcs", needed=False):
                 if htlc.get("direction") == "in":
