@@ -131,6 +131,10 @@ class Lightningd:
     def height(self) -> int:
         return int(self.rpc.call("getinfo")["blockheight"])
 
+    def channels(self) -> list[Row]:
+        found: list[Row] = self.rpc.call("listpeerchannels")["channels"]
+        return found
+
     def channel(self, other: Lightningd) -> Row:
         [found] = self.rpc.call("listpeerchannels", {"id": other.id})["channels"]
         return dict(found)
@@ -172,6 +176,11 @@ class Regtest:
     def mine(self, blocks: int) -> None:
         self.bitcoind.mine(blocks)
         self.synced()
+
+    def at_rest(self) -> None:
+        """Nothing is in flight any more."""
+        for node in (self.payer, self.us, self.payee):
+            wait_for("rest", lambda node=node: not any(c["htlcs"] for c in node.channels()))  # type: ignore[misc]
 
     def restart(self) -> None:
         """Our node ends cleanly and starts again; its peers come back to it."""

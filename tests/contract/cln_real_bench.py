@@ -131,6 +131,7 @@ class RealBench:
                     await self._us.call(wire.CANCEL, {"payment_hash": hold["payment_hash"]})
                 except Refused:
                     continue
+        await asyncio.to_thread(self._nodes.at_rest)
 
 
 class _Once:
