@@ -84,6 +84,9 @@ class Bitcoind:
     def height(self) -> int:
         return int(self.cli("getblockcount"))
 
+    def mempool(self) -> set[str]:
+        return set(self.cli("getrawmempool"))
+
     def close(self) -> None:
         self._process.terminate()
         self._process.wait(30)
@@ -152,6 +155,11 @@ class Lightningd:
     def balance(self) -> int:
         """What is ours in all channels, in msat."""
         return sum(int(channel["to_us_msat"]) for channel in self.channels())
+
+    def credits(self, payment_hash: str) -> list[int]:
+        """What came in by this hash on the chain, in msat."""
+        moves = self.rpc.call("listchainmoves")["chainmoves"]
+        return [int(move["credit_msat"]) for move in moves if move.get("payment_hash") == payment_hash]
 
     def connect(self, other: Lightningd) -> None:
         self.rpc.call("connect", {"id": other.id, "host": "127.0.0.1", "port": other._port})

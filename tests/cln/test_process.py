@@ -124,14 +124,25 @@ async def test_settled_with_the_peer_away_is_held_until_the_money_moves(bench: C
     await until(bench, lambda: look(bench, view), HoldStatus.SETTLED)
 
 
-async def test_a_channel_closed_by_force_shows(bench: ClnBench, double: Double) -> None:
+@pytest.mark.parametrize("sees", [True, False])
+async def test_a_channel_closed_by_force_shows_until_the_money_is_ours(
+    bench: ClnBench, double: Double, sees: bool
+) -> None:
     view = await held(bench)
     double.ledger.onchain.add(PAYER)
     off = await look(bench, view)
     assert (off.status, [part.on_channel for part in off.parts]) == (HoldStatus.HELD, [False])
     settling = await bench.node.settle(HoldRef(SPEC.ref, view.payment_hash))
     assert answers(double)[-1].startswith("resolve")
-    assert settling.status is HoldStatus.HELD
+    assert (settling.status, [part.on_channel for part in settling.parts]) == (HoldStatus.HELD, [False])
+    [htlc] = double.ledger.on_channel()
+    if sees:
+        double.claim(htlc)
+    else:  # it happens before the plugin is there again
+        await double.stop()
+        double.ledger.claim(htlc)
+        await double.start()
+    await until(bench, lambda: look(bench, view), HoldStatus.SETTLED)
 
 
 async def test_a_restart_while_the_channel_is_closed_gives_the_payment_back(bench: ClnBench, double: Double) -> None:
