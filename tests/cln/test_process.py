@@ -273,6 +273,7 @@ async def test_a_lightningd_without_the_plugin_is_named(double: Double) -> None:
     node = ClnNode(double.socket)
     double.forget_calls()
     assert "is not there" in await node.problem()
+    assert ["is not there" in finding.what for finding in await node.examine()] == [True]
     assert await node.facts() is None
     await node.aclose()
 
