@@ -156,6 +156,11 @@ class Lightningd:
         """What is ours in all channels, in msat."""
         return sum(int(channel["to_us_msat"]) for channel in self.channels())
 
+    def coins(self) -> int:
+        """Confirmed on the chain, in msat."""
+        outputs = self.rpc.call("listfunds")["outputs"]
+        return sum(int(each["amount_msat"]) for each in outputs if each["status"] == "confirmed")
+
     def credits(self, payment_hash: str) -> list[int]:
         """What came in by this hash on the chain, in msat."""
         moves = self.rpc.call("listchainmoves")["chainmoves"]
@@ -183,7 +188,8 @@ class Lightningd:
 class Regtest:
     def __init__(self, folder: Path) -> None:
         self._folder = folder
-        plugin = install(folder / "plugins", sys.executable)
+        self._plugin = plugin = install(folder / "plugins", sys.executable)
+        self._hermits: list[Lightningd] = []
         self.bitcoind = Bitcoind(folder / "bitcoin")
         self.payer = Lightningd(folder / "payer", self.bitcoind, None)
         self.us = Lightningd(folder / "us", self.bitcoind, plugin)
@@ -192,21 +198,30 @@ class Regtest:
             self._open(opener, other)
         self.synced()
 
-    def _open(self, opener: Lightningd, other: Lightningd) -> None:
+    def hermit(self) -> Lightningd:
+        """One more node with the plugin: its only channel is a private one with us."""
+        hermit = Lightningd(self._folder / f"hermit{len(self._hermits)}", self.bitcoind, self._plugin)
+        self._hermits.append(hermit)
+        self._open(self.us, hermit, announce=False)
+        wait_for("the terms of the channel", lambda: bool(hermit.rpc.call("listincoming")["incoming"]))
+        self.synced()
+        return hermit
+
+    def _open(self, opener: Lightningd, other: Lightningd, announce: bool = True) -> None:
         address = opener.rpc.call("newaddr", {"addresstype": "p2tr"})["p2tr"]
         self.bitcoind.cli("sendtoaddress", str(address), "1")
         self.bitcoind.mine(1)
-        wait_for("coins", lambda: bool(opener.rpc.call("listfunds")["outputs"]))
+        wait_for("coins", lambda: opener.coins() > CAPACITY * 1000)
         opener.connect(other)
         opener.rpc.call(
-            "fundchannel", {"id": other.id, "amount": CAPACITY, "push_msat": CAPACITY * 500, "announce": True}
+            "fundchannel", {"id": other.id, "amount": CAPACITY, "push_msat": CAPACITY * 500, "announce": announce}
         )
         self.bitcoind.mine(6)
         wait_for("a channel", lambda: opener.usable(other) and other.usable(opener))
 
     @property
     def nodes(self) -> tuple[Lightningd, ...]:
-        return self.payer, self.us, self.payee
+        return self.payer, self.us, self.payee, *self._hermits
 
     def synced(self) -> None:
         height = self.bitcoind.height()

@@ -1,4 +1,4 @@
-"""What happens to a hold on real nodes when its channel does not live on. Each test has nodes of its own, since it ends a channel."""
+"""A hold and its channel on real nodes: a private one, one that does not live on. Each test has nodes of its own, since most end a channel."""
 
 from __future__ import annotations
 
@@ -139,3 +139,19 @@ async def test_a_restart_while_the_channel_is_being_closed_gives_the_payment_bac
     assert (await held.look()).status is HoldStatus.UNKNOWN
     await held.payer_sees("failed")
     await held.becomes(HoldStatus.CANCELLED, GRACE + SECONDS)
+
+
+async def test_a_hold_behind_a_private_channel_can_be_paid() -> None:
+    """Its peer forwards by the alias of his choice only."""
+    with town() as nodes:
+        hermit = await asyncio.to_thread(nodes.hermit)
+        node = ClnNode(hermit.socket)
+        made = await node.make_hold(SPEC)
+        wallets.pay(nodes.payer, made.invoice.reveal())
+        held = Held(nodes, node, made)
+        view = await held.becomes(HoldStatus.HELD)
+        assert (view.received, view.parts[0].on_channel) == (SPEC.amount, True)
+        await node.settle(held.hold)
+        await held.becomes(HoldStatus.SETTLED)
+        await held.payer_sees("complete")
+        await node.aclose()

@@ -64,7 +64,8 @@ class Money:
     @classmethod
     async def now(cls, town: Regtest) -> Money:
         await asyncio.to_thread(town.at_rest)
-        return cls(*[await asyncio.to_thread(node.balance) for node in town.nodes])
+        people = (town.payer, town.us, town.payee)
+        return cls(*[await asyncio.to_thread(node.balance) for node in people])
 
     def __sub__(self, other: Money) -> Money:
         return Money(self.employer - other.employer, self.escrow - other.escrow, self.worker - other.worker)
