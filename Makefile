@@ -75,12 +75,12 @@ test-regtest: .venv/.installed regtest
 regtest: .venv/.installed
 	@exec $(BIN)/python -m tests.regtest.build
 
-# Real Core Lightning nodes on regtest, where they are installed.
+# The contract of a node, lives, and the ends of channels on real Core Lightning nodes, where they are installed.
 test-cln: .venv/.installed
 	@for name in lightningd bitcoind bitcoin-cli; do \
-		command -v $$name >/dev/null || { echo "left out: the contract suite on real Core Lightning nodes; $$name is not on the path"; exit 0; }; \
+		command -v $$name >/dev/null || { echo "left out: the tests on real Core Lightning nodes; $$name is not on the path"; exit 0; }; \
 	done; \
-	exec $(BIN)/python -m pytest -m slow -k cln-real tests/contract $(ARGS)
+	exec $(BIN)/python -m pytest -m slow -k "cln-real or test_real_" tests/contract tests/cln $(ARGS)
 
 lint: .venv/.installed
 	$(BIN)/ruff check .
