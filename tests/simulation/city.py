@@ -252,6 +252,8 @@ class City:
             await self._until(within + 9 * HOUR)
             raging.cancel()
             storm.calm()
+            for deal in self.deals:
+                deal.tired = True
             await self._ended(playing)
             await self._quiet()
         finally:

@@ -66,7 +66,8 @@ class Storm:
         for task in tuple(self._mending):
             task.cancel()
         for relay in city.relays:
-            relay.down = relay.mute = relay.forgets = False
+            relay.down = relay.forgets = False
+            relay.speak()
             relay.weather = Weather()
         network = city.node.network
         network.faults = type(network.faults)()
@@ -102,7 +103,9 @@ class Storm:
         self._relay(1800, "down")
 
     def _relay_mute(self) -> None:
-        self._relay(1800, "mute")
+        relay = self._chance.choice(self._city.relays)
+        relay.mute = True
+        self._later(self._duration(1800), relay.speak)
 
     def _relay_forgets(self) -> None:
         self._relay(600, "forgets")
