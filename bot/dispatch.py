@@ -166,6 +166,8 @@ class Dispatch:
             assert meant.asker, "a question has somebody who asks it"
             facts = facts_for(tx, meant.what, meant.task, meant.asker, row.now, policy)
             inbox.finish(tx, row.n, "done", "", meant.task)
+            if meant.what.code in (Told.HOLDS, Told.INCIDENTS):
+                acts.record(tx, row.now, meant.asker.by, str(meant.what.code), "done")
             self._answer(tx, row, meant.asker, meant.what.code, facts)
         elif meant.task is None and isinstance(meant.what, Said):
             assert meant.asker, "somebody says it"

@@ -87,6 +87,8 @@ class Told(StrEnum):
     TASKS = "tasks"  # tasks: list of {task, title, state, role, reward_msat}
     STATUS = "status"  # the card of a task
     HISTORY = "history"  # task, entries: list of {seq, type, time, state}
+    HOLDS = "holds"  # to the operator: count, total_msat, height, holds: list
+    INCIDENTS = "incidents"  # to the operator: count, incidents: list of {at, code, task, facts}
     # a task's life; all carry task and title
     CREATED = "created"  # card of the new task, to its employer
     MAKING_INVOICE = "making_invoice"

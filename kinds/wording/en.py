@@ -84,6 +84,8 @@ SENTENCES: Mapping[R | T, str] = {
     T.STATUS: "“{title}” is {state:word}[phase? , and the node is {phase:word}].[ {until_what:ahead}"
     " {until:when}.][ You can: {may:or}.]",
     T.HISTORY: "The published entries of task {task}.",
+    T.HOLDS: "[holds? Payments that are held: {count}, {total_msat:sats} in all.][!holds? Nothing is held.]",
+    T.INCIDENTS: "[incidents? Incidents so far: {count}.][!incidents? There was no incident.]",
     # a task's life
     T.CREATED: "Your task is made; its id is {task}. Deadline: {deadline:when}.\nIt costs {hold_msat:sats}: {reward_msat:sats}"
     " for the worker and up to {budget_msat:sats} for sending them. Next: fund {task} gives you the invoice that locks"
@@ -168,7 +170,7 @@ SENTENCES: Mapping[R | T, str] = {
     " happen before a held payment runs out goes on. I tell you when the task goes on.",
     T.TASK_UNFROZEN: "The task goes on. All its deadlines have moved by {seconds:span}[; the work must arrive until"
     " {deadline:when}].",
-    T.OPERATED: "Done: {action}[ {task}][ {who:who}].",
+    T.OPERATED: "Done: {action}[ {task}][ {who:npub}].",
     T.INCIDENT: "Something needs the operator's eye[ in task {task}]: {what:word}.",
 }
 

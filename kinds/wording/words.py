@@ -125,6 +125,13 @@ LABELS: Mapping[str, str] = {
     "no tasks": "You have no tasks. To offer one: {example:exact}",
     "earlier": "… {count} earlier entries",
     "history": "Task {task}, as published:",
+    "holds": "{count} payments are held, {total_msat:sats} in all[; the height is {height}]:",
+    "no holds": "Nothing is held.",
+    "hold": "  held for {age:span}, payable until block {last_safe_height}, over at block {expiry_height}",
+    "more": "… and {count} more",
+    "incidents": "Incidents, the newest last:",
+    "no incidents": "There was no incident.",
+    "incident": "• {at:date} · {code:word}[ · {amount_msat:sats}][ · task {task}]",
 }
 
 TERMS: tuple[str, ...] = (

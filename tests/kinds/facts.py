@@ -56,6 +56,10 @@ TERMS = {
     "sees_parts": True, "limits_payouts": True, "version": ENTRY,
     "paused": False,
 }  # fmt: skip
+HOLD = {
+    "task": TASK, "title": "Build a landing page", "state": "Claimed", "phase": "", "frozen": False, "funding": f"{TASK}/h1",
+    "goal": "", "amount_msat": 50_500_000, "age": 7200, "expiry_height": 964, "last_safe_height": 612,
+}  # fmt: skip
 INVOICED = {
     "invoice": INVOICE, "payment_hash": SHA, "amount_msat": 50_500_000, "reward_msat": 50_000_000, "budget_msat": 500_000,
     "expires_at": NOW + 3600, "hash_salt": SHA,
@@ -159,6 +163,20 @@ PASSED: dict[R | T, list[dict[str, Any]]] = {
         STATUS | {"state": "Paid", "may": ["history"], "credit_msat": 1000, "step": 6, "role": None, "until": None},
     ],
     T.HISTORY: [{"task": TASK, "entries": [{"seq": 1, "type": "task.created", "time": NOW, "state": "Draft"}]}],
+    T.HOLDS: [
+        {"count": 0, "total_msat": 0, "height": 7, "holds": []},
+        {"count": 200, "total_msat": 10**9, "height": None, "holds": [HOLD, HOLD | {"frozen": True, "age": None}] * 50},
+    ],
+    T.INCIDENTS: [
+        {"count": 0, "incidents": []},
+        {
+            "count": 2,
+            "incidents": [
+                {"at": NOW, "code": "hold_lost", "task": TASK, "facts": {"amount_msat": 50_500_000}},
+                {"at": NOW, "code": "input_stuck", "task": None, "facts": {"error": "KeyError"}},
+            ],
+        },
+    ],
     T.CREATED: [{**ABOUT, **MONEY, "deadline": NOW + DAY}],
     T.MAKING_INVOICE: [ABOUT],
     T.INVOICE: [ABOUT | INVOICED],

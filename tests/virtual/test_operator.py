@@ -27,6 +27,7 @@ from tests.virtual.lives import (
     offered,
     sound,
     state,
+    task_of,
     told,
 )
 from tests.virtual.loop import run_virtually
@@ -253,5 +254,39 @@ def test_a_banned_person_ends_what_he_has_and_begins_nothing() -> None:
         await claim(town, third)
         await sound(town)
         assert chain_of(town) == []
+
+    run_virtually(life())
+
+
+def test_the_operator_asks_what_is_held_and_what_went_wrong() -> None:
+    async def life() -> None:
+        town, operator = await a_house()
+        await operator.say("holds")
+        await told(town, operator, "Nothing is held")
+        await operator.say("incidents")
+        await told(town, operator, "no incident")
+        first = await funded(town, d="first")
+        await town.pass_time(2 * 3600)
+        second = await claimed(town, d="second")
+        await operator.say('{"v":1,"action":"holds"}')
+        said = json.loads(await told(town, operator, '"code":"holds"'))
+        assert (said["count"], said["total_msat"]) == (2, 2 * HOLD)
+        assert [each["task"] for each in said["holds"]] == [first, second], "the first to end on top"
+        shown = town.state_of(first)
+        assert {**said["holds"][0], "age": 0} == {
+            "task": first, "title": "Build a landing page", "state": "Funded", "phase": "", "frozen": False, "age": 0,
+            "funding": f"{first}/h1", "goal": "", "amount_msat": HOLD, "expiry_height": shown["expiry_height"],
+            "last_safe_height": shown["last_safe_height"],
+        }  # fmt: skip
+        assert 7200 <= said["holds"][0]["age"] < 7300
+        town.node.network.lose_hold(task_of(town, second).fundings[-1].payment_hash)
+        await state(town, second, "Expired")
+        await town.pass_time(60)
+        await operator.say("incidents")
+        assert second in await told(town, operator, "Incidents, the newest last")
+        await town.employer.say("holds")
+        await told(town, town.employer, "Only the operator")
+        assert [what for _, what, _ in acts_of(town)] == ["holds", "incidents", "holds", "incidents"]
+        await sound(town)
 
     run_virtually(life())
