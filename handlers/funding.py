@@ -6,7 +6,17 @@ from dataclasses import replace
 
 from handlers import ending
 from handlers.decision import CancelHold, Decision, MakeHold, Moment, refuse
-from handlers.guards import SLACK_BLOCKS, need_evidence, need_fit, need_role, need_state, need_welcome, next_ref, salt
+from handlers.guards import (
+    SLACK_BLOCKS,
+    need_evidence,
+    need_fit,
+    need_role,
+    need_room,
+    need_state,
+    need_welcome,
+    next_ref,
+    salt,
+)
 from handlers.policy import DAY
 from handlers.task import Funding, Task
 from handlers.transitions import Cause, move
@@ -42,6 +52,7 @@ def fund(task: Task, said: Said, command: Fund, moment: Moment) -> Decision:
     left = task.terms.deadline - now.heard
     if left < 60:
         raise refuse(Refused.TOO_LATE, task=task.id, what="deadline", since=task.terms.deadline + now.deaf)
+    need_room(task, task.hold_amount, moment)
     ref, counter = next_ref(task, "h")
     new = Funding(ref=ref, milestone=1, amount=task.hold_amount, asked=now.time, salt=salt(now, ref))
     order = MakeHold(

@@ -74,6 +74,7 @@ class Refused(StrEnum):
     TOO_MANY_QUOTES = "too_many_quotes"  # limit, wait
     PAUSED = "paused"
     BANNED = "banned"  # the operator wants nothing new with this person
+    NO_ROOM = "no_room"  # task, what: want of liquidity or a ceiling, amount_msat
     NODE_AWAY = "node_away"
     BROKEN = "broken"  # task: an error of ours; nothing was changed and the operator was told
 

@@ -74,6 +74,8 @@ SENTENCES: Mapping[R | T, str] = {
     R.TOO_MANY_QUOTES: "This task had {limit} invoices within a day, which is the limit. Try again in {wait:span}.",
     R.PAUSED: "The operator has paused new business for now. What is under way goes on. Try again later.",
     R.BANNED: "The operator makes no new agreements with you. What you have under way goes on as agreed, to its end.",
+    R.NO_ROOM: "I cannot make another invoice[ over {amount_msat:sats}] right now: {what:word}. What is under way goes on, and approved"
+    " work is paid first. Nothing was done; try again later[: fund {task}].",
     R.NODE_AWAY: "The Lightning node does not answer right now. Nothing was done; try again in a few minutes.",
     R.BROKEN: "Something is broken on my side[ in task {task}]. Nothing was changed, your money is where it was, and"
     " the operator knows.",

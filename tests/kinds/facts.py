@@ -52,7 +52,8 @@ TERMS = {
     "min_reward_msat": 100_000, "max_reward_msat": 10**9, "min_part_msat": 5_000_000, "max_parts": 8,
     "custody_modes": ["lightning_self"], "on_hold_end": ["refund"], "arbiters": [], "hold_cltv": 864, "margin": 58,
     "payout_limit": 288, "dispute_reserve": 144, "max_final_cltv": 144, "invoice_expiry": 3600, "hold_timeout": DAY,
-    "review_window": DAY, "max_deadline": 90 * DAY, "quotes_a_day": 3, "proofs_a_day": 3, "fetches_deliverables": False,
+    "review_window": DAY, "max_deadline": 90 * DAY, "min_inbound_msat": 0,
+    "min_outbound_msat": 0, "min_free_slots": 0, "max_held_msat": 0, "quotes_a_day": 3, "proofs_a_day": 3, "fetches_deliverables": False,
     "sees_parts": True, "limits_payouts": True, "version": ENTRY,
     "paused": False,
 }  # fmt: skip
@@ -147,6 +148,10 @@ PASSED: dict[R | T, list[dict[str, Any]]] = {
     R.TOO_MANY_QUOTES: [{"limit": 3, "wait": 3600}],
     R.PAUSED: [{}],
     R.BANNED: [{}],
+    R.NO_ROOM: [
+        {"task": TASK, "what": what, "amount_msat": 50_500_000}
+        for what in ("no_inbound", "no_outbound", "no_slots", "held_ceiling")
+    ],
     R.NODE_AWAY: [{}],
     R.BROKEN: [{}, {"task": TASK}],
     T.HELP: [{"topic": None}, {"topic": "claim"}],
@@ -154,6 +159,7 @@ PASSED: dict[R | T, list[dict[str, Any]]] = {
         TERMS,
         TERMS | {"play_money": False, "service_fee_ppm": 2500, "fetches_deliverables": True, "arbiters": ["x"]},
         TERMS | {"sees_parts": False, "limits_payouts": False, "paused": True},
+        TERMS | {"min_inbound_msat": 10**9, "min_outbound_msat": 10**9, "min_free_slots": 20, "max_held_msat": 10**10},
     ],
     T.TASKS: [{"tasks": [], "open": []}, {"tasks": [STATUS], "open": [STATUS | {"role": None}]}],
     T.STATUS: [
