@@ -67,7 +67,10 @@ def basis_seq(task: Task) -> int:
 
 def tasks(mine: Iterable[Task], open_ones: Iterable[Task], asker: Pubkey) -> dict[str, Any]:
     """The asker's tasks, and those that he could claim."""
-    return {"tasks": [_line(task, asker) for task in mine], "open": [_line(task, asker) for task in open_ones]}
+    return {
+        "tasks": [_line(task, asker) for task in mine],
+        "open": [_line(task, asker) for task in open_ones if not task.frozen],
+    }
 
 
 def _line(task: Task, asker: Pubkey) -> dict[str, Any]:
