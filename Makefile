@@ -10,7 +10,7 @@ PACKAGES := bot handlers kinds storage verifier
 # Extra arguments for the program a target runs: make test ARGS="-k paid"
 ARGS ?=
 
-.PHONY: .venv run demo test test-slow test-regtest regtest test-cln lint format bench bench-holds lock clean
+.PHONY: .venv run demo test simulate soak mutants test-slow test-regtest regtest test-cln lint format bench bench-holds lock clean
 
 # --- environment -----------------------------------------------------------
 
@@ -50,6 +50,19 @@ demo: .venv/.installed
 test: .venv/.installed .venv-relay/.locked regtest
 	@exec $(BIN)/python -m pytest -m "not slow" $(ARGS)
 
+# Whole cities of people, relays, a node and the daemon, in simulated time and a storm of faults. Without a seed: a new one.
+# make simulate SEED=12 LIVES=100
+simulate: .venv/.installed
+	@exec $(BIN)/python -m tests.simulation $(if $(SEED),--seed $(SEED)) $(if $(LIVES),--lives $(LIVES)) $(ARGS)
+
+# New cities for hours.
+soak: .venv/.installed
+	@exec $(BIN)/python -m tests.simulation --fresh --seconds $(or $(SECONDS),14400) $(ARGS)
+
+# Bugs of this field, one by one in a copy of the sources: the simulation must catch each. Some twenty minutes.
+mutants: .venv/.installed
+	@exec $(BIN)/python -m tests.simulation.mutants $(ARGS)
+
 # The longer suites: every commit of a life killed, deeper searches by chance.
 test-slow: .venv/.installed .venv-relay/.locked regtest
 	@exec $(BIN)/python -m pytest -m slow $(ARGS)
@@ -62,12 +75,12 @@ test-regtest: .venv/.installed regtest
 regtest: .venv/.installed
 	@exec $(BIN)/python -m tests.regtest.build
 
-# Real Core Lightning nodes on regtest, where they are installed.
+# The contract of a node, lives, and the ends of channels on real Core Lightning nodes, where they are installed.
 test-cln: .venv/.installed
 	@for name in lightningd bitcoind bitcoin-cli; do \
-		command -v $$name >/dev/null || { echo "left out: the contract suite on real Core Lightning nodes; $$name is not on the path"; exit 0; }; \
+		command -v $$name >/dev/null || { echo "left out: the tests on real Core Lightning nodes; $$name is not on the path"; exit 0; }; \
 	done; \
-	exec $(BIN)/python -m pytest -m slow -k cln-real tests/contract $(ARGS)
+	exec $(BIN)/python -m pytest -m slow -k "cln-real or test_real_" tests/contract tests/cln $(ARGS)
 
 lint: .venv/.installed
 	$(BIN)/ruff check .

@@ -57,23 +57,31 @@ class Ready:
 
 
 async def run(
-    settings: Settings, ready: Callable[[Ready], None], stop: asyncio.Event, clock: Callable[[], float] = time.time
+    settings: Settings,
+    ready: Callable[[Ready], None],
+    stop: asyncio.Event,
+    clock: Callable[[], float] = time.time,
+    begun: Callable[[], None] = lambda: None,
 ) -> None:
-    """Runs until `stop` is set or a part fails. Nothing is lost by ending at any moment: what matters is in the database."""
-    async with _house(settings, clock) as world:
+    """Runs until `stop` is set or a part fails. Nothing is lost by ending at any moment: what matters is in the database.
+    `begun` is told once the data directory is this daemon's alone. Raises InUse when it is another's."""
+    async with AsyncExitStack() as stack:
+        stack.enter_context(exclusive(settings.daemon.data))
+        begun()
+        world = await stack.enter_async_context(_house(settings, clock))
         dispatch = Dispatch(world)
-        async with hand(dispatch, settings.daemon.data):
-            parts = [asyncio.ensure_future(part) for part in parts_of(world, settings, dispatch)]
-            stopped = asyncio.ensure_future(stop.wait())
-            ready(Ready(world.bot, world.relays.urls, world.policy.network, settings.daemon.data))
-            try:
-                ended, _ = await asyncio.wait([*parts, stopped], return_when=asyncio.FIRST_COMPLETED)
-                for part in ended:
-                    part.result()  # a part that failed ends the daemon; it starts again where it was
-            finally:
-                for task in (*parts, stopped):
-                    task.cancel()
-                await asyncio.gather(*parts, stopped, return_exceptions=True)
+        await stack.enter_async_context(hand(dispatch, settings.daemon.data))
+        parts = [asyncio.ensure_future(part) for part in parts_of(world, settings, dispatch)]
+        stopped = asyncio.ensure_future(stop.wait())
+        ready(Ready(world.bot, world.relays.urls, world.policy.network, settings.daemon.data))
+        try:
+            ended, _ = await asyncio.wait([*parts, stopped], return_when=asyncio.FIRST_COMPLETED)
+            for part in ended:
+                part.result()  # a part that failed ends the daemon; it starts again where it was
+        finally:
+            for task in (*parts, stopped):
+                task.cancel()
+            await asyncio.gather(*parts, stopped, return_exceptions=True)
 
 
 def parts_of(world: World, settings: Settings, dispatch: Dispatch) -> list[Coroutine[None, None, None]]:
@@ -104,7 +112,6 @@ async def _house(settings: Settings, clock: Callable[[], float]) -> AsyncIterato
     nostr_sdk.uniffi_set_event_loop(asyncio.get_running_loop())
     data = settings.daemon.data
     async with AsyncExitStack() as stack:
-        stack.enter_context(exclusive(data))
         signer = KeySigner(read_or_make_key(data / "nostr.key"))
         urls = settings.relays.urls
         if not urls:

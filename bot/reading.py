@@ -20,7 +20,7 @@ from kinds.events import PROOF, RECORD, TASK, Event
 from kinds.grammar import read_message
 from kinds.inputs import BY_HAND, Evidence, Now, Offered, Proven, Said, What
 from kinds.post import offer_of
-from kinds.units import EventId, Pubkey, TaskId, read_task_id, task_id
+from kinds.units import EventId, Pubkey, TaskId, task_id
 from storage import commit, inbox, people, reads
 from storage.codec import read_fact
 from storage.inbox import Row
@@ -148,7 +148,8 @@ def _decision(tx: Connection, event: Event, raw: dict[str, Any], asker: Asker, n
     decided = decision.parse(event)
     if isinstance(decided.command, OPERATOR):
         raise BadWord(Refused.NOT_OPERATOR, action=decided.command.action)  # his word is a message, never public
-    found = _find(tx, read_task_id(event.tag("d") or "") or "", asker)
+    named = event.tag("d") or ""
+    found = _find(tx, named, named, asker)
     if isinstance(decided.command, Status | History):
         return _question(found, decided.command, asker)
     _need_quota(tx, event.pubkey, found, decided.command, now, limits)
@@ -176,7 +177,7 @@ def _letter(tx: Connection, row: Row, policy: Policy, limits: Limits, floods: Fl
         return Meant(None, Offered(Pubkey(said["by"]), offer_of(command, row.now.time), pinned, "", evidence), asker)
     if not isinstance(command, TaskCommand):
         return _question(None, command, asker)
-    found = _find(tx, command.task, asker)
+    found = _find(tx, command.letters, command.task, asker)
     if isinstance(command, Status | History):
         return _question(found, command, asker)
     _need_quota(tx, said["by"], found, command, row.now, limits)
@@ -203,7 +204,9 @@ def _operated(tx: Connection, command: Command, asker: Asker, evidence: Evidence
         return Meant(None, Question(Told.HOLDS), asker)
     if isinstance(command, Incidents):
         return Meant(None, Question(Told.INCIDENTS), asker)
-    found = _find(tx, command.task, asker, among_all=True) if isinstance(command, TaskCommand) else None
+    found = (
+        _find(tx, command.letters, command.task, asker, among_all=True) if isinstance(command, TaskCommand) else None
+    )
     return Meant(found, Said(asker.by, command, evidence), asker)
 
 
@@ -219,12 +222,12 @@ def _need_quota(tx: Connection, who: str, found: TaskId, command: Command, now: 
         raise BadWord(Refused.RATE_LIMITED, what="invoices", wait=asked[-limits.invoices_a_day] + 86400 - now.time)
 
 
-def _find(tx: Connection, letters: str, asker: Asker, among_all: bool = False) -> TaskId:
+def _find(tx: Connection, letters: str, written: str, asker: Asker, among_all: bool = False) -> TaskId:
     found = reads.find_task(tx, letters, None if among_all else asker.by)
     if not found:
-        raise BadWord(Refused.UNKNOWN_TASK, id=letters)
+        raise BadWord(Refused.UNKNOWN_TASK, id=written)
     if len(found) > 1:
-        raise BadWord(Refused.AMBIGUOUS_TASK, id=letters, tasks=found)
+        raise BadWord(Refused.AMBIGUOUS_TASK, id=written, tasks=found)
     return found[0]
 
 

@@ -126,7 +126,7 @@ def terms(policy: Policy) -> Mapping[str, Any]:
         "min_part_msat": policy.min_part,
         "max_parts": policy.max_parts,
         "custody_modes": ["lightning_self"],
-        "on_hold_end": ["refund"],
+        "on_hold_end": ["refund", "rollover then refund"],
         "arbiters": [],
         "hold_cltv": policy.hold_cltv,
         "margin": policy.margin,

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from handlers.decision import CancelHold, Decision, Moment, SettleHold
+from handlers.holds import drop_invoice
 from handlers.task import CreditEntry, Funding, Payout, Task
 from handlers.transitions import Cause, move
 from kinds.codes import Told
@@ -23,6 +24,7 @@ def begin_refund(done: Decision, cause: Cause, moment: Moment, reason: str, end:
     moved = moved.change(ending=end.name, reason=reason, funded_until=0)
     moved = moved.on(moved.task.with_milestone(review_until=0, resubmit_until=0, arriving=None))
     moved = moved.on(moved.task.with_funding(hold.ref, goal="cancel"))
+    moved = drop_invoice(moved, moved.task.rollover)
     return _drop_waiting(moved).do(CancelHold(hold.ref, hold.payment_hash))
 
 
@@ -86,7 +88,10 @@ def finish(done: Decision, moment: Moment) -> Decision:
 def hold_lost(done: Decision, funding: Funding, moment: Moment) -> Decision:
     """The node no longer holds the money and we did not ask for it: the employer has it back, or it was lost on chain."""
     task = done.task.with_funding(funding.ref, state=FundingState.LOST)
-    done = done.on(task).incident("hold_lost", funding=funding.ref, amount_msat=funding.amount)
+    done = drop_invoice(done.on(task), task.rollover).incident(
+        "hold_lost", funding=funding.ref, amount_msat=funding.amount
+    )
+    task = done.task
     share = task.share
     paying = task.paid_share or (share and (share.state is P.IN_FLIGHT or share.ordered))
     if not paying and task.phase is Phase.NONE:

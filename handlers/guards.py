@@ -25,16 +25,17 @@ def fitting(task: Task, role: Role | None) -> list[str]:
     if task.state.is_final:
         return ["payout", "history"] if role and task.credit(_who(task, role)) else ["history"]
     submitted, verified = task.current.state is W.SUBMITTED, task.state is S.VERIFIED
+    renew = ["fund"] if task.rollover else []
     by_state: dict[TaskState, dict[Role | None, list[str]]] = {
         S.DRAFT: {Role.EMPLOYER: ["fund", "cancel"]},
         S.PENDING_FUNDING: {Role.EMPLOYER: ["fund", "cancel"]},
         S.FUNDED: {Role.EMPLOYER: ["cancel"], None: ["claim"]},
         S.CLAIMED: {
-            Role.EMPLOYER: [*(["approve", "reject"] if submitted else []), "cancel", "dispute"],
+            Role.EMPLOYER: [*(["approve", "reject"] if submitted else []), *renew, "cancel", "dispute"],
             Role.WORKER: ["submit", "payout", "abandon", "cancel", "dispute"],
         },
         S.VERIFIED: {Role.WORKER: ["payout", "dispute"] if verified else []},
-        S.DISPUTED: {Role.EMPLOYER: ["approve", "cancel"], Role.WORKER: ["cancel"]},
+        S.DISPUTED: {Role.EMPLOYER: ["approve", *renew, "cancel"], Role.WORKER: ["cancel"]},
     }
     return [*by_state[task.state].get(role, []), "status"]
 

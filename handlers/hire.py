@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from handlers import ending
+from handlers import ending, rollover
 from handlers.decision import Decision, Moment, refuse
 from handlers.destination import check_destination
 from handlers.guards import (
@@ -92,7 +92,7 @@ def abandon(task: Task, said: Said, command: Abandon, moment: Moment) -> Decisio
     if task.terms.deadline + DAY > latest or moment.now.heard >= task.terms.deadline:
         done = ending.begin_refund(Decision(task), Cause.ABANDONED_LATE, moment, "abandoned", Cause.ENDED)
         return done.say(said.by, Told.ABANDONED, refunding=True).say(task.employer, Told.ABANDONED, refunding=True)
-    done = move(Decision(task), Cause.ABANDONED, moment, worker=said.by)
+    done = rollover.drop(move(Decision(task), Cause.ABANDONED, moment, worker=said.by))
     until = min(moment.now.heard + task.terms.hold_timeout, task.terms.deadline)
     now_open = task.current
     fresh = Milestone(number=now_open.number, title=now_open.title, reward=now_open.reward, proofs=now_open.proofs)

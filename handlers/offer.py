@@ -19,7 +19,7 @@ BUILT: dict[str, frozenset[object]] = {
     "deposit_percent": frozenset({0}),
     "custody_mode": frozenset({"lightning_self"}),
     "verification": frozenset({"manual"}),
-    "on_hold_end": frozenset({"refund"}),
+    "on_hold_end": frozenset({"refund", "rollover then refund"}),
 }
 """The values that work today. Any other is refused by its name, so that nobody relies on what is not there."""
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import Any
 
-from handlers import ending, safety
+from handlers import ending, rollover, safety
 from handlers.decision import Decision, Moment, Pay, refuse
 from handlers.destination import check_destination
 from handlers.guards import need_role, next_ref, wrong_state
@@ -32,7 +32,7 @@ def plan(done: Decision, moment: Moment, feedback: str = "") -> Decision:
     named = task.destination
     fits = named and named.amount == amount and named.expires_at > moment.now.time + 60
     done = done.on(_with_new(task, Role.WORKER, amount, task.budget, named if fits else None))
-    done = done.change(patience=Patience(), destination=None)
+    done = rollover.drop(done.change(patience=Patience(), destination=None))
     facts: dict[str, Any] = {"amount_msat": amount, "percent": task.split, "feedback": feedback}
     if fits:
         return order(done.say(task.worker, Told.APPROVED, needs_destination=False, **facts))

@@ -13,6 +13,9 @@ from kinds.inputs import Check
 from kinds.states import DisputeState, FundingState, LogType, PayoutState, Phase, Role, TaskState, WorkState
 from kinds.units import EventId, Msat, PaymentHash, Pubkey, Secret, TaskId
 
+ROLLOVER_BLOCKS = 144  # a fresh hold is asked for so long before L, and lasts so much longer than the one before
+_PADDING = 3  # blocks that payers usually add to a hold
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Terms:
@@ -74,6 +77,8 @@ class Funding:
     amount: Msat
     asked: int  # unix seconds
     salt: str
+    replaces: str = ""  # a rollover: the ref of the hold from which it takes over
+    cltv: int = 0  # blocks that it was made to last
     state: FundingState = FundingState.MAKING
     payment_hash: PaymentHash = PaymentHash("")
     invoice: Secret = Secret("")
@@ -210,10 +215,17 @@ class Task:
 
     @property
     def quote(self) -> Funding | None:
-        """The open invoice, or the one being made."""
-        return next(
-            (f for f in self.fundings if f.state in (FundingState.MAKING, FundingState.CREATED) and not f.goal), None
-        )
+        """The open invoice that first locks the money, or the one being made."""
+        return next((f for f in self._invoices if not f.replaces), None)
+
+    @property
+    def rollover(self) -> Funding | None:
+        """The open invoice of a fresh hold, or the one being made."""
+        return next((f for f in self._invoices if f.replaces), None)
+
+    @property
+    def _invoices(self) -> list[Funding]:
+        return [f for f in self.fundings if f.state in (FundingState.MAKING, FundingState.CREATED) and not f.goal]
 
     @property
     def share(self) -> Payout | None:
@@ -242,6 +254,17 @@ class Task:
         """E - M: from here on the hold is settled or cancelled at the latest; 0 without a hold."""
         hold = self.hold
         return hold.expiry_height - self.terms.margin if hold else 0
+
+    @property
+    def rollover_height(self) -> int:
+        """From here on the employer is asked for a fresh hold; 0 without a hold, or when the terms have none.
+
+        A day before L, and not before a fresh one would last a day longer than the present one.
+        """
+        hold = self.hold
+        if hold is None or not self.terms.on_hold_end.startswith("rollover"):
+            return 0
+        return max(self.last_safe_height - ROLLOVER_BLOCKS, hold.expiry_height - hold.cltv + ROLLOVER_BLOCKS + _PADDING)
 
     def funding(self, ref: str) -> Funding | None:
         return next((f for f in self.fundings if f.ref == ref), None)

@@ -8,9 +8,9 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 
-from handlers import ending, payout, review
+from handlers import ending, payout, review, rollover
 from handlers.decision import Decision, Moment
-from handlers.funding import drop_invoice
+from handlers.holds import drop_invoice
 from handlers.policy import DAY, HOUR
 from handlers.task import Task
 from handlers.transitions import Cause, move
@@ -75,6 +75,8 @@ def _heights(task: Task) -> Iterator[tuple[int, str]]:
         yield task.settle_height, "margin"
     elif task.state in (S.FUNDED, S.CLAIMED, S.DISPUTED):
         yield task.last_safe_height + (_CHECK_BLOCKS if task.current.arriving else 0), "hold_end"
+        if task.rollover_height and not rollover.was_asked(task) and task.state is not S.FUNDED:
+            yield task.rollover_height, "rollover"
 
 
 def _deadlines(task: Task) -> Iterator[tuple[int, str]]:
@@ -133,6 +135,8 @@ def _follow(task: Task, what: str, moment: Moment) -> Decision | None:
             )
         case "hold_end":
             return ending.begin_refund(done, Cause.HOLD_END, moment, "hold_end", Cause.REFUNDED)
+        case "rollover":
+            return rollover.ask(task, moment)
         case "unfunded":
             done = move(drop_invoice(done, task.quote), Cause.UNFUNDED_END, moment, reason="unfunded", mark=None)
             return done.say(task.employer, Told.EXPIRED, reason="unfunded", marked=False)
@@ -174,6 +178,8 @@ def _warned(task: Task, moment: Moment) -> Decision:
         if (now.height if warning.by_height else now.heard) < warning.at:
             continue
         facts = {"what": warning.what, "until": warning.until + now.deaf, "height": task.last_safe_height}
+        if warning.what == "judgement":
+            facts["on_silence"] = task.terms.on_silence
         done = done.change(warned=(*done.task.warned, warning.key)).say(
             warning.to, Told.WARNING, ref=warning.key, **facts
         )
@@ -203,12 +209,16 @@ def _all_warnings(task: Task) -> Iterator[Warning]:
                 yield Warning(f"deadline/{task.claimed_at}/{name}/{who[:8]}", at, who, "deadline", terms.deadline)
     if task.state is S.CLAIMED and milestone.state is W.REJECTED and task.worker:
         until = milestone.resubmit_until
-        yield Warning(f"resubmit/{until}", until - HOUR, task.worker, "resubmit", until)
+        for who in (task.worker, task.employer):
+            yield Warning(f"resubmit/{until}/{who[:8]}", until - HOUR, who, "resubmit", until)
     if task.state is S.CLAIMED and milestone.state is W.SUBMITTED and milestone.proof:
         until, window = milestone.review_until, terms.review_window
         for name, at in (("half", until - window // 2), ("last", until - window // 8)):
             key = f"review/{milestone.proof.number}/{milestone.prolonged}/{name}"
             yield Warning(key, at, task.employer, "review", until)
+        if task.worker:  # under another name: that he was reached says nothing of the employer
+            key = f"judgement/{milestone.proof.number}/{milestone.prolonged}"
+            yield Warning(key, until - window // 8, task.worker, "judgement", until)
     if task.state is S.VERIFIED and task.worker and task.share and task.patience.since and not _on_its_way(task):
         until = _out_of_patience(task)
         for name, at in (("early", until - DAY // 4), ("last", until - HOUR)):

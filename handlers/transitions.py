@@ -28,6 +28,10 @@ class Cause(StrEnum):
     FUNDING_REFUSED = "what was paid does not fit the invoice"
     HELD = "every part is held"
     STRAY_HELD = "a hold that nobody wants any more was paid"
+    ROLLOVER_ASKED = "the node made the invoice of a fresh hold"
+    ROLLED_OVER = "a fresh hold takes over from the old one"
+    ROLLOVER_VOID = "the invoice of a fresh hold expired unpaid"
+    ROLLOVER_REFUSED = "what was paid does not fit the invoice of a fresh hold"
     CANCEL = "the employer takes it back"
     CANCEL_UNFUNDED = "the employer takes it back before any money is held"
     UNFUNDED_END = "the deadline passed without money"
@@ -142,6 +146,17 @@ ROWS: tuple[Row, ...] = (
     Row(S.CLAIMED, Cause.NO_RESUBMISSION, S.CLAIMED, _REF, "clock", (W.REJECTED,), phase_after=_BACK),
     Row(S.CLAIMED, Cause.HOLD_END, S.CLAIMED, _REF, "clock", (W.IN_PROGRESS, W.REJECTED), phase_after=_BACK),
     Row(S.DISPUTED, Cause.HOLD_END, S.DISPUTED, (L.DISPUTE_RESOLVED, *_REF), "clock", _ALL_WORK, phase_after=_BACK),
+    # a fresh hold, while the agreement outlasts the old one
+    *(
+        Row(state, cause, state, (entry,), "node", _ALL_WORK)
+        for state in (S.CLAIMED, S.DISPUTED)
+        for cause, entry in (
+            (Cause.ROLLOVER_ASKED, L.ROLLOVER_ASKED),
+            (Cause.ROLLED_OVER, L.ROLLOVER_COMPLETED),
+            (Cause.ROLLOVER_VOID, L.INVOICE_EXPIRED),
+            (Cause.ROLLOVER_REFUSED, L.FUNDING_FAILED),
+        )
+    ),
     # paying
     Row(S.VERIFIED, Cause.SHARE_PAID, S.VERIFIED, (L.SETTLEMENT_STARTED,), "node", (W.APPROVED,), phase_after=_SET),
     Row(S.VERIFIED, Cause.MARGIN, S.VERIFIED, (L.SETTLEMENT_STARTED,), "clock", (W.APPROVED,), phase_after=_SET),

@@ -84,7 +84,12 @@ def invoice_card(facts: Facts, now: int, on_dark: bool = False) -> str:
     """The invoice to pay: amounts, a link that opens a wallet, and a QR code of the same. `on_dark`: see `qr`."""
     link = f"lightning:{facts.get('invoice') or ''}".upper()
     lines = [heading(facts)] if facts.get("title") else []
-    lines += [_label(name, facts, now) for name in ("invoice", "share", "expires", "pending")]
+    shown = (
+        ("renews", "invoice", "share", "expires", "pending")
+        if facts.get("renews")
+        else ("invoice", "share", "expires", "pending")
+    )
+    lines += [_label(name, facts, now) for name in shown]
     if not facts.get("invoice"):
         return _joined(lines)
     link = one_line(link, 8000)

@@ -97,6 +97,8 @@ class Told(StrEnum):
     INVOICE_EXPIRED = "invoice_expired"
     INVOICE_FAILED = "invoice_failed"  # reason
     WRONG_PAYMENT = "wrong_payment"  # wanted_msat, got_msat
+    ROLLOVER_ASKED = "rollover_asked"  # to the worker: last_safe_height; the employer gets the invoice
+    ROLLED_OVER = "rolled_over"  # amount_msat, last_safe_height
     FUNDED = "funded"  # until: end of the hold timeout, deadline
     CLAIMED = "claimed"  # to the worker: deadline, needs_destination, amount_msat
     CLAIMED_BY = "claimed_by"  # to the employer: worker
@@ -127,7 +129,7 @@ class Told(StrEnum):
     EXPIRED = "expired"  # reason, marked
     HOLD_LOST = "hold_lost"
     STRAY = "stray"  # amount_msat
-    WARNING = "warning"  # what, until, height
+    WARNING = "warning"  # what, until, height, on_silence: of a judgement
     TASK_FROZEN = "task_frozen"  # to both
     TASK_UNFROZEN = "task_unfrozen"  # to both: seconds, deadline
     OPERATED = "operated"  # to the operator: action, and task or who

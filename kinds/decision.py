@@ -41,7 +41,7 @@ def parse(event: Event) -> Decided:
             problem="only a task's commands can be signed",
         )
     named = read_task_id(event.tag("d") or "") or ""
-    if len(named) != TASK_LETTERS or not named.startswith(command.task) or event.tag("d") != named:
+    if len(named) != TASK_LETTERS or not named.startswith(command.letters) or event.tag("d") != named:
         raise BadWord(
             Refused.BAD_TAG, tag="d", problem="it is the whole id of the task that the command names, in small letters"
         )

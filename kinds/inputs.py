@@ -82,6 +82,7 @@ class HoldMade:
 
     ref: str
     view: HoldView
+    expiry: int = 0  # seconds that were asked for; 0 in what was stored before it was
 
 
 @dataclass(frozen=True, slots=True)

@@ -8,6 +8,7 @@ from types import FrameType
 
 import pytest
 
+from tests.cln import regtest as cln
 from tests.regtest import build, town
 
 LIMIT = 240  # seconds; the longest takes some 20 on two idle cores
@@ -39,6 +40,7 @@ def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter, config: p
 
 def pytest_unconfigure() -> None:
     town.close_shared()
+    cln.ONCE.close()
 
 
 @pytest.hookimpl(wrapper=True)

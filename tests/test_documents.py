@@ -26,7 +26,7 @@ from tests.handlers.test_transitions import WALKS
 from tests.kinds.facts import PASSED
 
 ROOT = Path(__file__).parents[1]
-OURS = ("README.md", "CONTRIBUTING.md", "docs/ARCHITECTURE.md", "docs/OPERATIONS.md")
+OURS = ("README.md", "CONTRIBUTING.md", "docs/ARCHITECTURE.md", "docs/OPERATIONS.md", "docs/SECURITY.md")
 ALL = (*OURS, "docs/PROTOCOL.md")
 TEXTS = {name: ROOT.joinpath(name).read_text(encoding="utf-8") for name in ALL}
 ROOMS = ("bot", "handlers", "kinds", "storage", "verifier", "tests", "docs", "benchmarks", ".ci")
@@ -40,6 +40,13 @@ def quoted(text: str) -> Iterator[str]:
 
 def blocks(text: str) -> str:
     return "\n".join(re.findall(r"^```\w*\n(.*?)^```", text, flags=re.DOTALL | re.MULTILINE))
+
+
+def test_every_test_that_is_named_exists() -> None:
+    named = re.findall(r"`(tests/[\w/]+\.py)::(\w+)`", TEXTS["docs/SECURITY.md"])
+    assert len(named) > 30
+    missing = {f"{path}::{name}" for path, name in named if not re.search(rf"def {name}\b", (ROOT / path).read_text())}
+    assert missing == set()
 
 
 # ---------------------------------------------------------------------- diagrams

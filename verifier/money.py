@@ -11,6 +11,7 @@ from verifier.findings import Code
 from verifier.rules import CREDIT_FACTS, ENDS_MARKED, PAYOUT_FACTS, Move
 from verifier.standing import CLOCK_SLACK, SETTLE_SLACK, Credit, Say, Standing, strength, weakest
 
+RENEWAL_BLOCKS = 144  # a fresh hold is asked for so long before L, and ends so much later than the one before
 _NOTHING = Credit("", 0, 0)
 
 
@@ -45,7 +46,42 @@ def voided(s: Standing, entry: Entry, move: Move) -> None:
     s.quote = ""
 
 
+def renewal_asked(s: Standing, entry: Entry, move: Move) -> None:
+    """A fresh hold is asked for: by the terms, for the present hold, and in its last day."""
+    say, facts = s.sayer(entry), entry.facts
+    if not str(s.words["on_hold_end"]).startswith("rollover"):
+        say(Code.OUTSIDE_TERMS, "the terms have no rollover")
+    if facts["replaces"] != s.held:
+        say(Code.WRONG_FUNDING, f"the money is held by {s.held}")
+    if entry.height < s.last_safe_height - RENEWAL_BLOCKS:
+        say(Code.TOO_EARLY, f"a fresh hold is asked for from block {s.last_safe_height - RENEWAL_BLOCKS} on")
+    invoiced(s, entry, move)
+
+
+def renewed(s: Standing, entry: Entry, move: Move) -> None:
+    """The fresh hold lasts a day longer than the one that it replaces."""
+    say, facts = s.sayer(entry), entry.facts
+    if facts["replaces"] != s.held:
+        say(Code.WRONG_FUNDING, f"the money is held by {s.held}")
+    if facts["expiry_height"] < s.expiry_height + RENEWAL_BLOCKS:
+        say(Code.WRONG_HEIGHT, f"a fresh hold ends at {s.expiry_height + RENEWAL_BLOCKS} or later")
+    _held(s, entry)
+
+
 def accepted(s: Standing, entry: Entry, move: Move) -> None:
+    say, facts = s.sayer(entry), entry.facts
+    if entry.heard >= s.deadline:
+        say(Code.TOO_LATE, "the deadline had passed when the money came")
+    _held(s, entry)
+    s.funded_until = min(entry.heard + s.words["hold_timeout"], s.deadline)
+    found = facts["until"] - entry.deaf
+    if not s.funded_until - CLOCK_SLACK <= found <= s.funded_until:
+        say(Code.WRONG_UNTIL, f"until is {found - s.funded_until:+d} s off")
+    s.funded_until = found
+
+
+def _held(s: Standing, entry: Entry) -> None:
+    """The open invoice was paid, exactly and in no more parts than the terms allow."""
     say, facts = s.sayer(entry), entry.facts
     if facts["funding"] != s.quote:
         say(Code.WRONG_FUNDING, f"the open invoice is {s.quote}")
@@ -53,17 +89,10 @@ def accepted(s: Standing, entry: Entry, move: Move) -> None:
         say(Code.WRONG_AMOUNT, f"{facts['amount_msat']} msat are held, the hold is {s.hold}")
     if not 1 <= facts["parts"] <= s.terms.get("max_parts", facts["parts"]):
         say(Code.OUTSIDE_TERMS, f"{facts['parts']} parts")
-    if entry.heard >= s.deadline:
-        say(Code.TOO_LATE, "the deadline had passed when the money came")
     s.quote, s.held, s.expiry_height = "", facts["funding"], facts["expiry_height"]
     s.last_safe_height = s.settle_height - s.words["payout_limit"] - SETTLE_SLACK
     if facts["last_safe_height"] != s.last_safe_height or s.last_safe_height <= entry.height:
         say(Code.WRONG_HEIGHT, f"the last safe height is {s.last_safe_height}")
-    s.funded_until = min(entry.heard + s.words["hold_timeout"], s.deadline)
-    found = facts["until"] - entry.deaf
-    if not s.funded_until - CLOCK_SLACK <= found <= s.funded_until:
-        say(Code.WRONG_UNTIL, f"until is {found - s.funded_until:+d} s off")
-    s.funded_until = found
 
 
 def settling(s: Standing, entry: Entry, move: Move) -> None:

@@ -30,6 +30,8 @@ STEPS: dict[str, Step] = {
     "invoice.expired": money.voided,
     "funding.failed": money.voided,
     "invoice.accepted": money.accepted,
+    "rollover.asked": money.renewal_asked,
+    "rollover.completed": money.renewed,
     "settlement.started": money.settling,
     "settlement.completed": money.settled,
     "hold.lost": money.lost,

@@ -121,6 +121,10 @@ Claimed             | SUBMITTED          | proof.rejected dispute.opened   | emp
 Claimed             | IN_PROGRESS        | refund.started                  | clock    | Claimed/refunding  | = | no_proof
 Claimed             | REJECTED           | refund.started                  | clock    | Claimed/refunding  | = | no_resubmission
 Claimed             | IN_PROGRESS REJECTED | refund.started                | clock    | Claimed/refunding  | = | hold_end
+Claimed             | WORKING            | rollover.asked                  | node     | Claimed            | = | -
+Claimed             | WORKING            | rollover.completed              | node     | Claimed            | = | -
+Claimed             | WORKING            | invoice.expired                 | node     | Claimed            | = | -
+Claimed             | WORKING            | funding.failed                  | node     | Claimed            | = | -
 Claimed             | WORKING            | hold.lost task.expired          | node     | Expired            | = | hold_lost
 Claimed/refunding   | WORKING            | refund.completed                | node     | Refunded           | = | agreed
 Claimed/refunding   | WORKING            | refund.completed                | node     | Refunded           | = | no_resubmission
@@ -133,6 +137,10 @@ Disputed            | WORKING            | dispute.resolved refund.started | par
 Disputed            | WORKING            | dispute.resolved refund.started | clock    | Disputed/refunding | = | hold_end
 Disputed            | WORKING            | dispute.resolved                | party    | Verified           | APPROVED | agreement
 Disputed            | WORKING            | dispute.resolved                | employer | Verified           | APPROVED | approve
+Disputed            | WORKING            | rollover.asked                  | node     | Disputed           | = | -
+Disputed            | WORKING            | rollover.completed              | node     | Disputed           | = | -
+Disputed            | WORKING            | invoice.expired                 | node     | Disputed           | = | -
+Disputed            | WORKING            | funding.failed                  | node     | Disputed           | = | -
 Disputed            | WORKING            | hold.lost task.expired          | node     | Expired            | = | hold_lost
 Disputed/refunding  | WORKING            | refund.completed                | node     | Refunded           | = | agreed
 Disputed/refunding  | WORKING            | refund.completed                | node     | Refunded           | = | hold_end
@@ -218,6 +226,8 @@ _FACTS = {
     "hold_timeout:int on_reject:text max_rejects:int on_silence:text on_hold_end:text min_evidence:text margin:int "
     "payout_limit:int custody_mode:text terms:hex pinned:hex",
     "invoice.created": "funding:text amount_msat:msat expires_at:int hash_commitment:hex",
+    "rollover.asked": "funding:text replaces:text amount_msat:msat expires_at:int hash_commitment:hex",
+    "rollover.completed": "funding:text replaces:text amount_msat:msat parts:int expiry_height:int last_safe_height:int",
     "invoice.expired": "funding:text",
     "funding.failed": "funding:text reason:text",
     "invoice.accepted": "funding:text amount_msat:msat parts:int expiry_height:int last_safe_height:int until:int",

@@ -35,8 +35,6 @@ def run_command(
     """Run the escrow daemon. Without settings: an embedded relay and play money, for trying it out."""
     settings = settings_from(config, data)
     start_logging(settings.log.level, settings.log.json_lines)
-    if not as_json:
-        Console().print(banner(settings))
     asyncio.run(_until_told(settings, as_json))
 
 
@@ -58,7 +56,12 @@ async def _until_told(settings: Settings, as_json: bool) -> None:
 
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, told)
-    await run(settings, lambda ready: _announce(ready, as_json), stop)
+    await run(
+        settings,
+        lambda ready: _announce(ready, as_json),
+        stop,
+        begun=lambda: None if as_json else Console().print(banner(settings)),
+    )
 
 
 def _announce(ready: Ready, as_json: bool) -> None:

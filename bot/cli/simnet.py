@@ -95,10 +95,16 @@ def wallet(data: Data = None, as_json: Json = False) -> None:
     if as_json:
         typer.echo(json.dumps(answer))
         return
+    if not answer["balances_msat"]:
+        typer.echo(_NO_WALLETS)
+        return
     table = Table("wallet", "balance")
     for name, balance in answer["balances_msat"].items():
         table.add_row(name, sats_text(balance))
     Console().print(table)
+
+
+_NO_WALLETS = "there are no wallets yet; `holdfast simnet pay` and `holdfast simnet invoice` make one at its first use"
 
 
 def _show(answer: dict[str, Any], as_json: bool, sentence: str) -> None:

@@ -160,7 +160,7 @@ class Client:
         if not isinstance(said, TaskCommand):
             raise NoBasis(f"only commands about one task can be signed, and {said.action} is none")
         rests_on = basis or await self.public.basis(said, self.pubkey)
-        return await self.say(voice.decision(self.pubkey, self._now(), self.bot, said.task, said, rests_on))
+        return await self.say(voice.decision(self.pubkey, self._now(), self.bot, said.letters, said, rests_on))
 
     async def tell(self, said: Command | str, channel: Channel = "nip17", form: Form = "text") -> str:
         """Sends a private message; the id under which it is answered. A command is written in the form; text goes as it is."""

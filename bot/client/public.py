@@ -93,7 +93,7 @@ class PublicRecord:
     async def basis(self, command: TaskCommand, by: str) -> str:
         """The entry on which this decision by this person rests now; one that is just being published is waited for, but for the
         offer that a `cancel` accepts. Raises NoBasis."""
-        entries = await self._something(command.task, command.action)
+        entries = await self._something(command.letters, command.action)
         if isinstance(command, Cancel):
             return _accepted(command, by, entries).id
         needed = RESTS_ON.get(type(command))
@@ -103,7 +103,7 @@ class PublicRecord:
         if fitting:
             return fitting[-1].id
         try:
-            return (await self.entry(command.task, str(needed), within=min(self._within, _LAG))).id
+            return (await self.entry(command.letters, str(needed), within=min(self._within, _LAG))).id
         except Waited:
             raise NoBasis(
                 f"the log of task {command.task} has no {needed}, on which {command.action} must rest"

@@ -107,8 +107,8 @@ class Cashier:
         if not made and self._world.moments.time < wish.give_up_at:
             await self._later(order, most=15.0)
             return
-        fact = NewInput(f"effect:{order.n}:{view.status}", "hold_made", body_of(HoldMade(wish.ref, view)), order.task)
-        await self._report(order, fact)
+        fact = body_of(HoldMade(wish.ref, view, wish.expiry))
+        await self._report(order, NewInput(f"effect:{order.n}:{view.status}", "hold_made", fact, order.task))
 
     async def _end_hold(self, order: Order, hold: HoldRef, settle: bool) -> None:
         node = self._world.node

@@ -38,14 +38,18 @@ class Command(BaseModel):
 class TaskCommand(Command):
     """A command about one task, named by its id or, among the sender's own tasks, by a unique prefix of it."""
 
-    task: TaskRef
+    task: TaskRef  # as its author wrote it
+
+    @property
+    def letters(self) -> str:
+        """The id or prefix that is meant."""
+        return read_task_id(self.task) or ""
 
 
 def _task(text: str) -> str:
-    letters = read_task_id(text)
-    if letters is None:
+    if read_task_id(text) is None:
         raise ValueError("a task's id has 13 letters and digits; check for a typing error")
-    return letters
+    return text
 
 
 def _hash(text: str) -> str:

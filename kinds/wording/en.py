@@ -93,7 +93,12 @@ SENTENCES: Mapping[R | T, str] = {
     " for the worker and up to {budget_msat:sats} for sending them. Next: fund {task} gives you the invoice that locks"
     " the money.",
     T.MAKING_INVOICE: "I am making the invoice. It comes by itself in a moment.",
-    T.INVOICE: "Pay this invoice to lock {amount_msat:sats}: {reward_msat:sats} for the worker, {budget_msat:sats} for"
+    T.ROLLOVER_ASKED: "The hold behind your task comes to its end: block {last_safe_height} is the last at which you can surely be"
+    " paid from it. The employer is asked to renew it.",
+    T.ROLLED_OVER: "The hold is renewed: {amount_msat:sats} are held anew, and the old hold is released. Block {last_safe_height} is"
+    " now the last at which the worker can surely be paid.",
+    T.INVOICE: "[renews? The hold of your task comes to its end with block {last_safe_height}. To renew it, pay this one too; the old"
+    " one is released as soon as it is held. ]Pay this invoice to lock {amount_msat:sats}: {reward_msat:sats} for the worker, {budget_msat:sats} for"
     " sending them. Valid until {expires_at:when}. Your wallet shows it as pending: that is how it is held.",
     T.INVOICE_EXPIRED: "The invoice has run out unpaid. fund {task} makes a new one.",
     T.INVOICE_FAILED: "The funding did not work: {reason:word}[ (asked: {wanted_msat:sats}, came: {got_msat:sats})]."
@@ -165,6 +170,8 @@ SENTENCES: Mapping[R | T, str] = {
     T.STRAY: "A payment of {amount_msat:sats} came for an invoice that was no longer wanted. It goes back at once.",
     T.WARNING: "{what:ahead} {until:when}.[what=deadline? The worker delivers with: submit {task} LINK SHA256][what=resubmit?"
     " The worker delivers with: submit {task} LINK SHA256][what=review? Decide with: approve {task} or reject {task} REASON]"
+    "[on_silence=approve? If the employer says nothing, your work counts as approved.]"
+    "[on_silence=dispute? If the employer says nothing, it goes to dispute.]"
     "[what=unfunded? fund {task} gives you the invoice.][what=unreachable? The worker names another invoice with: payout {task}"
     " INVOICE; else the money goes back to the employer, with a mark on the worker.]"
     "[what=hold_end? Block {height} is the last at which the worker can surely be paid.]",

@@ -12,7 +12,7 @@ WORDS: Mapping[str, str] = {
     "Claimed": "claimed by a worker",
     "Verified": "approved and being paid",
     "Paid": "done and paid",
-    "Refunded": "over, with the money back at the employer",
+    "Refunded": "over, and no money is held for it",
     "Disputed": "in dispute",
     "Expired": "expired",
     "settling": "paying out",
@@ -29,6 +29,7 @@ WORDS: Mapping[str, str] = {
     "deadline": "deadline",
     # why a funding failed
     "node": "the Lightning node could not make the invoice",
+    "wrong_invoice": "the Lightning node made another invoice than it was asked for",
     "amount": "another amount arrived than the invoice asked for",
     "too_many_parts": "the payment came in too many parts",
     "small_parts": "the payment came in parts that are too small to be held safely",
@@ -86,6 +87,7 @@ AHEAD: Mapping[str, str] = {
     "deadline": "The work must arrive until",
     "silence": "The review ends",
     "review": "The review ends",
+    "judgement": "The review of your work ends",
     "unreachable": "The worker must become payable until",
     "hold_end": "The time for which the payment can be held runs out around",
 }
@@ -123,6 +125,8 @@ LABELS: Mapping[str, str] = {
     "now": "What you can do now:",
     "cost": "{reward_msat:sats} + up to {budget_msat:sats} for sending them",
     "invoice": "⚡ Pay {amount_msat:sats} to lock the money",
+    "renews": "This renews the hold of your task, which comes to its end with block {last_safe_height}. The old hold is released as soon"
+    " as this one is there; without it the task ends then as agreed.",
     "share": "{reward_msat:sats} for the worker + {budget_msat:sats} for sending them",
     "expires": "⏳ Valid until {expires_at:when}",
     "pending": "Your wallet shows it as pending: that is how it is held. Nobody has it before you approve.",

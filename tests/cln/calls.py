@@ -69,11 +69,17 @@ class Calls:
         ]
         return {"datastore": found}
 
+    async def deldatastore(self, key: list[str]) -> Row:
+        if tuple(key) not in self._ledger.datastore:
+            raise Refusal(1200, "Key does not exist")
+        text, generation = self._ledger.datastore.pop(tuple(key))
+        return {"key": key, "generation": generation, "hex": text.encode().hex()}
+
     async def listchannelmoves(self, index: str = "created", start: int = 0) -> Row:
         return {"channelmoves": [move for move in self._ledger.moves if move["created_index"] >= start]}
 
     async def listchainmoves(self) -> Row:
-        return {"chainmoves": []}
+        return {"chainmoves": self._ledger.chain_moves}
 
     async def wait(self, subsystem: str, indexname: str, nextvalue: int) -> Row:
         if subsystem == "channelmoves":

@@ -203,7 +203,11 @@ class Double:
         """The peer has taken the preimage: the money is ours."""
         moved = self.ledger.fulfil(htlc)
         self.routes.payer_heard(htlc)
-        self.notify("coin_movement", {"version": 2, "type": "channel_mvt", "coin_type": "bcrt"} | moved)
+        self.notify("coin_movement", moved)
+
+    def claim(self, htlc: Htlc) -> None:
+        """lightningd's own transaction has taken the money on the chain."""
+        self.notify("coin_movement", self.ledger.claim(htlc))
 
     def mine(self) -> None:
         self.ledger.height += 1

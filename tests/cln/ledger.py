@@ -50,6 +50,7 @@ class Ledger:
     sendpays: list[Row] = field(default_factory=list)
     updates: int = 0
     moves: list[Row] = field(default_factory=list)
+    chain_moves: list[Row] = field(default_factory=list)
     incoming: int = 0  # what came in to stay
     outgoing: int = 0
     onchain: set[str] = field(default_factory=set)  # channels that were closed by force
@@ -72,18 +73,24 @@ class Ledger:
         """The HTLC is gone from the channel and its amount is ours: the move that lightningd writes down."""
         htlc.state = ""
         self.incoming += htlc.amount
-        move = {
-            "created_index": len(self.moves) + 1,
+        return self._credit("channel", htlc, self.moves)
+
+    def claim(self, htlc: Htlc) -> Row:
+        """Taken on the chain: the move, and for some hundred blocks the HTLC is still listed."""
+        self.incoming += htlc.amount
+        return self._credit("chain", htlc, self.chain_moves)
+
+    def _credit(self, where: str, htlc: Htlc, book: list[Row]) -> Row:
+        """Writes it down; what is told of it."""
+        form = recorded("moves")[where]
+        facts = {
+            "created_index": len(book) + 1,
             "account_id": hashlib.sha256(htlc.channel.encode()).hexdigest(),
-            "primary_tag": "invoice",
             "credit_msat": htlc.amount,
-            "debit_msat": 0,
-            "fees_msat": 0,
             "payment_hash": htlc.payment_hash,
-            "timestamp": 1795368062,
         }
-        self.moves.append(move)
-        return move
+        book.append(form["listed"] | facts)
+        return dict(form["told"] | facts)
 
     def spendable(self) -> int:
         pending = sum(int(row["amount_sent_msat"]) for row in self.sendpays if row["status"] == "pending")

@@ -8,20 +8,23 @@ We and the payee run the plugin: the payee's holds are how a payout is kept in f
 from __future__ import annotations
 
 import json
+import os
 import shutil
+import signal
 import socket
 import subprocess
 import sys
 import tempfile
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager, suppress
+from contextlib import AbstractContextManager, contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
 from pyln.client import LightningRpc
 
 from bot.nodes.cln.launcher import install
+from bot.nodes.cln.wire import PLUGIN
 
 NEEDED = ("bitcoind", "bitcoin-cli", "lightningd")
 CAPACITY = 16_000_000  # sats
@@ -54,7 +57,9 @@ class Bitcoind:
     def __init__(self, folder: Path) -> None:
         self.folder, self.port = folder, free_port()
         folder.mkdir()
-        options = ["-regtest", "-server", "-listen=0", "-fallbackfee=0.00001", "-txindex", f"-rpcport={self.port}"]
+        # Knots finds a claim of an HTLC heavier than lightningd does, and would not take it for lightningd's least fee.
+        fees = ["-fallbackfee=0.00001", "-minrelaytxfee=0.000001", "-blockmintxfee=0.000001"]
+        options = ["-regtest", "-server", "-listen=0", "-txindex", *fees, f"-rpcport={self.port}"]
         self._log = (folder / "log").open("wb")
         self._process = subprocess.Popen(
             ["bitcoind", f"-datadir={folder}", *options], stdout=self._log, stderr=self._log
@@ -78,6 +83,9 @@ class Bitcoind:
 
     def height(self) -> int:
         return int(self.cli("getblockcount"))
+
+    def mempool(self) -> set[str]:
+        return set(self.cli("getrawmempool"))
 
     def close(self) -> None:
         self._process.terminate()
@@ -120,16 +128,53 @@ class Lightningd:
         wait_for("lightningd", lambda: bool(self.rpc.call("getinfo")))
 
     def stop(self) -> None:
-        if self._process is not None and self._process.poll() is None:
+        if self._process is not None and self.runs:
             with suppress(Exception):
                 self.rpc.call("stop")
             self._process.wait(60)
+
+    @property
+    def runs(self) -> bool:
+        return self._process is not None and self._process.poll() is None
+
+    def kill(self) -> None:
+        """kill -9."""
+        assert self._process is not None
+        self._process.kill()
+        self._process.wait(60)
+
+    def kill_plugin(self) -> None:
+        """kill -9 of the plugin; lightningd ends, since it is an important one."""
+        assert self._process is not None
+        main = Path(f"/proc/{self._process.pid}")
+        children = (main / "task" / main.name / "children").read_text().split()
+        [plugin] = [int(each) for each in children if PLUGIN in Path(f"/proc/{each}/cmdline").read_text()]
+        os.kill(plugin, signal.SIGKILL)
+        self._process.wait(60)
+
+    def balance(self) -> int:
+        """What is ours in all channels, in msat."""
+        return sum(int(channel["to_us_msat"]) for channel in self.channels())
+
+    def coins(self) -> int:
+        """Confirmed on the chain, in msat."""
+        outputs = self.rpc.call("listfunds")["outputs"]
+        return sum(int(each["amount_msat"]) for each in outputs if each["status"] == "confirmed")
+
+    def credits(self, payment_hash: str) -> list[int]:
+        """What came in by this hash on the chain, in msat."""
+        moves = self.rpc.call("listchainmoves")["chainmoves"]
+        return [int(move["credit_msat"]) for move in moves if move.get("payment_hash") == payment_hash]
 
     def connect(self, other: Lightningd) -> None:
         self.rpc.call("connect", {"id": other.id, "host": "127.0.0.1", "port": other._port})
 
     def height(self) -> int:
         return int(self.rpc.call("getinfo")["blockheight"])
+
+    def channels(self) -> list[Row]:
+        found: list[Row] = self.rpc.call("listpeerchannels")["channels"]
+        return found
 
     def channel(self, other: Lightningd) -> Row:
         [found] = self.rpc.call("listpeerchannels", {"id": other.id})["channels"]
@@ -143,7 +188,8 @@ class Lightningd:
 class Regtest:
     def __init__(self, folder: Path) -> None:
         self._folder = folder
-        plugin = install(folder / "plugins", sys.executable)
+        self._plugin = plugin = install(folder / "plugins", sys.executable)
+        self._hermits: list[Lightningd] = []
         self.bitcoind = Bitcoind(folder / "bitcoin")
         self.payer = Lightningd(folder / "payer", self.bitcoind, None)
         self.us = Lightningd(folder / "us", self.bitcoind, plugin)
@@ -152,31 +198,51 @@ class Regtest:
             self._open(opener, other)
         self.synced()
 
-    def _open(self, opener: Lightningd, other: Lightningd) -> None:
+    def hermit(self) -> Lightningd:
+        """One more node with the plugin: its only channel is a private one with us."""
+        hermit = Lightningd(self._folder / f"hermit{len(self._hermits)}", self.bitcoind, self._plugin)
+        self._hermits.append(hermit)
+        self._open(self.us, hermit, announce=False)
+        wait_for("the terms of the channel", lambda: bool(hermit.rpc.call("listincoming")["incoming"]))
+        self.synced()
+        return hermit
+
+    def _open(self, opener: Lightningd, other: Lightningd, announce: bool = True) -> None:
         address = opener.rpc.call("newaddr", {"addresstype": "p2tr"})["p2tr"]
         self.bitcoind.cli("sendtoaddress", str(address), "1")
         self.bitcoind.mine(1)
-        wait_for("coins", lambda: bool(opener.rpc.call("listfunds")["outputs"]))
+        wait_for("coins", lambda: opener.coins() > CAPACITY * 1000)
         opener.connect(other)
         opener.rpc.call(
-            "fundchannel", {"id": other.id, "amount": CAPACITY, "push_msat": CAPACITY * 500, "announce": True}
+            "fundchannel", {"id": other.id, "amount": CAPACITY, "push_msat": CAPACITY * 500, "announce": announce}
         )
         self.bitcoind.mine(6)
         wait_for("a channel", lambda: opener.usable(other) and other.usable(opener))
 
+    @property
+    def nodes(self) -> tuple[Lightningd, ...]:
+        return self.payer, self.us, self.payee, *self._hermits
+
     def synced(self) -> None:
         height = self.bitcoind.height()
-        nodes = (self.payer, self.us, self.payee)
-        wait_for("a block", lambda: all(node.height() == height for node in nodes))
+        wait_for("a block", lambda: all(node.height() == height for node in self.nodes if node.runs))
 
     def mine(self, blocks: int) -> None:
         self.bitcoind.mine(blocks)
         self.synced()
 
+    def at_rest(self) -> None:
+        """Nothing is in flight any more."""
+        for node in self.nodes:
+            wait_for("rest", lambda node=node: not any(c["htlcs"] for c in node.channels()))  # type: ignore[misc]
+
     def restart(self) -> None:
         """Our node ends cleanly and starts again; its peers come back to it."""
         self.us.stop()
         self.us.start()
+        self.together()
+
+    def together(self) -> None:
         for peer in (self.payer, self.payee):
             with suppress(Exception):
                 self.us.connect(peer)
@@ -184,7 +250,7 @@ class Regtest:
         self.synced()
 
     def close(self) -> None:
-        for node in (self.payer, self.us, self.payee):
+        for node in self.nodes:
             with suppress(Exception):
                 node.stop()
         self.bitcoind.close()
@@ -201,3 +267,25 @@ def town() -> Iterator[Regtest]:
         if started is not None:
             started.close()
         shutil.rmtree(folder, ignore_errors=True)
+
+
+class _Once:
+    """The nodes of this run of tests, started by the first one that needs them."""
+
+    def __init__(self) -> None:
+        self._open: AbstractContextManager[Regtest] | None = None
+        self._nodes: Regtest | None = None
+
+    def nodes(self) -> Regtest:
+        if self._nodes is None:
+            self._open = town()
+            self._nodes = self._open.__enter__()
+        return self._nodes
+
+    def close(self) -> None:
+        if self._open is not None:
+            self._open.__exit__(None, None, None)
+            self._open = self._nodes = None
+
+
+ONCE = _Once()

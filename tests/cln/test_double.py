@@ -44,6 +44,19 @@ async def test_channels_have_the_recorded_fields(bench: ClnBench, double: Double
     assert set(channel["htlcs"][0]) == set(real["htlcs"][0])
 
 
+async def test_moves_of_money_have_the_recorded_fields(bench: ClnBench, double: Double) -> None:
+    rpc = Rpc(double.socket)
+    for number, where in enumerate(("channel", "chain")):
+        made = await bench.node.make_hold(HoldSpec(f"task/h{number}", sats(10), 3600, 100, ""))
+        await bench.pay_hold(made.invoice.reveal())
+        [htlc] = double.ledger.on_channel()
+        told = (double.ledger.fulfil if where == "channel" else double.ledger.claim)(htlc)
+        [listed] = (await rpc.call(f"list{where}moves"))[f"{where}moves"]
+        real = recorded("moves")[where]
+        assert (set(told), set(listed)) == (set(real["told"]), set(real["listed"]))
+        assert listed["payment_hash"] == told["payment_hash"] == made.payment_hash
+
+
 @pytest.mark.parametrize("status", ["complete", "failed"])
 async def test_payments_have_the_recorded_fields(bench: ClnBench, double: Double, status: str) -> None:
     spec = spec_for(await bench.bill(sats(10)))

@@ -24,6 +24,14 @@ def way(channel: str, capacity: int, public: bool = False) -> dict[str, Any]:
     return {"id": PEER, "short_channel_id": channel, "incoming_capacity_msat": capacity, "public": public, **fees}
 
 
+CHANNELS: list[dict[str, Any]] = [
+    {"short_channel_id": "1x1x1"},
+    {"short_channel_id": "2x2x2", "alias": {"local": "20x20x20", "remote": "22x22x22"}},
+    {"alias": {"local": "30x30x30", "remote": "33x33x33"}},
+    {"alias": {"local": "40x40x40"}},
+]
+
+
 class Fake(Lightningd):
     """A lightningd that signs with `key`, and knows these ways in (None: it does not say)."""
 
@@ -37,6 +45,8 @@ class Fake(Lightningd):
                 return {"id": bolt11.public_key(OUR_KEY), "network": self._network}
             case "listincoming" if self._incoming is not None:
                 return {"incoming": self._incoming}
+            case "listpeerchannels":
+                return {"channels": CHANNELS}
             case "signinvoice":
                 return {"bolt11": bolt11.encode(bolt11.decode(str(params["invstring"])), self._key)}
         raise Trouble(method)
@@ -66,8 +76,14 @@ def test_private_ways_are_told_when_no_public_one_is_wide_enough() -> None:
     hints = made(
         Fake([way("1x1x1", AMOUNT), way("2x2x2", 5 * AMOUNT), way("3x3x3", AMOUNT - 1, public=True)])
     ).route_hints
-    assert [hint[0].channel for hint in hints] == ["2x2x2", "1x1x1"]
-    assert hints[0][0] == bolt11.Hop(PEER, "2x2x2", Msat(1000), 10, 34)
+    assert [hint[0].channel for hint in hints] == ["22x22x22", "1x1x1"]
+    assert hints[0][0] == bolt11.Hop(PEER, "22x22x22", Msat(1000), 10, 34)
+
+
+def test_a_private_way_goes_by_the_name_that_its_peer_knows() -> None:
+    ours = ["20x20x20", "30x30x30", "40x40x40", "5x5x5"]
+    hints = made(Fake([way(channel, AMOUNT) for channel in ours])).route_hints
+    assert [hint[0].channel for hint in hints] == ["22x22x22", "33x33x33"]
 
 
 @pytest.mark.parametrize(

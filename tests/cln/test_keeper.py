@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import pytest
 
 from bot.nodes.cln.plugin.keeper import GRACE, LOOK, Trouble
-from bot.nodes.cln.plugin.records import BadRecord, decode, encode
+from bot.nodes.cln.plugin.records import KEPT_BLOCKS, KEPT_SECONDS, BadRecord, decode, encode
 from bot.nodes.cln.plugin.verdict import CANCEL_BLOCKS, MPP_SECONDS
 from bot.nodes.cln.wire import State
-from tests.cln.town import AMOUNT, EXPIRY, HEIGHT, Town, said
+from tests.cln.town import AMOUNT, CLTV, EXPIRY, HEIGHT, Town, said
 
 
 def test_settle_answers_every_part_with_the_preimage() -> None:
@@ -374,6 +376,91 @@ def test_trouble_in_a_sweep_is_tried_again() -> None:
     town.lightning.broken.clear()
     town.later(1)
     assert said(asked) == [town.details()]
+
+
+# --- holds of long ago are forgotten ------------------------------------------------------------------------------
+
+
+def settled(town: Town) -> None:
+    town.pay()
+    town.keeper.settle(town.hash)
+    town.keeper.credit(town.hash, AMOUNT)
+    town.lightning.there.clear()
+
+
+def cancelled(town: Town) -> None:
+    town.pay()
+    town.keeper.cancel(town.hash)
+    town.lightning.there.clear()
+
+
+def much_later(town: Town, seconds: float = EXPIRY + KEPT_SECONDS, blocks: int = CLTV + 10 + KEPT_BLOCKS) -> None:
+    town.later(seconds)
+    town.mine_to(HEIGHT + blocks)
+
+
+def is_kept(town: Town) -> bool:
+    known = town.keeper.find(town.hash) is not None
+    assert known == (town.hash in town.lightning.store)
+    return known
+
+
+@pytest.mark.parametrize(("end", "spent"), [(settled, True), (cancelled, False)])
+def test_a_finished_hold_is_forgotten_and_that_its_preimage_is_known_is_not(
+    end: Callable[[Town], None], spent: bool
+) -> None:
+    town = Town()
+    end(town)
+    much_later(town)
+    assert not is_kept(town)
+    assert (town.hash in town.lightning.spent) == spent
+    assert said(town.arrive(town.htlc(9))) == ["continue"], "lightningd knows no such invoice"
+
+
+@pytest.mark.parametrize("less", [{"seconds": EXPIRY + KEPT_SECONDS - 1}, {"blocks": CLTV + 10 + KEPT_BLOCKS - 1}])
+def test_it_is_kept_for_30_days_of_time_and_of_blocks(less: dict[str, int]) -> None:
+    town = Town()
+    settled(town)
+    much_later(town, **less)
+    assert is_kept(town)
+
+
+def test_what_is_not_finished_or_still_on_a_channel_is_kept() -> None:
+    open, settling, leaving, held = (Town() for _ in range(4))
+    settling.pay()
+    settling.keeper.settle(settling.hash)
+    settled(leaving)
+    leaving.lightning.leaving.add(leaving.hash)
+    for town in (settling, leaving):
+        much_later(town)
+        assert is_kept(town)
+    open.mine_to(HEIGHT + CLTV + 10 + KEPT_BLOCKS)
+    assert is_kept(open)
+    held.pay()
+    held.later(EXPIRY + KEPT_SECONDS)
+    held.mine_to(HEIGHT + 100)
+    assert is_kept(held)
+
+
+def test_an_invoice_that_nobody_paid_is_forgotten_by_its_time_alone() -> None:
+    town = Town()
+    town.later(EXPIRY)
+    assert town.state is State.CANCELLED
+    much_later(town, KEPT_SECONDS, blocks=1)
+    assert not is_kept(town)
+
+
+@pytest.mark.parametrize("broken", ["hashes", "forget"])
+def test_what_cannot_be_forgotten_now_is_forgotten_at_another_block(broken: str) -> None:
+    town = Town()
+    settled(town)
+    town.lightning.broken.add(broken)
+    much_later(town)
+    assert is_kept(town)
+    town.lightning.broken.clear()
+    town.mine_to(town.keeper.height + 1)
+    town.later(1)
+    assert not is_kept(town)
 
 
 # --- records -----------------------------------------------------------------------------------------------------

@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 
+from bot.nodes.cln import paying
 from bot.nodes.cln.node import ClnNode
 from bot.nodes.cln.payments import LOST_WORD, Why, view, why_failed
 from kinds import bolt11
@@ -136,6 +137,19 @@ async def test_an_attempt_whose_answer_was_lost_has_not_failed(bench: ClnBench, 
     assert (await paying).status is PaymentStatus.UNKNOWN
     assert (await bench.node.payment(spec.payment_hash)).status is PaymentStatus.UNKNOWN
     assert (await bench.node.pay(spec)).status is PaymentStatus.UNKNOWN
+
+
+async def test_reasons_are_not_kept_without_end(
+    bench: ClnBench, double: Double, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(paying, "_WORDS", 2)
+    specs = [spec_for(await bench.bill(AMOUNT)) for _ in range(3)]
+    for spec in specs:
+        double.routes.forget(spec.payment_hash)
+        await bench.node.pay(spec)
+    seen = [await bench.node.payment(spec.payment_hash) for spec in specs]
+    assert [view.status for view in seen] == [PaymentStatus.FAILED] * 3
+    assert [view.reason for view in seen] == [LOST_WORD.reason, "refused", "refused"]
 
 
 async def test_two_callers_pay_once(bench: ClnBench, double: Double) -> None:

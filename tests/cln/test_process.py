@@ -11,6 +11,7 @@ import pytest
 from bot.nodes.cln import wire
 from bot.nodes.cln.node import ClnNode
 from bot.nodes.cln.plugin.keeper import GRACE
+from bot.nodes.cln.plugin.records import KEPT_BLOCKS, KEPT_SECONDS
 from bot.nodes.cln.plugin.verdict import MPP_SECONDS
 from bot.nodes.cln.rpc import Refused, Rpc
 from kinds import bolt11
@@ -123,14 +124,25 @@ async def test_settled_with_the_peer_away_is_held_until_the_money_moves(bench: C
     await until(bench, lambda: look(bench, view), HoldStatus.SETTLED)
 
 
-async def test_a_channel_closed_by_force_shows(bench: ClnBench, double: Double) -> None:
+@pytest.mark.parametrize("sees", [True, False])
+async def test_a_channel_closed_by_force_shows_until_the_money_is_ours(
+    bench: ClnBench, double: Double, sees: bool
+) -> None:
     view = await held(bench)
     double.ledger.onchain.add(PAYER)
     off = await look(bench, view)
     assert (off.status, [part.on_channel for part in off.parts]) == (HoldStatus.HELD, [False])
     settling = await bench.node.settle(HoldRef(SPEC.ref, view.payment_hash))
     assert answers(double)[-1].startswith("resolve")
-    assert settling.status is HoldStatus.HELD
+    assert (settling.status, [part.on_channel for part in settling.parts]) == (HoldStatus.HELD, [False])
+    [htlc] = double.ledger.on_channel()
+    if sees:
+        double.claim(htlc)
+    else:  # it happens before the plugin is there again
+        await double.stop()
+        double.ledger.claim(htlc)
+        await double.start()
+    await until(bench, lambda: look(bench, view), HoldStatus.SETTLED)
 
 
 async def test_a_restart_while_the_channel_is_closed_gives_the_payment_back(bench: ClnBench, double: Double) -> None:
@@ -172,6 +184,21 @@ async def test_a_create_whose_answer_was_lost_gives_the_same_hold(bench: ClnBenc
     await double.start()  # a plugin that never heard of it
     double.ledger.datastore.update(kept)
     assert await bench.node.make_hold(SPEC) == made
+
+
+async def test_a_hold_that_was_settled_long_ago_is_forgotten_but_never_made_again(
+    bench: ClnBench, double: Double
+) -> None:
+    view = await held(bench)
+    await bench.node.settle(HoldRef(SPEC.ref, view.payment_hash))
+    await until(bench, lambda: look(bench, view), HoldStatus.SETTLED)
+    await bench.wait(SPEC.expiry + KEPT_SECONDS)
+    double.ledger.height = view.expiry_height + KEPT_BLOCKS - 1
+    await bench.mine(1)
+    await until(bench, lambda: look(bench, view), HoldStatus.ABSENT)
+    assert list(double.ledger.datastore) == [("holdfast", "spent", str(view.payment_hash))]
+    assert (await bench.node.make_hold(SPEC)).status is HoldStatus.UNKNOWN
+    assert (await look(bench, view)).status is HoldStatus.ABSENT
 
 
 async def test_the_set_timeout_is_0017_and_a_minute(bench: ClnBench, double: Double) -> None:
@@ -246,6 +273,7 @@ async def test_a_lightningd_without_the_plugin_is_named(double: Double) -> None:
     node = ClnNode(double.socket)
     double.forget_calls()
     assert "is not there" in await node.problem()
+    assert ["is not there" in finding.what for finding in await node.examine()] == [True]
     assert await node.facts() is None
     await node.aclose()
 

@@ -47,6 +47,7 @@ class FakeLightning:
     broken: set[str] = field(default_factory=set)
     late: set[str] = field(default_factory=set)
     hsm: str = "hsm"
+    spent: set[str] = field(default_factory=set)
 
     def save(self, record: Record) -> None:
         self._fail("save")
@@ -65,6 +66,16 @@ class FakeLightning:
     def on_channels(self, payment_hash: str, leaving: bool) -> bool:
         self._fail("on_channels")
         return payment_hash in self.there or (leaving and payment_hash in self.leaving)
+
+    def hashes(self) -> set[str]:
+        self._fail("hashes")
+        return self.there | self.leaving
+
+    def forget(self, record: Record) -> None:
+        self._fail("forget")
+        del self.store[record.payment_hash]
+        if record.spent:
+            self.spent.add(record.payment_hash)
 
     def credited(self, payment_hash: str, since: int) -> int:
         assert since == 7

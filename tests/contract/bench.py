@@ -14,7 +14,7 @@ from typing import Protocol, TypeVar
 import pytest
 
 from bot.nodes.base import Node
-from kinds.lightning import HoldStatus, HoldView, PaymentStatus, PaymentView
+from kinds.lightning import HoldStatus, HoldView, NodeFacts, PaymentStatus, PaymentView
 from kinds.units import Msat, PaymentHash, sats
 
 SPENDABLE = sats(5_000_000)  # at least this much outbound, and in the payer's wallet
@@ -84,6 +84,19 @@ async def payer_at_last(bench: Bench, payment_hash: PaymentHash, wanted: Payment
         return PaymentView(payment_hash, await bench.payer_sees(payment_hash))
 
     await until(bench, look, wanted)
+
+
+async def at_rest(bench: Bench, outbound: Msat) -> NodeFacts:
+    """The node's word once its channels have settled down to this much: an HTLC takes a moment to leave both sides, and takes room
+    until then."""
+    facts = await bench.node.facts()
+    for attempt in range(25):
+        if facts is not None and facts.outbound == outbound:
+            break
+        await (asyncio.sleep(0.02 * 2**attempt) if attempt < _QUICK else bench.wait(1))
+        facts = await bench.node.facts()
+    assert facts is not None
+    return facts
 
 
 def needs(bench: Bench, ability: str) -> None:

@@ -7,7 +7,7 @@ from __future__ import annotations
 import asyncio
 import secrets
 from collections.abc import AsyncIterator, Sequence
-from contextlib import AbstractContextManager, asynccontextmanager
+from contextlib import asynccontextmanager
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -18,7 +18,7 @@ from bot.nodes.cln.rpc import Refused, Rpc
 from kinds import bolt11
 from kinds.lightning import HoldSpec, HoldView, PaymentStatus
 from kinds.units import Msat, PaymentHash
-from tests.cln.regtest import Regtest, town
+from tests.cln.regtest import ONCE, Regtest
 from tests.contract.bench import Bench
 
 
@@ -131,28 +131,7 @@ class RealBench:
                     await self._us.call(wire.CANCEL, {"payment_hash": hold["payment_hash"]})
                 except Refused:
                     continue
-
-
-class _Once:
-    """The nodes of this run, started by the first test that needs them and stopped at the end of the process."""
-
-    def __init__(self) -> None:
-        self._open: AbstractContextManager[Regtest] | None = None
-        self._nodes: Regtest | None = None
-
-    def nodes(self) -> Regtest:
-        if self._nodes is None:
-            self._open = town()
-            self._nodes = self._open.__enter__()
-        return self._nodes
-
-    def close(self) -> None:
-        if self._open is not None:
-            self._open.__exit__(None, None, None)
-            self._open = self._nodes = None
-
-
-ONCE = _Once()
+        await asyncio.to_thread(self._nodes.at_rest)
 
 
 @asynccontextmanager

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Callable, Iterator
+from collections.abc import AsyncIterator, Callable
 from contextlib import AbstractAsyncContextManager
 from pathlib import Path
 
@@ -34,12 +34,6 @@ def _real(name: str) -> object:
     missing = REAL[name][1]
     absent = pytest.mark.skipif(bool(missing), reason=f"not on the path: {', '.join(missing)}")
     return pytest.param(name, marks=[pytest.mark.slow, absent])
-
-
-@pytest.fixture(scope="session", autouse=True)
-def _stop_real_nodes() -> Iterator[None]:
-    yield
-    cln_real_bench.ONCE.close()
 
 
 def _usual(name: str) -> object:

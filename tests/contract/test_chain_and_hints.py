@@ -10,7 +10,7 @@ from bot.nodes.base import Node
 from kinds.bolt11 import decode
 from kinds.lightning import HoldRef, HoldSpec, HoldStatus, NodeFacts, PaymentStatus, PaySpec
 from kinds.units import Msat, Secret, sats
-from tests.contract.bench import SPENDABLE, Bench, needs, until
+from tests.contract.bench import SPENDABLE, Bench, at_rest, needs, until
 
 SPEC = HoldSpec("task/h1", sats(20_000), expiry=3600, cltv=200, memo="Holdfast task")
 PATIENCE = 10  # seconds of the real clock, never reached when a hint comes
@@ -55,19 +55,7 @@ async def _before_while_and_after_a_hold(bench: Bench, node: Node) -> tuple[Node
     await until(bench, lambda: node.hold(hold), HoldStatus.SETTLED)
     assert before is not None
     assert held is not None
-    return before, held, await _credited(bench, node, Msat(before.outbound + SPEC.amount))
-
-
-async def _credited(bench: Bench, node: Node, outbound: Msat) -> NodeFacts:
-    """The node's word once the channels have settled down to this much: a settled HTLC takes a moment to leave both sides."""
-    facts = await node.facts()
-    for _ in range(20):
-        if facts is not None and facts.outbound == outbound:
-            break
-        await bench.wait(1)
-        facts = await node.facts()
-    assert facts is not None
-    return facts
+    return before, held, await at_rest(bench, Msat(before.outbound + SPEC.amount))
 
 
 async def test_an_acceptance_and_a_payout_are_hinted_to_every_listener(bench: Bench, node: Node) -> None:

@@ -10,7 +10,7 @@ from bot.nodes.base import Node
 from kinds.bolt11 import decode
 from kinds.lightning import Fault, PaymentStatus, PaymentView, PaySpec
 from kinds.units import Msat, PaymentHash, Secret, sats
-from tests.contract.bench import SPENDABLE, Bench, needs, until
+from tests.contract.bench import SPENDABLE, Bench, at_rest, needs, until
 
 AMOUNT = sats(10_000)
 UNSENT = (PaymentStatus.ABSENT, PaymentStatus.FAILED)
@@ -36,16 +36,16 @@ async def test_pay(bench: Bench, node: Node) -> None:
 
 
 async def test_pay_again_pays_nothing_more(bench: Bench, node: Node) -> None:
+    before = await node.facts()
     spec = spec_for(await bench.bill(AMOUNT))
     await node.pay(spec)
     view = await ended(bench, node, spec.payment_hash)
-    facts = await node.facts()
+    assert before is not None
+    left = Msat(before.outbound - AMOUNT - view.fee)
+    assert (await at_rest(bench, left)).outbound == left
     assert await node.pay(spec) == view
     assert await node.pay(replace(spec, amount=sats(20_000))) == view
-    after = await node.facts()
-    assert facts is not None
-    assert after is not None
-    assert after.outbound == facts.outbound
+    assert (await at_rest(bench, left)).outbound == left
 
 
 async def test_two_who_pay_at_once_pay_once(bench: Bench, node: Node) -> None:
@@ -53,11 +53,10 @@ async def test_two_who_pay_at_once_pay_once(bench: Bench, node: Node) -> None:
     spec = spec_for(await bench.bill(AMOUNT))
     await asyncio.gather(*(node.pay(spec) for _ in range(3)))
     view = await ended(bench, node, spec.payment_hash)
-    after = await node.facts()
     assert before is not None
-    assert after is not None
     assert view.status is PaymentStatus.COMPLETE
-    assert after.outbound == before.outbound - AMOUNT - view.fee
+    left = Msat(before.outbound - AMOUNT - view.fee)
+    assert (await at_rest(bench, left)).outbound == left
 
 
 async def test_a_hash_never_paid_is_absent(node: Node) -> None:

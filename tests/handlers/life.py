@@ -8,11 +8,11 @@ from __future__ import annotations
 import dataclasses
 import functools
 import hashlib
-from typing import Any
+from typing import Any, TypeVar
 
 from handlers.decide import decide
-from handlers.decision import Decision, Effect, Incident, LogLine, Refusal, Say
-from handlers.policy import DAY, HOUR, Policy
+from handlers.decision import Decision, Effect, Incident, LogLine, MakeHold, Refusal, Say
+from handlers.policy import DAY, Policy
 from handlers.task import Funding, Payout, Task
 from kinds import bolt11, commands
 from kinds.codes import Refused, Told
@@ -40,6 +40,7 @@ from kinds.units import EventId, Msat, PaymentHash, Pubkey, Secret, TaskId, sats
 from tests.handlers.musts import is_due, must_hold
 
 H, PS = HoldStatus, PaymentStatus
+E = TypeVar("E", bound=Effect)
 
 BOT, EMPLOYER, WORKER, STRANGER, OTHER = (Pubkey(letter * 64) for letter in "b1234")
 NODE_KEY, WORKER_KEY = b"\x11" * 32, b"\x22" * 32
@@ -145,7 +146,7 @@ class Life:
     def last(self, kind: LogType) -> LogLine:
         return [line for line in self.lines if line.type is kind][-1]
 
-    def ordered(self, kind: type[Effect]) -> list[Effect]:
+    def ordered(self, kind: type[E]) -> list[E]:
         return [effect for effect in self.effects if isinstance(effect, kind)]
 
     def copy(self) -> Life:
@@ -299,9 +300,20 @@ class Life:
 
     def make(self, status: HoldStatus = H.OPEN, **changes: Any) -> Decision:
         """The node's answer to the newest MakeHold."""
-        hold = self.hold
-        words = {"invoice": Secret(f"lnplay-hold-{hold.ref}"), "expires_at": self.time + HOUR}
-        return self.did(HoldMade(hold.ref, self.hold_view(status, hold, **(words | changes))))
+        hold, expiry = self.hold, self.asked.expiry
+        words = {"invoice": Secret(self.hold_invoice()), "expires_at": self.time + expiry}
+        return self.did(HoldMade(hold.ref, self.hold_view(status, hold, **(words | changes)), expiry))
+
+    @property
+    def asked(self) -> MakeHold:
+        """The newest order for a hold."""
+        return [effect for effect in self.effects if isinstance(effect, MakeHold)][-1]
+
+    def hold_invoice(self, **otherwise: Any) -> str:
+        """The invoice that was asked for, or one that differs from it."""
+        name, amount = self.asked.ref, otherwise.pop("amount", self.asked.amount)
+        words = {"at": self.time, "expiry": self.asked.expiry, "final_cltv": self.asked.cltv, "key": NODE_KEY}
+        return invoice(name, amount, **(words | otherwise))
 
     def see(self, status: HoldStatus, funding: Funding | None = None, **changes: Any) -> Decision:
         hold = funding or self.hold

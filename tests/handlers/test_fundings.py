@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 
+from handlers import safety
 from handlers.decision import CancelHold, MakeHold
 from handlers.guards import SLACK_BLOCKS
 from handlers.policy import DAY, HOUR
@@ -16,8 +17,9 @@ from kinds.lightning import HoldStatus, Part
 from kinds.states import FundingState, LogType, TaskState
 from kinds.units import Msat, Secret, sats
 from tests.handlers import builders
-from tests.handlers.life import EMPLOYER, HEIGHT, POLICY, WORKER, H, Life
+from tests.handlers.life import EMPLOYER, HEIGHT, POLICY, START, WORKER, H, Life
 
+HOLD = sats(50_500)
 SHORT = dataclasses.replace(POLICY, hold_cltv=864)
 
 
@@ -71,8 +73,8 @@ def test_an_invoice_never_outlives_the_deadline() -> None:
 
 @pytest.mark.parametrize(
     "broken",
-    [{"status": H.ABSENT}, {"status": H.CANCELLED}, {"invoice": Secret("")}, {"amount": sats(1)}],
-    ids=["refused", "void", "no invoice", "another amount"],
+    [{"status": H.ABSENT}, {"status": H.CANCELLED}, {"invoice": Secret("")}],
+    ids=["refused", "void", "no invoice"],
 )
 def test_the_node_cannot_make_it(broken: dict[str, HoldStatus]) -> None:
     life = builders.making()
@@ -82,6 +84,59 @@ def test_the_node_cannot_make_it(broken: dict[str, HoldStatus]) -> None:
     life.fund()
     life.make()
     assert life.stands == "PendingFunding:PENDING"
+
+
+@pytest.mark.parametrize(
+    ("otherwise", "problem"),
+    [
+        ({"amount": HOLD - 1}, "amount"),
+        ({"amount": HOLD * 10}, "amount"),
+        ({"amount": None}, "amount"),
+        ({"payment_hash": "ab" * 32}, "payment_hash"),
+        ({"hrp": "lnbc"}, "network"),
+        ({"expiry": 10 * DAY}, "expiry"),
+        ({"expiry": 60}, "expiry"),
+        ({"at": START + DAY}, "expiry"),
+    ],
+)
+def test_an_invoice_that_was_not_asked_for_is_shown_to_nobody(otherwise: dict[str, Any], problem: str) -> None:
+    life = builders.making()
+    life.make(invoice=Secret(life.hold_invoice(**otherwise)))
+    never_shown(life, problem)
+
+
+@pytest.mark.parametrize("text", ["lnplay", "lnplay-hold", "x" * 5000])
+def test_what_is_no_invoice_is_shown_to_nobody(text: str) -> None:
+    life = builders.making()
+    life.make(invoice=Secret(text))
+    never_shown(life)
+
+
+def test_another_amount_beside_the_right_invoice_is_believed_neither() -> None:
+    life = builders.making()
+    life.make(amount=sats(1))
+    never_shown(life, "amount")
+
+
+def never_shown(life: Life, problem: str = "") -> None:
+    """The operator is alerted, the hold goes back whatever happens to it, and the next invoice works."""
+    assert life.stands == "Draft:PENDING"
+    assert life.types == ["task.created"]
+    assert life.told(Told.INVOICE) == []
+    assert [say.facts["reason"] for say in life.told(Told.INVOICE_FAILED, EMPLOYER)] == ["wrong_invoice"]
+    (incident,) = life.incidents
+    assert (incident.code, incident.facts["problem"] if problem else "") == ("wrong_invoice", problem)
+    wrong = life.task.fundings[0]
+    assert life.effects[-1] == CancelHold(wrong.ref, wrong.payment_hash)
+    assert not wrong.invoice
+    assert safety.may_cancel(life.task, wrong) is None
+    life.fund()
+    life.make()
+    assert life.stands == "PendingFunding:PENDING"
+    life.see(H.HELD, life.task.fundings[0])
+    assert (life.stands, life.types[-1]) == ("PendingFunding:PENDING", "funding.stray")
+    life.see(H.HELD)
+    assert life.stands == "Funded:PENDING"
 
 
 @pytest.mark.parametrize(

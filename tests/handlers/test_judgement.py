@@ -385,6 +385,33 @@ def test_a_dispute_opened_by_silence_at_the_end_of_the_hold_is_refunded_at_once(
     assert life.task.state is TaskState.REFUNDED
 
 
+@pytest.mark.parametrize("on_silence", ["approve", "dispute"])
+def test_both_are_warned_before_the_review_ends(on_silence: str) -> None:
+    """The worker once and with what silence will mean; that he was reached prolongs nothing and shortens nothing."""
+    life = builders.submitted(on_silence=on_silence)
+    until = life.task.current.review_until
+    while life.now.heard < until - 60:
+        life.wait(min(HOUR, until - 60 - life.now.heard)).ticks()
+    assert [say.facts["what"] for say in life.told(Told.WARNING, EMPLOYER)] == ["review", "review"]
+    (told,) = life.told(Told.WARNING, WORKER)
+    assert (told.facts["what"], told.facts["until"], told.facts["on_silence"]) == ("judgement", until, on_silence)
+    life.reach(Told.WARNING, WORKER)
+    life.until(until).ticks()
+    assert life.told(Told.REVIEW_PROLONGED, EMPLOYER), "the employer was not reached"
+
+
+def test_both_are_warned_before_the_time_for_new_work_is_over() -> None:
+    life = builders.rejected()
+    until = life.task.current.resubmit_until
+    life.until(until - HOUR - 1).ticks()
+    assert life.told(Told.WARNING) == []
+    life.wait(1).ticks().wait(60).ticks()
+    assert [(say.to, say.facts["what"]) for say in life.told(Told.WARNING)] == [
+        (WORKER, "resubmit"),
+        (EMPLOYER, "resubmit"),
+    ]
+
+
 def test_both_are_warned_of_the_holds_end_once() -> None:
     life = builders.disputed()
     life.to_height(life.task.last_safe_height - 72).ticks()

@@ -41,6 +41,11 @@ def at_hold_end(life: Life) -> Life:
     return life.wait(60, blocks=life.task.last_safe_height - life.height).ticks()
 
 
+def asks_for_a_fresh_hold(life: Life) -> Decision:
+    life.wait(0, blocks=life.task.rollover_height - life.height).ticks()
+    return life.make()
+
+
 def at_deadline(life: Life) -> Life:
     return life.until(life.task.terms.deadline).ticks()
 
@@ -56,6 +61,7 @@ def abandon(life: Life) -> Decision:
     return life.say(WORKER, life.command("abandon"))
 
 
+RENEWS: dict[str, Any] = {"on_hold_end": "rollover then refund"}
 SOON: dict[str, Any] = {"deadline": 9 * DAY}  # the hold's end comes soon after the deadline
 
 WALKS: tuple[Callable[[], object], ...] = (
@@ -107,6 +113,11 @@ WALKS: tuple[Callable[[], object], ...] = (
     ),
     ends(builders.pending, sees(H.CANCELLED), sees(H.HELD)),
     *(ends(start, builders.freeze, builders.unfreeze) for start in builders.OPEN.values()),
+    *(
+        ends(start, asks_for_a_fresh_hold, *then)
+        for start in (lambda: builders.rejected(**RENEWS), lambda: builders.disputed(**RENEWS))
+        for then in ((sees(H.HELD),), (sees(H.CANCELLED),), (lambda life: life.see(H.HELD, parts=()),))
+    ),
 )  # fmt: skip
 
 

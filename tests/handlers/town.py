@@ -12,7 +12,7 @@ from kinds.inputs import Check, Fetched, HoldMade, HoldSeen, PaymentSeen, PayWan
 from kinds.lightning import Fault, HoldStatus, HoldView, Part, PaymentStatus, PaymentView
 from kinds.states import Role
 from kinds.units import Msat, PaymentHash, Secret
-from tests.handlers.life import Life, hash_of, preimage_of
+from tests.handlers.life import NODE_KEY, Life, hash_of, invoice, preimage_of
 
 H, PS = HoldStatus, PaymentStatus
 UNDER_WAY = (PS.IN_FLIGHT, PS.COMPLETE)
@@ -80,9 +80,10 @@ class Town:
         view = HoldView(made, H.ABSENT, wish.amount)
         if mood != "ours":
             until = self.life.time + wish.expiry
-            view = HoldView(made, H.OPEN, wish.amount, (), Secret(f"lnplay-{wish.ref}"), until)
+            text = invoice(wish.ref, wish.amount, self.life.time, expiry=wish.expiry, key=NODE_KEY)
+            view = HoldView(made, H.OPEN, wish.amount, (), Secret(text), until)
             view = self.holds.setdefault(wish.ref, view)
-        self.life.did(HoldMade(wish.ref, view))
+        self.life.did(HoldMade(wish.ref, view, wish.expiry))
         return True
 
     def _settle(self, ref: str, mood: str) -> bool:

@@ -185,7 +185,9 @@ PASSED: dict[R | T, list[dict[str, Any]]] = {
     ],
     T.CREATED: [{**ABOUT, **MONEY, "deadline": NOW + DAY}],
     T.MAKING_INVOICE: [ABOUT],
-    T.INVOICE: [ABOUT | INVOICED],
+    T.INVOICE: [ABOUT | INVOICED, ABOUT | INVOICED | {"renews": True, "last_safe_height": 612}],
+    T.ROLLOVER_ASKED: [ABOUT | {"last_safe_height": 612}],
+    T.ROLLED_OVER: [ABOUT | {"amount_msat": 50_500_000, "last_safe_height": 1112}],
     T.INVOICE_EXPIRED: [ABOUT],
     T.INVOICE_FAILED: [
         ABOUT | {"reason": "node"},
@@ -283,6 +285,10 @@ PASSED: dict[R | T, list[dict[str, Any]]] = {
     T.WARNING: [
         ABOUT | {"what": what, "until": NOW + 3600, "height": 612}
         for what in ("unfunded", "unclaimed", "deadline", "resubmit", "review", "unreachable", "hold_end")
+    ]
+    + [
+        ABOUT | {"what": "judgement", "until": NOW + 3600, "height": 612, "on_silence": on_silence}
+        for on_silence in ("approve", "dispute")
     ],
     T.TASK_FROZEN: [ABOUT],
     T.TASK_UNFROZEN: [ABOUT | {"seconds": 7200, "deadline": NOW + DAY}],

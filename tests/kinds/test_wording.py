@@ -128,6 +128,11 @@ def test_nothing_untrue_is_said_about_money() -> None:
     cancelled, _, credited = (said(Told.REFUNDED, facts, "text") for facts in PASSED[Told.REFUNDED])
     assert "back" not in cancelled
     assert "the employer is owed it: payout" in credited
+    never_funded = {"task": "nentqaxbnentv", "state": "Refunded", "action": "fund", "may": ["history"]}
+    for code in (Refused.WRONG_STATE, Told.STATUS):
+        ended = said(code, never_funded | {"title": "T"}, "json")
+        assert "no money is held" in ended
+        assert "back" not in ended
     used, lost = (said(Told.PAID_EMPLOYER, facts, "text") for facts in PASSED[Told.PAID_EMPLOYER])
     assert "Your held 50,500 sats were used" in used
     assert "used" not in lost

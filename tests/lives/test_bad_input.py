@@ -22,6 +22,7 @@ from websockets.exceptions import ConnectionClosed
 
 from bot.client import Away, Waited
 from bot.config import LimitSettings
+from bot.keys import new_secret
 from bot.nodes.preimages import read_keys
 from bot.nodes.simnet.keys import signing_key
 from bot.relays.sdk import nostr_sdk
@@ -41,14 +42,15 @@ from kinds.commands import (
     Submit,
 )
 from kinds.commands.base import TaskCommand
-from kinds.events import DM_RUMOR, DM_SEAL, DM_WRAP, PROOF, RECORD, TASK, Event, Unsigned
-from kinds.units import Msat, PaymentHash, Secret
+from kinds.events import DM_NIP04, DM_RUMOR, DM_SEAL, DM_WRAP, PROOF, RECORD, TASK, Event, Unsigned
+from kinds.units import EventId, Msat, PaymentHash, Pubkey, Secret, task_id
 from kinds.wording import en
 from tests.bot.relays.fakes import FakeRelay, frame
 from tests.lives.people import DAY, WORK, Person, Place, house, person, until
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 URL = "https://example.org/page.html"
+MALLORY = new_secret()
 
 
 @dataclass(slots=True)
@@ -124,7 +126,7 @@ async def stage(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Stage
         house(tmp_path_factory.mktemp("bad") / "data", [url], limits=limits) as place,
         person("employer", place) as employer,
         person("worker", place) as worker,
-        person("mallory", place) as mallory,
+        person("mallory", place, secret=MALLORY) as mallory,
     ):
         yield Stage(relay, place, employer, worker, mallory)
 
@@ -153,6 +155,32 @@ async def test_forged_signatures_and_ids(stage: Stage) -> None:
         await stage.throw(genuine | {"pubkey": "f" * 64})
         await stage.throw(genuine | {"content": genuine["content"].replace("approve", "dispute")})
         await stage.throw({"id": genuine["id"]})
+
+
+async def test_forged_offers_and_proofs(stage: Stage) -> None:
+    """An offer in the employer's name, and a proof in the worker's."""
+    employer, worker, now = stage.employer, stage.worker, int(time.time())
+    task = await employer.funded()
+    await worker.claims(task)
+    created = await worker.client.public.first(task, "submit")
+    proves = {
+        "d": "forged",
+        "a": created.event.tag("a") or "",
+        "e": created.event.tag("e") or "",
+        "url": URL,
+        "x": WORK,
+    }
+    offer = Unsigned(employer.signer.pubkey, now, TASK, _offer(employer.client.bot, "forged"), "")
+    proof = Unsigned(worker.signer.pubkey, now, PROOF, (("p", worker.client.bot), *proves.items()), "done")
+    async with stage.silence(task):
+        for unsigned in (offer, proof):
+            by_mallory = (
+                await stage.mallory.signer.sign(dataclasses.replace(unsigned, pubkey=stage.mallory.signer.pubkey))
+            ).as_dict()
+            for sig in ("0" * 128, secrets.token_hex(64), by_mallory["sig"]):
+                await stage.throw(unsigned.as_dict() | {"sig": sig})
+            await stage.throw(by_mallory | {"pubkey": unsigned.pubkey})
+            await stage.throw(by_mallory | {"id": unsigned.id, "pubkey": unsigned.pubkey})
 
 
 async def test_a_forged_copy_before_and_after_the_genuine_event(stage: Stage) -> None:
@@ -295,6 +323,12 @@ async def test_wrong_signers(stage: Stage) -> None:
         assert await stage.employer.refusal(Payout(task=task, destination=invoice)) == "nothing_owed"
 
 
+def _offer(bot: str, d: str) -> tuple[tuple[str, str], ...]:
+    """The tags of an offer that is in order."""
+    at = str(int(time.time()) + DAY)
+    return ("d", d), ("p", bot), ("t", "holdfast-task"), ("title", "T"), ("amount", "50000"), ("deadline", at)
+
+
 def _tags(who: Person, task: str, basis: str) -> tuple[tuple[str, ...], ...]:
     return ("d", task), ("t", "holdfast-decision"), ("p", who.client.bot), ("e", basis, "", "basis")
 
@@ -395,6 +429,16 @@ async def test_planned_and_unknown_commands(stage: Stage) -> None:
             assert says((await stage.worker.ask(nonsense)).text, Refused.UNKNOWN_COMMAND), nonsense
 
 
+async def test_a_task_that_nobody_knows_is_named_as_it_was_written(stage: Stage) -> None:
+    async with stage.unchanged():
+        for written in ("nope", "OIL-7", "7qk2m0x9t4h1"):
+            letter = await stage.worker.ask(f"status {written}")
+            assert says(letter.text, Refused.UNKNOWN_TASK), letter.text
+            assert f"“{written}”" in letter.text
+            answer = await stage.worker.ask(f'{{"v":1,"action":"approve","task":" {written} "}}')
+            assert (answer.code, answer.said["id"]) == ("unknown_task", written)
+
+
 @pytest.mark.parametrize(
     ("tag", "value", "code"),
     [
@@ -419,7 +463,7 @@ async def test_planned_and_unknown_commands(stage: Stage) -> None:
         ("d", "x" * 201, "bad_tag"),
         ("content", "{", "bad_json"),
         ("content", "[1]", "bad_json"),
-        ("content", "[" * 9 + "]" * 9, "bad_json"),
+        ("content", '{"d":' * 9 + "1" + "}" * 9, "bad_json"),
         ("content", '{"colour":"red"}', "unknown_term"),
         ("content", '{"max_rejects":0}', "bad_field"),
         ("created_at", str(int(time.time()) + 7200), "bad_created_at"),
@@ -664,16 +708,32 @@ async def test_future_and_ancient_messages(stage: Stage, offset: int) -> None:
         rumor = Unsigned(employer.signer.pubkey, at, DM_RUMOR, (("p", bot),), _json(Approve(task=task)))
         await employer.client.send(await employer.signer.wrap(bot, rumor))
         assert (await employer.answer(rumor.id)).code == "bad_created_at"
+        sealed = await employer.signer.nip04_encrypt(bot, _json(Approve(task=task)))
+        old = await employer.client.say(Unsigned(employer.signer.pubkey, at, DM_NIP04, (("p", bot),), sealed))
+        created = await stage.worker.client.public.first(task, "submit")
+        names = (
+            ("a", created.event.tag("a") or ""),
+            ("e", created.event.tag("e") or ""),
+            ("p", bot),
+            ("p", employer.pubkey),
+        )
+        proves = (("d", "late"), *names, ("url", URL), ("x", WORK))
+        proof = await stage.worker.signer.sign(Unsigned(stage.worker.signer.pubkey, at, PROOF, proves, "again"))
+        await stage.throw(proof.as_dict())
         tags = _tags(employer, task, await stage.entry(task, "proof.submitted"))
         decision = await employer.signer.sign(
             Unsigned(employer.signer.pubkey, at, RECORD, tags, _json(Approve(task=task)))
         )
         await stage.relay.push(decision)
         await stage.throw(decision.as_dict())
+        said = ((employer, old), (stage.worker, proof), (employer, decision))
         if offset > 0:
-            assert (await employer.answer(decision.id)).code == "bad_created_at"
-        else:  # older than what is asked of relays: not even looked at
-            assert [each for each in employer.client.letters() if each.reply_to == decision.id] == []
+            for who, event in said:
+                answer = await who.answer(event.id)
+                assert answer.code == "bad_created_at" or says(answer.text, Refused.BAD_CREATED_AT)
+    if offset < 0:  # older than what is asked of relays: not even looked at
+        for who, event in said:
+            assert [each for each in who.client.letters() if each.reply_to == event.id] == []
 
 
 async def test_giants_and_broken_frames(stage: Stage) -> None:
@@ -681,22 +741,13 @@ async def test_giants_and_broken_frames(stage: Stage) -> None:
     task = await stage.delivered()
     employer, bot = stage.employer, stage.employer.client.bot
     now = int(time.time())
-    offer = (
-        ("d", "giant"),
-        ("p", bot),
-        ("t", "holdfast-task"),
-        ("title", "T"),
-        ("amount", "50000"),
-        ("deadline", str(now + DAY)),
-    )
+    offer = _offer(bot, "giant")
+    many = tuple(("x", str(number)) for number in range(5000))
     async with stage.silence(task):
-        for content in ("x" * 1_000_000, "[" * 65_537):
-            giant = Unsigned(employer.signer.pubkey, now, TASK, offer, content)
-            signature = nostr_sdk.Keys.generate().sign_schnorr(bytes.fromhex(giant.id))
-            await stage.throw(giant.as_dict() | {"sig": str(signature)})
-        many = tuple(("x", str(number)) for number in range(5000))
-        wide = Unsigned(employer.signer.pubkey, now, TASK, (*offer, *many), "")
-        await stage.throw(wide.as_dict() | {"sig": "0" * 128})
+        for kind in (TASK, PROOF, RECORD, DM_WRAP, DM_RUMOR, DM_NIP04):
+            tags = (*offer, ("t", "holdfast-decision")) if kind == RECORD else offer
+            for content, more in (("x" * 1_000_000, ()), ("[" * 65_537, ()), ("", many), ("", (("x", "x" * 4096),))):
+                await stage.throw(_by_mallory(now, kind, (*tags, *more), content))
         await stage.shout(b'["EVENT","work-1",' + b"[" * 100_000, text=True)
         await stage.shout(b"", text=True)
         await stage.shout(b"null", text=True)
@@ -714,6 +765,12 @@ async def test_giants_and_broken_frames(stage: Stage) -> None:
         ):
             await stage.throw(odd | change)
         await stage.throw(odd | {"content": "\ud800"})
+    async with stage.unchanged(task):  # small enough to be read, too large for the log: that is said
+        long = await employer.client.say(Unsigned(employer.signer.pubkey, now, TASK, offer, " " * 30_000))
+        assert says((await employer.answer(long.id)).text, Refused.TOO_LONG)
+    small = _by_mallory(now, TASK, offer, "")  # what was thrown would have been taken, had it been small
+    await stage.throw(small)
+    await stage.mallory.client.public.card(task_id(EventId(small["id"])), "Draft")
     before = stage.relay.connects
     async with stage.silence(task):
         await stage.shout(b'["NOTICE","\xff\xfe\xfa"]', text=True)
@@ -727,6 +784,13 @@ async def test_giants_and_broken_frames(stage: Stage) -> None:
     await until(lambda: stage.relay.connects > before, "that they connect again")
     await until(lambda: _answered(stage.people), "that all are back")
     assert await stage.snapshot([task]) == snapshot
+
+
+def _by_mallory(at: int, kind: int, tags: tuple[tuple[str, ...], ...], content: str) -> dict[str, Any]:
+    """A genuine event of hers, as no client of ours would make it."""
+    keys = nostr_sdk.Keys.parse(MALLORY.reveal())
+    said = Unsigned(Pubkey(keys.public_key().to_hex()), at, kind, tags, content)
+    return said.as_dict() | {"sig": str(keys.sign_schnorr(bytes.fromhex(said.id)))}
 
 
 async def _answered(people: Sequence[Person]) -> bool:

@@ -192,6 +192,7 @@ class City:
                 "review_window": chance.choice((1800, HOUR, 2 * HOUR)),
                 "on_silence": chance.choice(("approve", "approve", "dispute")),
                 "on_reject": chance.choice(("dispute", "revise")),
+                "on_hold_end": chance.choice(("refund", "rollover then refund")),
             }
             if chance.random() < 0.1:
                 terms["min_evidence"] = "signed"
@@ -245,6 +246,8 @@ class City:
             await self._until(within + 9 * HOUR)
             raging.cancel()
             storm.calm()
+            for deal in self.deals:
+                deal.tired = True
             await self._ended(playing)
             await self._quiet()
         finally:

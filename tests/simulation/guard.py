@@ -52,7 +52,7 @@ class Guard:
         self._logged = 0
         self._final: dict[str, str] = {}
         self.payouts: dict[str, list[PaymentHash]] = {}  # task -> hashes of what was sent out of its hold
-        self.holds: dict[str, list[PaymentHash]] = {}  # task -> hashes, in the order in which they were made
+        self.holds: dict[str, dict[PaymentHash, str]] = {}  # task -> hash -> ref, in the order in which they were made
         self.lost: set[PaymentHash] = set()  # holds that the weather has taken away
         self.late_allowed = False
 
@@ -61,9 +61,7 @@ class Guard:
 
     async def make_hold(self, spec: HoldSpec) -> HoldView:
         view = await self._node.make_hold(spec)
-        known = self.holds.setdefault(task_of(spec.ref), [])
-        if view.payment_hash not in known:
-            known.append(view.payment_hash)
+        self.holds.setdefault(task_of(spec.ref), {})[view.payment_hash] = spec.ref
         return view
 
     async def hold(self, hold: HoldRef) -> HoldView:
@@ -133,7 +131,7 @@ class Guard:
 
     def _needs_hold(self, task: str, spec: PaySpec) -> None:
         """Rule 2."""
-        held = [h for h in self.holds.get(task, []) if self.is_held(h)]
+        held = [h for h, ref in self.holds.get(task, {}).items() if self.is_held(h) and self._funds(ref)]
         if not held:
             raise self._broke(task, "rule 2: a payout starts, and no hold is there")
         parts = [part for payment_hash in held for part in self._network.book.parts(payment_hash)]

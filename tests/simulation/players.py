@@ -53,6 +53,7 @@ class Deal:
     task: str = ""
     said: list[Said] = field(default_factory=list)
     hurry: dict[str, asyncio.Event] = field(default_factory=dict)  # by role: act now
+    tired: bool = False  # nobody renews the hold of a dispute any more, so that it ends
 
     def was_said(self, who: Person, *actions: str) -> list[Said]:
         return [each for each in self.said if each.who == who.name and each.action in actions]
@@ -69,7 +70,7 @@ EMPLOYER: dict[tuple[str, str], Weights] = {
     ("Claimed", "SUBMITTED"): {"approve": 8, "": 1},
     ("Claimed", "REJECTED"): {"": 6, "approve": 1},
     ("Verified", "APPROVED"): {"": 9},
-    ("Disputed", "*"): {"": 4, "approve": 1, "agree": 4},
+    ("Disputed", "*"): {"": 8, "approve": 1, "agree": 2, "lock": 2},
 }
 WORKER: dict[tuple[str, str], Weights] = {
     ("Funded", "PENDING"): {"claim": 6, "claim_later": 3, "": 1},
@@ -119,7 +120,8 @@ class Player:
             if public is None:
                 continue
             move = self._choose(public)
-            if move:
+            renews = move.startswith("lock") and public.newest["state"] == "Disputed"
+            if move and not (renews and self.deal.tired):
                 self._do(move, public)
             if public.is_final and not self.me.desk(self.deal.task).credit and self.chance.random() < 0.5:
                 return

@@ -37,7 +37,23 @@ class WildRelay(Relay):
     def __init__(self, url: str) -> None:
         super().__init__(url)
         self.weather = Weather()
+        self._withheld: list[Event] = []
         self._newest: dict[tuple[int, str, str | None], str] = {}  # of what is replaced: address -> id
+
+    def take(self, event: Event) -> Ack:
+        known = event.id in self.events
+        ack = super().take(event)
+        if self.mute and ack.accepted and not known:
+            self._withheld.append(event)
+        return ack
+
+    def speak(self) -> None:
+        """No longer mute: whoever listens hears what he has missed."""
+        self.mute = False
+        withheld, self._withheld = self._withheld, []
+        for event in withheld:
+            for listener in tuple(self.listeners):
+                listener(event, self)
 
     def find(self, filters: Sequence[Filter]) -> list[Event]:
         found: dict[str, Event] = {}

@@ -66,7 +66,8 @@ class Storm:
         for task in tuple(self._mending):
             task.cancel()
         for relay in city.relays:
-            relay.down = relay.mute = relay.forgets = False
+            relay.down = relay.forgets = False
+            relay.speak()
             relay.weather = Weather()
         network = city.node.network
         network.faults = type(network.faults)()
@@ -102,7 +103,9 @@ class Storm:
         self._relay(1800, "down")
 
     def _relay_mute(self) -> None:
-        self._relay(1800, "mute")
+        relay = self._chance.choice(self._city.relays)
+        relay.mute = True
+        self._later(self._duration(1800), relay.speak)
 
     def _relay_forgets(self) -> None:
         self._relay(600, "forgets")
@@ -159,8 +162,10 @@ class Storm:
                     network.release(payment.hash, complete=self._chance.random() < 0.7)
 
     def _hold_lost(self) -> None:
-        """The node gives an accepted hold back by itself."""
+        """The node gives an accepted hold back by itself; not while it tells old news, since nobody could know of it then."""
         city = self._city
+        if city.node.network.faults.old_news:
+            return
         held = [h for hashes in city.guard.holds.values() for h in hashes if city.guard.is_held(h)]
         if held:
             lost = self._chance.choice(held)

@@ -15,6 +15,7 @@ from handlers.decide import decide
 from handlers.decision import Decision
 from handlers.policy import Policy
 from handlers.task import Destination, Task
+from kinds import bolt11
 from kinds import log as words
 from kinds.commands import Abandon, Approve, Cancel, Claim, Dispute, Freeze, Fund, Reject, Submit, Unfreeze
 from kinds.events import Event as HouseEvent
@@ -176,7 +177,12 @@ class Town:
         funding = self.task.fundings[-1]
         self.preimage = sha(f"pre {funding.ref}")
         self.hash = PaymentHash(sha(bytes.fromhex(self.preimage)))
-        view = HoldView(self.hash, HoldStatus.OPEN, funding.amount, (), Secret("lnplay"), self.time + 3600)
+        invoice = bolt11.Bolt11(
+            hrp="lnplay", timestamp=self.time, payment_hash=self.hash, payment_secret=Secret("5e" * 32),
+            amount=funding.amount, description="hold",
+        )  # fmt: skip
+        text = Secret(bolt11.encode(invoice, b"\x11" * 32))
+        view = HoldView(self.hash, HoldStatus.OPEN, funding.amount, (), text, invoice.expires_at)
         self.happen(HoldMade(funding.ref, view))
         if pay:
             self.wait(60)

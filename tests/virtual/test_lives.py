@@ -5,7 +5,8 @@ from __future__ import annotations
 import pytest
 
 from bot.config import Settings, TermsSettings
-from kinds.units import Msat
+from kinds.events import TASK, Unsigned
+from kinds.units import EventId, Msat, task_id
 from tests.virtual.lives import (
     HOLD,
     REWARD,
@@ -67,6 +68,49 @@ def test_refunded_by_the_employer(stage: str) -> None:
             town.employer.wallet.pay(invoice)
             await town.pass_time(60)
         assert town.employer.wallet.balance == start
+        await town.employer.say(f"approve {task}")
+        assert "no money is held for it" in await told(town, town.employer, "does not fit now")
+        await sound(town)
+
+    run_virtually(life())
+
+
+def test_an_offer_that_is_heard_may_be_old() -> None:
+    """It only needs a deadline ahead."""
+
+    async def life() -> None:
+        town = await a_town()
+        tags = (
+            ("d", "old"), ("p", town.bot), ("t", "holdfast-task"), ("title", "T"), ("amount", "5000"),
+            ("deadline", str(town.time + 86400)),
+        )  # fmt: skip
+        offer = await town.employer.post(Unsigned(town.employer.pubkey, town.time - 30 * 86400, TASK, tags, ""))
+        await state(town, task_id(EventId(offer.id)), "Draft")
+        await sound(town)
+
+    run_virtually(life())
+
+
+@pytest.mark.parametrize("stage", ["Draft", "PendingFunding"])
+def test_expired_without_money(stage: str) -> None:
+    """The deadline comes first; an invoice that is still open then is dead."""
+
+    async def life() -> None:
+        town = await a_town()
+        start = town.employer.wallet.balance
+        task = await offered(town, deadline=6 * 3600)
+        if stage == "PendingFunding":
+            await town.pass_time(5.5 * 3600)
+            invoice = await invoiced(town, task)
+        await state(town, task, "Expired", within=7 * 3600)
+        last = town.log_of(task)[-1]
+        assert (last["type"], last["facts"]["reason"], last["facts"]["mark"]) == ("task.expired", "unfunded", None)
+        await told(town, town.employer, "it was not funded in time")
+        if stage == "PendingFunding":
+            await town.pass_time(60)
+            town.employer.wallet.pay(invoice)
+            await town.pass_time(60)
+        assert (town.employer.wallet.balance, town.node.network.figures().held) == (start, 0)
         await sound(town)
 
     run_virtually(life())

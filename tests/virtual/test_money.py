@@ -2,11 +2,17 @@
 
 from __future__ import annotations
 
+import re
+from dataclasses import replace
+from typing import Any
+
 import pytest
 
 from bot.nodes.preimages import preimage_of
-from kinds.lightning import HoldStatus, PaymentStatus
-from kinds.units import Msat
+from bot.nodes.simnet import SimNode
+from kinds.bolt11 import decode, encode
+from kinds.lightning import HoldRef, HoldSpec, HoldStatus, HoldView, PaymentStatus
+from kinds.units import Msat, Secret
 from tests.virtual.lives import (
     HOLD,
     REWARD,
@@ -301,6 +307,49 @@ def test_a_hold_that_somebody_else_settled_is_never_forgotten(call: str, restart
             await entry(town, task, "receipt")
             assert town.worker.wallet.balance == start[1] + REWARD
         assert hold_of(town, task).state == HoldStatus.SETTLED.value
+        await sound(town)
+
+    run_virtually(life())
+
+
+@pytest.mark.parametrize(
+    ("lie", "problem"),
+    [
+        ({"amount": Msat(HOLD * 10)}, "amount"),
+        ({"payment_hash": "ab" * 32}, "payment_hash"),
+        ({"hrp": "lnbc"}, "network"),
+        ({"expiry": 30 * 86400}, "expiry"),
+    ],
+    ids=lambda value: value if isinstance(value, str) else "",
+)
+def test_an_invoice_that_was_not_asked_for_reaches_nobody(
+    monkeypatch: pytest.MonkeyPatch, lie: dict[str, Any], problem: str
+) -> None:
+    """The node's word beside the invoice is right and the invoice itself is not: it is cancelled, and the operator is told."""
+    honest = SimNode.make_hold
+
+    async def lying(self: SimNode, spec: HoldSpec) -> HoldView:
+        view = await honest(self, spec)
+        if not view.invoice:
+            return view
+        return replace(view, invoice=Secret(encode(replace(decode(view.invoice.reveal()), **lie), b"\x33" * 32)))
+
+    async def life() -> None:
+        town = await a_town()
+        task = await offered(town)
+        monkeypatch.setattr(SimNode, "make_hold", lying)
+        await town.employer.say(f"fund {task}")
+        await told(town, town.employer, "made another invoice than it was asked for")
+        await town.pass_time(60)
+        assert not [text for text in await town.employer.read() if re.search("(?i)lightning:ln", text)]
+        assert [each["type"] for each in town.log_of(task)] == ["task.created"]
+        assert incidents_of(town) == ["wrong_invoice"]
+        hold = hold_of(town, task)
+        view = await town.node.hold(HoldRef(hold.ref, hold.payment_hash))
+        assert (view.status, hold.state) == (HoldStatus.CANCELLED, "cancelled")
+        monkeypatch.setattr(SimNode, "make_hold", honest)
+        town.employer.wallet.pay(await invoiced(town, task))
+        await state(town, task, "Funded")
         await sound(town)
 
     run_virtually(life())

@@ -72,11 +72,11 @@ class ClnNode:
     async def examine(self) -> list[Finding]:
         try:
             problem = await self.problem()
+            if problem:
+                return [risk("node", problem, "without it no payment can be held safely")]
             info, health = await asyncio.gather(self._rpc.call("getinfo"), self._rpc.call(wire.HEALTH))
         except (NoAnswer, Refused) as trouble:
             return [risk("node", f"lightningd did not answer: {trouble}", "look into lightningd's log")]
-        if problem:
-            return [risk("node", problem, "without it no payment can be held safely")]
         found = [
             good("node", f"lightningd is {info.get('version')}"),
             good("node", f"the plugin {wire.PLUGIN} {health.get('version')} is in it, by its config"),

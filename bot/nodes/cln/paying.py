@@ -26,6 +26,7 @@ PADDING = 3
 """Blocks by which a route's limit must exceed the payee's own: blocks are found while an attempt is on its way."""
 _FOREVER = 30 * 86400.0  # a payee may hold a payment until its HTLC expires
 _LOOK = 0.05
+_WORDS = 1000  # reasons of failures that are remembered
 _STRAGGLERS = 120  # seconds after the last new attempt of an `xpay` whose answer was lost
 log = structlog.get_logger()
 
@@ -47,6 +48,9 @@ class Payments:
             seen = payments.view(payment_hash, parts, self._why.get(payment_hash, LOST_WORD))
         except (NoAnswer, Refused):
             return PaymentView(payment_hash, PaymentStatus.UNKNOWN)
+        if seen.status is PaymentStatus.COMPLETE:
+            self._why.pop(payment_hash, None)
+            self._unsure.pop(payment_hash, None)
         if seen.status not in (PaymentStatus.FAILED, PaymentStatus.ABSENT):
             return seen
         if payment_hash in self._running:
@@ -82,8 +86,10 @@ class Payments:
         return seen
 
     async def _attempt(self, spec: PaySpec, invoice: bolt11.Bolt11) -> None:
+        now = time.monotonic()
         self._why.pop(spec.payment_hash, None)
-        self._unsure[spec.payment_hash] = time.monotonic() + spec.timeout + _STRAGGLERS
+        self._unsure = {each: until for each, until in self._unsure.items() if until > now or each in self._running}
+        self._unsure[spec.payment_hash] = now + spec.timeout + _STRAGGLERS
         try:
             await self._rpc.call(
                 "xpay",
@@ -99,6 +105,8 @@ class Payments:
         except Refused as refused:
             why = payments.why_failed(refused.code, refused.message, await self._enough(spec))
             self._why[spec.payment_hash] = why
+            while len(self._why) > _WORDS:  # without its reason a failure is only a failure
+                del self._why[next(iter(self._why))]
             log.info("a payment attempt ended", ref=spec.ref, code=refused.code, reason=why.reason)
         except NoAnswer as lost:
             log.warning("a payment attempt has no answer", ref=spec.ref, trouble=str(lost))

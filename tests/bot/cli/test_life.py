@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from kinds.bolt11 import decode
-from tests.bot.cli.conftest import Cli, House, Ran
+from tests.bot.cli.conftest import Cli, House, Ran, end, started
 
 
 class Person:
@@ -200,3 +200,18 @@ def test_simnet_says_what_cannot_be_done(cli: Cli, house: House, tmp_path: Path)
     made = cli("simnet", "invoice", 10_000_000_000, "--wallet", "rich", *data).out.strip()
     poor = cli("simnet", "pay", made, "--wallet", "poor", *data)
     assert (poor.code, poor.out) == (1, "the payment failed: no_balance; nothing was spent\n")
+
+
+def test_a_network_without_wallets_says_how_to_get_one(cli: Cli, tmp_path: Path) -> None:
+    house = started(tmp_path / "data")
+    try:
+        data = ("--data", house.data)
+        ran = cli("simnet", "wallet", *data)
+        assert (ran.code, ran.out.count("\n")) == (0, 1)
+        assert "no wallets yet" in ran.out
+        assert "holdfast simnet pay" in ran.out
+        assert cli("simnet", "wallet", "--json", *data).json() == {"balances_msat": {}}
+        cli("simnet", "invoice", 5, *data)
+        assert "worker" in cli("simnet", "wallet", *data).out
+    finally:
+        end(house.process)

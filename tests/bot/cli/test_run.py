@@ -60,8 +60,9 @@ def test_for_people_it_says_play_money_and_ends_when_told_even_twice(tmp_path: P
 
 
 @pytest.mark.usefixtures("_signals_as_before")
-def test_a_second_daemon_is_refused(cli: Cli, house: House) -> None:
-    ran = cli("run", "--data", house.data, "--json")
+@pytest.mark.parametrize("form", [[], ["--json"]], ids=["for people", "for programs"])
+def test_a_second_daemon_is_refused_before_it_says_anything(cli: Cli, house: House, form: list[str]) -> None:
+    ran = cli("run", "--data", house.data, *form)
     assert (ran.code, ran.out) == (1, "")
     assert ran.err.startswith("holdfast: another daemon is running on ")
     assert len(ran.err.splitlines()) == 1

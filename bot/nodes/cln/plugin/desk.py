@@ -39,6 +39,8 @@ class Desk:
             stored = self.lightningd.find(payment_hash)
             if stored is not None:
                 self.keeper.adopt(stored)
+            elif self.lightningd.is_spent(payment_hash):
+                raise invoices.Refusal("ref: its hold was settled long ago")
             else:
                 now = int(self.clock())
                 self.keeper.add(invoices.make(self.lightningd, ref, preimage, amount_msat, expiry, cltv, memo, now))

@@ -97,15 +97,29 @@ def _hints(lightningd: Lightningd, amount: int) -> tuple[tuple[bolt11.Hop, ...],
             key=lambda entry: int(entry["incoming_capacity_msat"]),
             reverse=True,
         )
-        return tuple((_hop(entry),) for entry in private[:MOST_HINTS])
-    except (Trouble, KeyError, ValueError, TypeError):
+        names = _peers_names(lightningd) if private else {}
+        known = [entry for entry in private if entry["short_channel_id"] in names]
+        return tuple((_hop(entry, names[entry["short_channel_id"]]),) for entry in known[:MOST_HINTS])
+    except (Trouble, KeyError, ValueError, TypeError, AttributeError):
         return ()
 
 
-def _hop(entry: Mapping[str, Any]) -> bolt11.Hop:
+def _peers_names(lightningd: Lightningd) -> dict[str, str]:
+    """Our name of a channel, and the one by which its other side forwards payments to us: BOLT 2 wants the alias of its choice for
+    private channels, and refuses others."""
+    names: dict[str, str] = {}
+    for channel in lightningd.ask("listpeerchannels").get("channels", []):
+        real, alias = channel.get("short_channel_id"), channel.get("alias", {})
+        theirs = alias.get("remote") or real
+        if theirs:
+            names |= {str(own): str(theirs) for own in (real, alias.get("local")) if own}
+    return names
+
+
+def _hop(entry: Mapping[str, Any], channel: str) -> bolt11.Hop:
     return bolt11.Hop(
         pubkey=str(entry["id"]),
-        channel=str(entry["short_channel_id"]),
+        channel=channel,
         base=Msat(int(entry["fee_base_msat"])),
         ppm=int(entry["fee_proportional_millionths"]),
         cltv_delta=int(entry["cltv_expiry_delta"]),

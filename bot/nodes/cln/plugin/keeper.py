@@ -27,6 +27,8 @@ PACE = 0.2
 """Seconds between two sweeps; a new block does not wait for it."""
 LOOK = 15
 """Seconds between two looks at lightningd's books for a hold whose end was not seen."""
+CLEARED = 50
+"""So many holds of long ago are forgotten at a block: nobody waits for an answer meanwhile."""
 log = logging.getLogger("holdfast")
 
 
@@ -49,8 +51,14 @@ class Lightning(Protocol):
         """Is an incoming HTLC of this hash on any channel? Those that are fulfilled or failed already, and only wait for the
         peer or the chain, count when `leaving`."""
 
+    def hashes(self) -> set[str]:
+        """Of all incoming HTLCs on any channel, those that only wait for the peer or the chain among them."""
+
     def credited(self, payment_hash: str, since: int) -> int:
         """Msat that came in by this hash, on channels after that index, and on the chain."""
+
+    def forget(self, record: Record) -> None:
+        """Leave nothing of it, or, if it is spent, only that."""
 
 
 class Answer(Protocol):
@@ -96,6 +104,7 @@ class Keeper:
     _looked: dict[str, float] = field(default_factory=dict)
     _started: float = 0.0
     _swept: tuple[float, int] = (0.0, 0)
+    _cleared: int = 0  # the height at which holds of long ago were forgotten
 
     def start(self, records: Iterable[Record], height: int) -> None:
         for record in records:
@@ -218,6 +227,21 @@ class Keeper:
                 log.warning("tried again later: %s", trouble)
             except Exception as error:  # a bug with one hold must not keep the others waiting
                 log.error("a hold cannot be looked after: %s", type(error).__name__)
+        if self.height != self._cleared:
+            self._cleared = self.height
+            self._clear(now)
+
+    def _clear(self, now: float) -> None:
+        past = [r for r in self._records.values() if r.payment_hash not in self._kept and r.is_past(self.height, now)]
+        try:
+            there = self.lightning.hashes() if past else set()
+            for record in past[:CLEARED]:
+                if record.payment_hash not in there:
+                    self.lightning.forget(record)
+                    for table in (self._records, self._refused, self._credits, self._looked):
+                        table.pop(record.payment_hash, None)
+        except Trouble as trouble:
+            log.warning("holds of long ago are forgotten later: %s", trouble)
 
     def _sweep(self, record: Record) -> None:
         payment_hash, now = record.payment_hash, self.clock()

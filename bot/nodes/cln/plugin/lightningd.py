@@ -1,13 +1,13 @@
 """What the keeper asks of lightningd, over its own JSON-RPC. Blocking, and called by one thread only.
 
-Records live in the datastore under ("holdfast", "hold", <payment hash>). lightningd keeps it in the database of its channels:
-when it answers, the record is on disk.
+Records live in the datastore under ("holdfast", "hold", <payment hash>), and of holds that were settled long ago only the ref, under
+("holdfast", "spent", <payment hash>). lightningd keeps it in the database of its channels: when it answers, the record is on disk.
 """
 
 from __future__ import annotations
 
 import logging
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -17,7 +17,7 @@ from bot.nodes.cln.plugin.keeper import Trouble
 from bot.nodes.cln.plugin.records import Record, decode, encode
 from bot.nodes.cln.wire import Installed, State
 
-SHELF = ["holdfast", "hold"]
+SHELF, SPENT = ["holdfast", "hold"], ["holdfast", "spent"]
 _SILENT = logging.Logger("silent", logging.CRITICAL + 1)  # pyln logs what it sends and receives: secrets among it
 
 
@@ -59,6 +59,19 @@ class Lightningd:
             mode="must-create" if fresh else "create-or-replace",
         )
 
+    def forget(self, record: Record) -> None:
+        """In this order, and as often as needed: a death or a lost answer in between is harmless."""
+        if record.spent:
+            self.ask("datastore", key=[*SPENT, record.payment_hash], string=record.ref, mode="create-or-replace")
+        if self._has([*SHELF, record.payment_hash]):
+            self.ask("deldatastore", key=[*SHELF, record.payment_hash])
+
+    def is_spent(self, payment_hash: str) -> bool:
+        return self._has([*SPENT, payment_hash])
+
+    def _has(self, key: list[str]) -> bool:
+        return bool(_rows(self.ask("listdatastore", key=key), "datastore"))
+
     # --- secrets -------------------------------------------------------------------------------------------------
 
     def secret(self, ref: str) -> bytes:
@@ -75,12 +88,19 @@ class Lightningd:
 
     def on_channels(self, payment_hash: str, leaving: bool) -> bool:
         return any(
-            htlc.get("direction") == "in"
-            and htlc.get("payment_hash") == payment_hash
+            htlc.get("payment_hash") == payment_hash
             and (leaving or "_REMOVE_" not in str(htlc.get("state")))  # BOLT 2: the steps of an HTLC's removal
-            for channel in _rows(self.ask("listpeerchannels"), "channels")
-            for htlc in _rows(channel, "htlcs", needed=False)
+            for htlc in self._htlcs_in()
         )
+
+    def hashes(self) -> set[str]:
+        return {str(htlc.get("payment_hash")) for htlc in self._htlcs_in()}
+
+    def _htlcs_in(self) -> Iterator[dict[str, Any]]:
+        for channel in _rows(self.ask("listpeerchannels"), "channels"):
+            for htlc in _rows(channel, "htlcs", needed=False):
+                if htlc.get("direction") == "in":
+                    yield htlc
 
     def moves(self) -> int:
         return _number(self.ask("wait", subsystem="channelmoves", indexname="created", nextvalue=0), "created")

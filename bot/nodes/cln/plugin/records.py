@@ -14,6 +14,8 @@ from bot.nodes.cln.wire import State
 FORM = 1
 LIVE = frozenset({State.OPEN, State.HELD, State.SETTLING})
 """States that time, blocks and lightningd can still change."""
+KEPT_SECONDS, KEPT_BLOCKS = 30 * 86400, 30 * 144
+"""How long a finished hold is kept: after its invoice has expired, and after its last HTLC has."""
 
 Key = tuple[str, int]
 """An HTLC's name: short channel id and the id on that channel. lightningd replays it under the same one after a restart."""
@@ -62,6 +64,19 @@ class Record:
 
     def part(self, key: Key) -> Part | None:
         return next((part for part in self.parts if part.key == key), None)
+
+    @property
+    def spent(self) -> bool:
+        """Of a finished hold: its preimage may be known to others, so there must never be another hold with it."""
+        return self.state is not State.CANCELLED
+
+    def is_past(self, height: int, now: float) -> bool:
+        """Finished, and so long ago that nobody can pay it and lightningd cannot ask about its HTLCs any more."""
+        return (
+            self.state not in LIVE
+            and now >= self.expires_at + KEPT_SECONDS
+            and all(height >= part.expiry + KEPT_BLOCKS for part in self.parts)
+        )
 
     def turned(self, state: State, reason: str = "") -> Record:
         return replace(self, state=state, reason=reason)

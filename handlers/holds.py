@@ -1,0 +1,99 @@
+"""Steps that every hold invoice takes, whether it first locks the money or renews a hold: ordered, shown, dropped, sent back."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+from handlers.decision import CancelHold, Decision, MakeHold, Moment
+from handlers.guards import next_ref, salt
+from handlers.task import Funding, Task
+from handlers.transitions import Cause, move
+from kinds.codes import Told
+from kinds.lightning import HoldView
+from kinds.states import FundingState
+
+F = FundingState
+
+
+def order(task: Task, moment: Moment, expiry: int, replaces: str = "") -> Decision:
+    """A new hold invoice over the whole amount is asked of the node; `expiry` in seconds."""
+    now, policy = moment.now, moment.policy
+    ref, counter = next_ref(task, "h")
+    new = Funding(
+        ref=ref, milestone=1, amount=task.hold_amount, asked=now.time, salt=salt(now, ref), replaces=replaces,
+        cltv=policy.hold_cltv,
+    )  # fmt: skip
+    wish = MakeHold(
+        ref=ref,
+        amount=new.amount,
+        expiry=expiry,
+        cltv=policy.hold_cltv,
+        memo=f"Holdfast escrow {task.id}",
+        give_up_at=now.time + policy.make_hold_patience,
+    )
+    return Decision(replace(task, fundings=(*task.fundings, new), counter=counter)).do(wish)
+
+
+def put(done: Decision, funding: Funding) -> Decision:
+    task = done.task
+    return done.on(replace(task, fundings=tuple(funding if f.ref == funding.ref else f for f in task.fundings)))
+
+
+def drop_invoice(done: Decision, funding: Funding | None) -> Decision:
+    """Nobody wants this invoice any more: cancel it at the node; if it is paid first, it is a stray and goes back."""
+    if funding is None:
+        return done
+    unwanted = replace(funding, goal="cancel")
+    wish = [] if funding.state is F.MAKING else [CancelHold(funding.ref, funding.payment_hash)]
+    return put(done, unwanted).do(*wish)
+
+
+def stray(done: Decision, funding: Funding, view: HoldView, moment: Moment) -> Decision:
+    """Held, and nobody wants it any more: it is on record and goes back at once."""
+    held = replace(funding, state=F.ACCEPTED, goal="stray", expiry_height=view.expiry_height)
+    moved = move(put(done, held), Cause.STRAY_HELD, moment, funding=funding.ref, amount_msat=view.received)
+    return moved.do(CancelHold(funding.ref, funding.payment_hash)).say(
+        done.task.employer, Told.STRAY, amount_msat=view.received
+    )
+
+
+def refused(done: Decision, funding: Funding, view: HoldView, cause: Cause, problem: str, moment: Moment) -> Decision:
+    """What was paid cannot be kept: it goes back at once, and the employer is told why."""
+    held = replace(funding, state=F.ACCEPTED, goal="stray", expiry_height=view.expiry_height)
+    moved = move(put(done, held), cause, moment, funding=funding.ref, reason=problem)
+    moved = moved.do(CancelHold(funding.ref, funding.payment_hash))
+    return moved.say(
+        done.task.employer, Told.INVOICE_FAILED, reason=problem, wanted_msat=funding.amount, got_msat=view.received,
+        parts=len(view.parts), min_part_msat=moment.policy.min_part,
+    )  # fmt: skip
+
+
+def wrong_parts(funding: Funding, view: HoldView, moment: Moment) -> str:
+    """Why no hold could be kept as it was paid, or ''."""
+    policy = moment.policy
+    if view.received != funding.amount:
+        return "amount"
+    if len(view.parts) > policy.max_parts:
+        return "too_many_parts"
+    if len(view.parts) > 1 and min(part.amount for part in view.parts) < policy.min_part:
+        return "small_parts"
+    if not all(part.on_channel for part in view.parts):
+        return "off_channel"
+    return ""
+
+
+def invoice_card(done: Decision, funding: Funding) -> Decision:
+    task = done.task
+    return done.say(
+        task.employer,
+        Told.INVOICE,
+        invoice=funding.invoice,
+        payment_hash=funding.payment_hash,
+        amount_msat=funding.amount,
+        reward_msat=task.reward,
+        budget_msat=task.budget,
+        expires_at=funding.expires_at,
+        hash_salt=funding.salt,
+        renews=bool(funding.replaces),
+        last_safe_height=task.last_safe_height,
+    )

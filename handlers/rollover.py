@@ -1,0 +1,108 @@
+"""A fresh hold for an agreement that outlasts the present one, where its terms say so: asked for in time, and the old one goes back only
+when the new one is held. Until then nothing has changed; what comes too late, or when it is no longer wanted, goes back itself.
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+from handlers.decision import CancelHold, Decision, Moment
+from handlers.holds import drop_invoice, invoice_card, order, put, refused, stray, wrong_parts
+from handlers.policy import DAY
+from handlers.task import ROLLOVER_BLOCKS, Funding, Task
+from handlers.transitions import Cause, move
+from kinds.codes import Told
+from kinds.lightning import HoldView
+from kinds.states import FundingState, Phase, TaskState
+from kinds.units import SECONDS_PER_BLOCK, commitment
+
+F = FundingState
+_STATES = (TaskState.CLAIMED, TaskState.DISPUTED)  # in the others no more work is waited for, or a payout is planned
+
+
+def may_be_asked(task: Task, moment: Moment) -> bool:
+    """The time for a fresh hold has come and is not over."""
+    begins = task.rollover_height
+    return _running(task) and 0 < begins <= moment.now.height < task.last_safe_height
+
+
+def was_asked(task: Task) -> bool:
+    """For the present hold the employer has been asked already: from now on he asks himself, with `fund`."""
+    hold = task.hold
+    return hold is not None and any(f.replaces == hold.ref for f in task.fundings)
+
+
+def ask(task: Task, moment: Moment) -> Decision:
+    """The invoice of the fresh hold is asked of the node; it lives until L, a day at most."""
+    hold = task.hold
+    assert hold is not None, "only a held task is renewed"
+    left = (task.last_safe_height - moment.now.height) * SECONDS_PER_BLOCK
+    return order(task, moment, min(max(left, moment.policy.invoice_expiry), DAY), hold.ref)
+
+
+def is_wanted(task: Task, funding: Funding) -> bool:
+    """It still renews the hold that the agreement rests on."""
+    hold = task.hold
+    return _running(task) and not funding.goal and hold is not None and hold.ref == funding.replaces
+
+
+def made(done: Decision, funding: Funding, moment: Moment) -> Decision:
+    moved = move(
+        done,
+        Cause.ROLLOVER_ASKED,
+        moment,
+        funding=funding.ref,
+        replaces=funding.replaces,
+        amount_msat=funding.amount,
+        expires_at=funding.expires_at,
+        hash_commitment=commitment(funding.salt, funding.payment_hash),
+    )
+    moved = invoice_card(moved, funding)
+    return moved.say(done.task.worker, Told.ROLLOVER_ASKED, last_safe_height=done.task.last_safe_height)
+
+
+def paid(done: Decision, funding: Funding, view: HoldView, moment: Moment) -> Decision:
+    """The fresh hold is there: it takes over, and the old one goes back."""
+    task = done.task
+    old = task.hold
+    if old is None or not is_wanted(task, funding):
+        return stray(done, funding, view, moment)
+    problem = wrong_parts(funding, view, moment)
+    if not problem and view.expiry_height < old.expiry_height + ROLLOVER_BLOCKS:
+        problem = "expires_too_soon"
+    if problem:
+        return refused(done, funding, view, Cause.ROLLOVER_REFUSED, problem, moment)
+    fresh = replace(funding, state=F.ACCEPTED, accepted_at=moment.now.heard, expiry_height=view.expiry_height)
+    done = put(put(done, replace(old, goal="stray")), fresh).do(CancelHold(old.ref, old.payment_hash))
+    last_safe = done.task.last_safe_height
+    moved = move(
+        done,
+        Cause.ROLLED_OVER,
+        moment,
+        funding=funding.ref,
+        replaces=old.ref,
+        amount_msat=view.received,
+        parts=len(view.parts),
+        expiry_height=view.expiry_height,
+        last_safe_height=last_safe,
+    )
+    for who in (task.employer, task.worker):
+        moved = moved.say(who, Told.ROLLED_OVER, amount_msat=view.received, last_safe_height=last_safe)
+    return moved
+
+
+def void(done: Decision, funding: Funding, moment: Moment) -> Decision:
+    """Nobody paid it in time."""
+    if not is_wanted(done.task, funding):
+        return done.on(done.task.with_funding(funding.ref, state=F.CANCELLED))
+    gone = done.on(done.task.with_funding(funding.ref, state=F.EXPIRED))
+    return move(gone, Cause.ROLLOVER_VOID, moment, funding=funding.ref).say(done.task.employer, Told.INVOICE_EXPIRED)
+
+
+def drop(done: Decision) -> Decision:
+    """The agreement is decided: no fresh hold is wanted any more."""
+    return drop_invoice(done, done.task.rollover)
+
+
+def _running(task: Task) -> bool:
+    return task.state in _STATES and task.phase is Phase.NONE

@@ -1,0 +1,9 @@
+"""Cities that run on every occasion: (seed, lives). A seed that breaks a rule is added here, with what it had found."""
+
+from __future__ import annotations
+
+KEPT: tuple[tuple[int, int], ...] = (
+    (1, 60),  # a moment that counted a second of deafness more than the outage had: a deadline passed a second early
+    (9, 100),  # a hold that was lost while the node told old news, and a payout on it: no daemon can know
+    (12, 100),  # a hold lost before the claim
+)
