@@ -14,6 +14,8 @@ from kinds.codes import Told
 from kinds.inputs import Now
 from storage import commit, gate, reads
 
+_MOST = 100  # lines of a list that still fit into a letter
+
 
 def facts_for(
     tx: Connection, question: Question, task: str | None, asker: Asker, now: Now, policy: Policy
@@ -30,4 +32,8 @@ def facts_for(
             return answers.tasks(reads.mine(tx, asker.by), reads.claimable(tx), asker.by)
         case Told.TERMS:
             return {**answers.terms(policy), "version": policy.terms_version, "paused": gate.load(tx).paused}
+        case Told.HOLDS:
+            return answers.holds(reads.holding(tx), now, _MOST)
+        case Told.INCIDENTS:
+            return reads.newest_incidents(tx, _MOST)
     return {"topic": question.topic or None}

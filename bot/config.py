@@ -226,6 +226,23 @@ class FeeSettings(_Section):
         )
 
 
+class LiquiditySettings(_Section):
+    """When new invoices are refused for want of room, and the operator is told. Approved work is always paid first."""
+
+    min_inbound_sat: Annotated[int, Field(ge=0, le=SUPPLY)] = Field(
+        0, description="Sats that the node can still receive when a new invoice is paid."
+    )
+    min_outbound_sat: Annotated[int, Field(ge=0, le=SUPPLY)] = Field(
+        0, description="Sats that it can still send when all approved work is paid."
+    )
+    min_free_slots: Annotated[int, Field(ge=0, le=100_000)] = Field(
+        0, description="HTLC slots that are still free when a new invoice is paid."
+    )
+    max_held_sat: Annotated[int, Field(ge=0, le=SUPPLY)] = Field(
+        0, description="Most sats that are held at once, open invoices included; 0: no ceiling."
+    )
+
+
 class LimitSettings(_Section):
     messages_a_minute: Annotated[int, Field(ge=1, le=100_000)] = Field(
         60, description="Messages that one person may send."
@@ -267,6 +284,7 @@ class Settings(BaseSettings):
     nwc: NwcSettings = NwcSettings()
     terms: TermsSettings = TermsSettings()
     fees: FeeSettings = FeeSettings()
+    liquidity: LiquiditySettings = LiquiditySettings()
     limits: LimitSettings = LimitSettings()
     dm: DmSettings = DmSettings()
     fetch: FetchSettings = FetchSettings()
@@ -342,6 +360,10 @@ def policy_from(settings: Settings, bot: Pubkey, facts: NodeFacts, terms_version
         invoice_expiry=terms.invoice_expiry,
         hold_timeout=terms.hold_timeout,
         review_window=terms.review_window,
+        min_inbound=sats(settings.liquidity.min_inbound_sat),
+        min_outbound=sats(settings.liquidity.min_outbound_sat),
+        min_slots=settings.liquidity.min_free_slots,
+        max_held=sats(settings.liquidity.max_held_sat),
         quotes_a_day=terms.quotes_a_day,
         proofs_a_day=terms.proofs_a_day,
         fetch=settings.fetch.enabled,

@@ -15,23 +15,22 @@ import structlog
 from sqlalchemy import Connection
 from sqlalchemy.exc import OperationalError
 
+from bot import gatekeeping
 from bot.asking import facts_for
 from bot.floods import Floods
 from bot.reading import Asker, Meant, Question, interpret
 from bot.wake import Bell
 from bot.world import World
-from handlers.decide import decide, rule
+from handlers.decide import decide
 from handlers.decision import Decision, Fetch, Refusal, Say
-from handlers.house import OPEN, House
 from handlers.policy import Policy
 from kinds.codes import BadWord, Form, Refused, Told
-from kinds.commands import OPERATOR, Compensate
 from kinds.events import canonical_json
-from kinds.grammar import form_of, write_text
-from kinds.inputs import BY_HAND, Offered, Said, What
+from kinds.grammar import form_of
+from kinds.inputs import BY_HAND, Said, What
 from kinds.message import render
 from kinds.units import Pubkey
-from storage import acts, commit, gate, house, inbox, outbox, people, reads
+from storage import acts, commit, house, inbox, outbox, people, reads
 from storage.inbox import NewInput, Row
 
 _BATCH = 32
@@ -141,7 +140,8 @@ class Dispatch:
         asker = _asker_of(row)
         if stumble.task and asker is None:
             self._held_back.add(stumble.task)
-        house.incident(tx, row.now, "input_stuck", stumble.task, {"input": row.key, "error": name})
+        if house.incident(tx, row.now, "input_stuck", stumble.task, {"input": row.key, "error": name}):
+            self._alert(tx, row, self._policy(tx, row.policy), "input_stuck", stumble.task)
         if asker:
             self._answer(tx, row, asker, Refused.BROKEN, {})
 
@@ -166,6 +166,8 @@ class Dispatch:
             assert meant.asker, "a question has somebody who asks it"
             facts = facts_for(tx, meant.what, meant.task, meant.asker, row.now, policy)
             inbox.finish(tx, row.n, "done", "", meant.task)
+            if meant.what.code in (Told.HOLDS, Told.INCIDENTS):
+                acts.record(tx, row.now, meant.asker.by, str(meant.what.code), "done")
             self._answer(tx, row, meant.asker, meant.what.code, facts)
         elif meant.task is None and isinstance(meant.what, Said):
             assert meant.asker, "somebody says it"
@@ -175,19 +177,15 @@ class Dispatch:
 
     def _rule(self, tx: Connection, row: Row, asker: Asker, said: Said, policy: Policy) -> None:
         """The operator's word about the house itself."""
-        before = gate.load(tx, said.by, getattr(said.command, "npub", ""))
-        outcome = rule(before, said, row.now, policy)
+        outcome = gatekeeping.ruled(tx, said, row.now, policy)
+        refused = str(outcome.code) if isinstance(outcome, Refusal) else ""
+        inbox.finish(tx, row.n, "refused" if refused else "done", refused)
+        gatekeeping.audit(tx, row.now, said, refused or "done")
         if isinstance(outcome, Refusal):
-            inbox.finish(tx, row.n, "refused", str(outcome.code))
-            _audit(tx, row, said, str(outcome.code))
             self._answer(tx, row, asker, outcome.code, outcome.facts)
             return
-        gate.keep(tx, before, outcome.house, row.now)
-        for entry in outcome.published:
-            house.add_checkpoint(tx, policy.bot, entry.type, row.now, entry.facts)
+        if outcome.published:
             self._stirred[self._world.wakes.events] = None
-        inbox.finish(tx, row.n, "done")
-        _audit(tx, row, said, "done")
         self._answer(tx, row, asker, Told.OPERATED, outcome.told)
 
     def _decide(self, tx: Connection, row: Row, meant: Meant, what: What, policy: Policy) -> None:
@@ -197,14 +195,19 @@ class Dispatch:
             self._answer(tx, row, meant.asker, Refused.FROZEN, {"task": meant.task, "broken": True})
             return
         held = commit.load(tx, meant.task) if meant.task else None
-        there = _house(tx, what) if isinstance(what, Offered | Said) else OPEN
+        there = gatekeeping.house_for(tx, what, self._world.moments.facts)
         outcome = decide(held.task if held else None, what, row.now, policy, there)
         if isinstance(outcome, Decision) and _changes(held, outcome):
+            news = gatekeeping.news(tx, meant.task, outcome)
             outcome = commit.store(tx, held, outcome, row.now, policy) or outcome
             self._stir(outcome)
+            for code in news if isinstance(outcome, Decision) else ():
+                self._alert(tx, row, policy, code, meant.task)
+        if gatekeeping.runs_short(tx, row.now, outcome):
+            self._alert(tx, row, policy, gatekeeping.NO_ROOM, None)
         if isinstance(outcome, Refusal):
             inbox.finish(tx, row.n, "refused", str(outcome.code), meant.task)
-            _audit(tx, row, what, str(outcome.code))
+            gatekeeping.audit(tx, row.now, what, str(outcome.code))
             if meant.asker:
                 facts = {"task": meant.task} | outcome.facts if meant.task else outcome.facts
                 if meant.task and isinstance(facts.get("latest"), int):
@@ -212,9 +215,15 @@ class Dispatch:
                 self._answer(tx, row, meant.asker, outcome.code, facts)
             return
         inbox.finish(tx, row.n, "done", "", outcome.task.id)
-        _audit(tx, row, what, "done")
+        gatekeeping.audit(tx, row.now, what, "done")
         for say in outcome.says:
             self._tell(tx, row, meant, say, outcome)
+
+    def _alert(self, tx: Connection, row: Row, policy: Policy, code: str, task: str | None) -> None:
+        """The operator hears of an incident at once, if he has named his key."""
+        if policy.operator:
+            who = Pubkey(policy.operator)
+            self._answer(tx, row, _as_last(reads.person(tx, who), who), Told.INCIDENT, {"task": task, "what": code})
 
     def _stir(self, stored: Decision | Refusal) -> None:
         if isinstance(stored, Decision):
@@ -265,19 +274,9 @@ def _changes(held: commit.Held | None, done: Decision) -> bool:
     return held is None or done.task != held.task or bool(done.log or done.effects or done.incidents)
 
 
-def _house(tx: Connection, what: Offered | Said) -> House:
-    return gate.load(tx, what.by, insurance=isinstance(what, Said) and isinstance(what.command, Compensate))
-
-
 def _remember(tx: Connection, asker: Asker, row: Row) -> None:
     if asker.channel != BY_HAND:
         people.remember(tx, asker.by, asker.channel, asker.form, asker.relay, row.now.time)
-
-
-def _audit(tx: Connection, row: Row, what: What, result: str) -> None:
-    """Every act of the operator is on record, done or refused."""
-    if isinstance(what, Said) and isinstance(what.command, OPERATOR):
-        acts.record(tx, row.now, what.by, write_text(what.command), result)
 
 
 def _as_last(known: Any, who: Pubkey) -> Asker:

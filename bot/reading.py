@@ -14,7 +14,7 @@ from handlers.guards import is_operator
 from handlers.policy import Policy
 from kinds import decision, proof, task
 from kinds.codes import BadWord, Form, Refused, Told
-from kinds.commands import OPERATOR, Command, Fund, Help, History, Post, Status, Tasks, TermsAsked
+from kinds.commands import OPERATOR, Command, Fund, Help, History, Holds, Incidents, Post, Status, Tasks, TermsAsked
 from kinds.commands.base import TaskCommand
 from kinds.events import PROOF, RECORD, TASK, Event
 from kinds.grammar import read_message
@@ -200,6 +200,10 @@ def _by_hand(tx: Connection, row: Row) -> Meant:
 
 def _operated(tx: Connection, command: Command, asker: Asker, evidence: Evidence) -> Meant:
     """The operator may name any task by the beginning of its id."""
+    if isinstance(command, Holds):
+        return Meant(None, Question(Told.HOLDS), asker)
+    if isinstance(command, Incidents):
+        return Meant(None, Question(Told.INCIDENTS), asker)
     found = (
         _find(tx, command.letters, command.task, asker, among_all=True) if isinstance(command, TaskCommand) else None
     )

@@ -1,7 +1,8 @@
 """The operator's brake on one task (design: lifecycle, the last row of the Task's table).
 
-While it is frozen nobody but the operator is heard about it, no invoice goes out and no payout starts; what is in flight, held, or being
-given back goes on by the node's word, and the heights L and E - M hold as ever. Deadlines by time stand still: whoever may not act
+While it is frozen nobody but the operator is heard about it, no money is asked for and no payout starts; what is in flight, held, or being
+given back goes on by the node's word, and the heights L and E - M hold as ever. A hold that ends soon is still renewed where the
+terms say so: that keeps the agreement as it is, while its refund at L would decide it. Deadlines by time stand still: whoever may not act
 must not be late. So unfreezing moves them all by the time that it took, and the entry that says so is public.
 """
 

@@ -5,13 +5,14 @@ from __future__ import annotations
 import hashlib
 
 from handlers.decision import Moment, refuse
+from handlers.liquidity import shortage
 from handlers.policy import Policy
 from handlers.task import Task, Terms
 from kinds.codes import Refused
 from kinds.commands import OPERATOR, Command
 from kinds.inputs import BY_HAND, Now, Proven, Said
 from kinds.states import LogType, Phase, Role, TaskState, WorkState
-from kinds.units import SECONDS_PER_BLOCK, Pubkey
+from kinds.units import SECONDS_PER_BLOCK, Msat, Pubkey
 
 S, W = TaskState, WorkState
 SLACK_BLOCKS = 12  # that may come faster than ten minutes each between an invoice and a claim
@@ -86,6 +87,14 @@ def need_welcome(moment: Moment) -> None:
     need_unbanned(moment)
     if moment.house.paused:
         raise refuse(Refused.PAUSED)
+
+
+def need_room(task: Task, amount: Msat, moment: Moment) -> None:
+    """For one more hold of this amount, as far as it is known."""
+    found = moment.house.room
+    what = shortage(found, amount, moment.policy) if found else ""
+    if what:
+        raise refuse(Refused.NO_ROOM, task=task.id, what=what, amount_msat=amount)
 
 
 def need_thawed(task: Task, said: Said) -> None:

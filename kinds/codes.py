@@ -76,6 +76,7 @@ class Refused(StrEnum):
     TOO_MANY_QUOTES = "too_many_quotes"  # limit, wait
     PAUSED = "paused"
     BANNED = "banned"  # the operator wants nothing new with this person
+    NO_ROOM = "no_room"  # task, what: want of liquidity or a ceiling, amount_msat
     NODE_AWAY = "node_away"
     BROKEN = "broken"  # task: an error of ours; nothing was changed and the operator was told
 
@@ -89,6 +90,8 @@ class Told(StrEnum):
     TASKS = "tasks"  # tasks: list of {task, title, state, role, reward_msat, net_msat}
     STATUS = "status"  # the card of a task
     HISTORY = "history"  # task, entries: list of {seq, type, time, state}
+    HOLDS = "holds"  # to the operator: count, total_msat, height, holds: list
+    INCIDENTS = "incidents"  # to the operator: count, incidents: list of {at, code, task, facts}
     # a task's life; all carry task and title
     CREATED = "created"  # card of the new task, to its employer
     MAKING_INVOICE = "making_invoice"

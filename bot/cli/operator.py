@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import inspect
 import json
+import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Annotated, Any
@@ -12,25 +13,30 @@ from typing import Annotated, Any
 import typer
 from rich.console import Console
 from rich.table import Table
+from sqlalchemy import Connection
 
 from bot.cli.complaints import Complaint, friendly
 from bot.cli.daemon import settings_from
-from bot.cli.look import Data, Id, Json, look
+from bot.cli.look import Data, Id, Json, hearing_now, look
 from bot.door import ask
 from bot.hand import SOCKET
-from kinds.commands import OPERATOR, Command, Compensate
+from handlers import answers
+from kinds.cards import holds_card, incidents_card
+from kinds.commands import Command, Compensate
 from kinds.commands.base import TaskCommand
+from kinds.commands.operator import ACTS
 from kinds.figures import moment_text
 from kinds.grammar import read_command_text, write_json
 from kinds.inputs import BY_HAND
-from storage import acts
+from storage import acts, reads
 
+Last = Annotated[int, typer.Option(min=1, max=100_000, help="So many of the newest.")]
 Key = Annotated[str, typer.Argument(metavar="NPUB", help="Somebody's public key, npub or hex.")]
 
 
 def operator_commands() -> list[tuple[str, str, Callable[..., None]]]:
     """Name, help and function of each act."""
-    return [(act.action, inspect.getdoc(act) or "", _function(act)) for act in OPERATOR]
+    return [(act.action, inspect.getdoc(act) or "", _function(act)) for act in ACTS]
 
 
 def _function(act: type[Command]) -> Callable[..., None]:
@@ -99,8 +105,33 @@ def order(data: Path | None, text: str, as_json: bool) -> None:
 
 
 @friendly
+def holds_command(data: Data = None, as_json: Json = False) -> None:
+    """List the payments that are held: for which task, how much, since when, and until which block."""
+
+    def read(connection: Connection) -> dict[str, Any]:
+        return answers.holds(reads.holding(connection), hearing_now(connection))
+
+    _show(look(data, read), "holds", holds_card, as_json)
+
+
+@friendly
+def incidents_command(last: Last = 100, data: Data = None, as_json: Json = False) -> None:
+    """List what needs the operator's eye, the newest last."""
+    facts = look(data, lambda connection: reads.newest_incidents(connection, last))
+    _show(facts, "incidents", incidents_card, as_json)
+
+
+def _show(facts: dict[str, Any], name: str, card: Callable[[dict[str, Any], int], str], as_json: bool) -> None:
+    if as_json:
+        for each in facts[name]:
+            typer.echo(json.dumps(each, ensure_ascii=False))
+    else:
+        typer.echo(card(facts, int(time.time())))
+
+
+@friendly
 def audit_command(
-    last: Annotated[int, typer.Option(min=1, max=100_000, help="So many of the newest.")] = 100,
+    last: Last = 100,
     data: Data = None,
     as_json: Json = False,
 ) -> None:

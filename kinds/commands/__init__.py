@@ -9,7 +9,18 @@ from __future__ import annotations
 from kinds.commands.asks import Help, History, Status, Tasks, TermsAsked
 from kinds.commands.base import Command
 from kinds.commands.offer import Cancel, Fund, Post
-from kinds.commands.operator import OPERATOR, Ban, Compensate, Freeze, Pause, Resume, Unban, Unfreeze
+from kinds.commands.operator import (
+    OPERATOR,
+    Ban,
+    Compensate,
+    Freeze,
+    Holds,
+    Incidents,
+    Pause,
+    Resume,
+    Unban,
+    Unfreeze,
+)
 from kinds.commands.work import Abandon, Approve, Claim, Dispute, Payout, Reject, Submit
 
 COMMANDS: tuple[type[Command], ...] = (
@@ -21,12 +32,12 @@ COMMANDS: tuple[type[Command], ...] = (
 
 PLANNED = frozenset((
     "hire", "options", "agree", "milestones", "deposit", "evidence", "vote", "rate", "say", "hours", "appeal", "reputation",
-    "receipt", "balance", "withdraw", "holds", "incidents",
+    "receipt", "balance", "withdraw",
 ))  # fmt: skip
 """Words of the protocol that are not built yet: refused by name, so that nobody takes silence for consent."""
 
 __all__ = [
     "COMMANDS", "OPERATOR", "PLANNED", "Abandon", "Approve", "Ban", "Cancel", "Claim", "Command", "Compensate", "Dispute", "Freeze", "Fund",
-    "Help", "History", "Pause", "Payout", "Post", "Reject", "Resume", "Status", "Submit", "Tasks", "TermsAsked", "Unban",
+    "Help", "History", "Holds", "Incidents", "Pause", "Payout", "Post", "Reject", "Resume", "Status", "Submit", "Tasks", "TermsAsked", "Unban",
     "Unfreeze",
 ]  # fmt: skip

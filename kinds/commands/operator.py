@@ -63,5 +63,22 @@ class Compensate(TaskCommand):
     reason: Annotated[Text, Rest, Field(min_length=1)]
 
 
-OPERATOR: tuple[type[Command], ...] = (Pause, Resume, Freeze, Unfreeze, Ban, Unban, Compensate)
-"""The commands that only the operator may give."""
+class Holds(Command):
+    """Lists the payments that are held: for which task, how much, since when, and until which block."""
+
+    action: ClassVar[str] = "holds"
+    example: ClassVar[str] = "holds"
+
+
+class Incidents(Command):
+    """Lists what needs the operator's eye, the newest last."""
+
+    action: ClassVar[str] = "incidents"
+    example: ClassVar[str] = "incidents"
+
+
+ACTS: tuple[type[Command], ...] = (Pause, Resume, Freeze, Unfreeze, Ban, Unban, Compensate)
+"""What changes something."""
+
+OPERATOR: tuple[type[Command], ...] = (*ACTS, Holds, Incidents)
+"""All that only the operator may say."""

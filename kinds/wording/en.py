@@ -77,6 +77,8 @@ SENTENCES: Mapping[R | T, str] = {
     R.TOO_MANY_QUOTES: "This task had {limit} invoices within a day, which is the limit. Try again in {wait:span}.",
     R.PAUSED: "The operator has paused new business for now. What is under way goes on. Try again later.",
     R.BANNED: "The operator makes no new agreements with you. What you have under way goes on as agreed, to its end.",
+    R.NO_ROOM: "I cannot make another invoice[ over {amount_msat:sats}] right now: {what:word}. What is under way goes on, and approved"
+    " work is paid first. Nothing was done; try again later[: fund {task}].",
     R.NODE_AWAY: "The Lightning node does not answer right now. Nothing was done; try again in a few minutes.",
     R.BROKEN: "Something is broken on my side[ in task {task}]. Nothing was changed, your money is where it was, and"
     " the operator knows.",
@@ -87,6 +89,8 @@ SENTENCES: Mapping[R | T, str] = {
     T.STATUS: "“{title}” is {state:word}[phase? , and the node is {phase:word}].[ {until_what:ahead}"
     " {until:when}.][ You can: {may:or}.]",
     T.HISTORY: "The published entries of task {task}.",
+    T.HOLDS: "[holds? Payments that are held: {count}, {total_msat:sats} in all.][!holds? Nothing is held.]",
+    T.INCIDENTS: "[incidents? Incidents so far: {count}.][!incidents? There was no incident.]",
     # a task's life
     T.CREATED: "Your task is made; its id is {task}. Deadline: {deadline:when}.\nIt costs {hold_msat:sats}: {net_msat:sats}"
     " for the worker[service_fee_msat? , {service_fee_msat:sats} service fee] and up to {budget_msat:sats} for sending them. Next: fund {task} gives you the invoice that locks"
@@ -179,7 +183,7 @@ SENTENCES: Mapping[R | T, str] = {
     " happen before a held payment runs out goes on. I tell you when the task goes on.",
     T.TASK_UNFROZEN: "The task goes on. All its deadlines have moved by {seconds:span}[; the work must arrive until"
     " {deadline:when}].",
-    T.OPERATED: "Done: {action}[ {task}][ {who:who}].",
+    T.OPERATED: "Done: {action}[ {task}][ {who:npub}].",
     T.INCIDENT: "Something needs the operator's eye[ in task {task}]: {what:word}.",
 }
 

@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 
+from handlers.answers import tasks
 from handlers.decision import CancelHold, Pay, SettleHold
 from handlers.guards import fitting
 from handlers.policy import DAY, HOUR
@@ -248,3 +249,9 @@ def test_work_that_was_delivered_before_is_still_looked_at() -> None:
     builders.freeze(life)
     life.fetched(Check.MATCHED)
     assert life.types[-1] == "proof.submitted"
+
+
+def test_a_frozen_task_is_not_offered_for_a_claim() -> None:
+    open_now, frozen = builders.funded(), builders.freeze(builders.funded())
+    listed = tasks((), [open_now.task, frozen.task], STRANGER)["open"]
+    assert len(listed) == 1

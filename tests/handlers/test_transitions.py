@@ -112,12 +112,12 @@ WALKS: tuple[Callable[[], object], ...] = (
         if start is not builders.draft
     ),
     ends(builders.pending, sees(H.CANCELLED), sees(H.HELD)),
+    *(ends(start, builders.freeze, builders.unfreeze) for start in builders.OPEN.values()),
     *(
         ends(start, asks_for_a_fresh_hold, *then)
         for start in (lambda: builders.rejected(**RENEWS), lambda: builders.disputed(**RENEWS))
         for then in ((sees(H.HELD),), (sees(H.CANCELLED),), (lambda life: life.see(H.HELD, parts=()),))
     ),
-    *(ends(start, builders.freeze, builders.unfreeze) for start in builders.OPEN.values()),
     *(ends(start, builders.compensate) for start in (builders.lost, builders.lost_after_payout)),
 )  # fmt: skip
 

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 from sqlalchemy import select
 
-from bot.config import Daemon, Settings
+from bot.config import Daemon, LiquiditySettings, Settings
 from kinds.figures import npub
 from kinds.units import Msat
 from storage.schema import acts
@@ -23,10 +23,12 @@ from tests.virtual.lives import (
     delivered,
     entry,
     funded,
+    incidents_of,
     invoiced,
     offered,
     sound,
     state,
+    task_of,
     told,
 )
 from tests.virtual.loop import run_virtually
@@ -253,5 +255,102 @@ def test_a_banned_person_ends_what_he_has_and_begins_nothing() -> None:
         await claim(town, third)
         await sound(town)
         assert chain_of(town) == []
+
+    run_virtually(life())
+
+
+def test_the_operator_asks_what_is_held_and_what_went_wrong() -> None:
+    async def life() -> None:
+        town, operator = await a_house()
+        await operator.say("holds")
+        await told(town, operator, "Nothing is held")
+        await operator.say("incidents")
+        await told(town, operator, "no incident")
+        first = await funded(town, d="first")
+        await town.pass_time(2 * 3600)
+        second = await claimed(town, d="second")
+        await operator.say('{"v":1,"action":"holds"}')
+        said = json.loads(await told(town, operator, '"code":"holds"'))
+        assert (said["count"], said["total_msat"]) == (2, 2 * HOLD)
+        assert [each["task"] for each in said["holds"]] == [first, second], "the first to end on top"
+        shown = town.state_of(first)
+        assert {**said["holds"][0], "age": 0} == {
+            "task": first, "title": "Build a landing page", "state": "Funded", "phase": "", "frozen": False, "age": 0,
+            "funding": f"{first}/h1", "goal": "", "amount_msat": HOLD, "expiry_height": shown["expiry_height"],
+            "last_safe_height": shown["last_safe_height"],
+        }  # fmt: skip
+        assert 7200 <= said["holds"][0]["age"] < 7300
+        town.node.network.lose_hold(task_of(town, second).fundings[-1].payment_hash)
+        await state(town, second, "Expired")
+        await town.pass_time(60)
+        await operator.say("incidents")
+        assert second in await told(town, operator, "Incidents, the newest last")
+        await town.employer.say("holds")
+        await told(town, town.employer, "Only the operator")
+        assert [what for _, what, _ in acts_of(town)] == ["holds", "incidents", "holds", "incidents"]
+        await sound(town)
+
+    run_virtually(life())
+
+
+def test_no_new_invoice_beyond_the_ceiling_and_one_alert_an_episode() -> None:
+    async def life() -> None:
+        town, operator = await a_house()
+        await town.kill()
+        ceiling = LiquiditySettings(max_held_sat=2 * HOLD // 1000 - 1)
+        town.settings = Settings(daemon=Daemon(operator=operator.pubkey), liquidity=ceiling)
+        await town.start()
+        first = await delivered(town, d="first")
+        second = await offered(town, d="second")
+        small = await offered(town, sat=1000, d="small")
+        for _ in range(3):  # as often as he asks: told each time, one incident
+            since = len(await town.employer.read())
+            await town.employer.say(f"fund {second}")
+            await told(town, town.employer, "as much money is held as this house takes", since=since)
+            await town.pass_time(60)
+        await invoiced(town, small)  # there is room for that, and the episode goes on
+        await town.pass_time(60)
+        await town.employer.say(f"fund {second}")
+        await told(town, operator, "new invoices are refused")
+        assert incidents_of(town) == ["no_room"]
+        await town.restart()
+        await town.employer.say(f"approve {first}")  # what is under way is paid, and makes room
+        await state(town, first, "Paid")
+        await town.employer.say(f"cancel {small}")
+        await state(town, small, "Refunded")
+        await town.pass_time(60)
+        town.employer.wallet.pay(await invoiced(town, second))
+        await state(town, second, "Funded")
+        third = await offered(town, d="third")
+        await town.employer.say(f"fund {third}")
+        await told(town, operator, "new invoices are refused", since=len(await operator.read()))
+        assert incidents_of(town) == ["no_room", "no_room"], "another episode"
+        await sound(town)
+
+    run_virtually(life())
+
+
+def test_a_node_without_room_makes_no_invoice_but_pays() -> None:
+    async def life() -> None:
+        town = await a_town(settings=Settings(liquidity=LiquiditySettings(min_inbound_sat=1_000_000_000 - 100_000_000)))
+        task = await offered(town)
+        await town.employer.say(f"fund {task}")
+        await told(town, town.employer, "my node cannot receive that much")
+        assert town.state_of(task)["state"] == "Draft"
+        await town.employer.say("terms")
+        await told(town, town.employer, "can still receive 900,000,000 sats")
+        await sound(town)
+
+    run_virtually(life())
+
+
+def test_an_incident_is_an_alert_to_the_operators_key() -> None:
+    async def life() -> None:
+        town, operator = await a_house()
+        task = await claimed(town)
+        town.node.network.lose_hold(task_of(town, task).fundings[-1].payment_hash)
+        await state(town, task, "Expired")
+        assert task in await told(town, operator, "operator's eye")
+        await sound(town)
 
     run_virtually(life())

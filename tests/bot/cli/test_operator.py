@@ -14,7 +14,7 @@ from bot.hand import SOCKET
 from bot.keys import npub, read_key
 from bot.relays.signer import KeySigner
 from tests.bot.cli.conftest import Cli, House
-from tests.bot.cli.test_life import Person
+from tests.bot.cli.test_life import Person, until_funded
 
 
 @pytest.fixture
@@ -116,3 +116,21 @@ def test_compensate_needs_a_loss_on_record(cli: Cli, house: House, employer: Per
     assert employer.ask("compensate", task, "5000", "please", "--json").json()["code"] == "not_operator"
     last = json.loads(cli("audit", "--last", "1", "--json", *data).out)
     assert (last["what"], last["result"]) == (f"compensate {task} 5000 the hold was lost", "no_loss")
+
+
+def test_holds_and_incidents(cli: Cli, house: House, employer: Person) -> None:
+    data = ("--data", house.data)
+    task = offered(employer)
+    invoice = employer.done("fund", task, "--json").json()["invoice"]
+    cli("simnet", "pay", invoice, *data)
+    until_funded(cli, house, task)
+    held = [json.loads(line) for line in cli("holds", "--json", *data).out.splitlines()]
+    mine = next(each for each in held if each["task"] == task)
+    assert (mine["amount_msat"], mine["state"], mine["goal"]) == (5_050_000, "Funded", "")
+    assert mine["age"] < 60
+    assert mine["last_safe_height"] == mine["expiry_height"] - 58 - 288 - 6
+    assert task in cli("holds", *data).out
+    for words in (("incidents",), ("incidents", "--json", "--last", 5)):
+        assert cli(*words, *data).code == 0
+    assert employer.ask("holds", "--json").json()["code"] == "not_operator"
+    employer.done("cancel", task)
