@@ -255,3 +255,17 @@ def test_a_frozen_task_is_not_offered_for_a_claim() -> None:
     open_now, frozen = builders.funded(), builders.freeze(builders.funded())
     listed = tasks((), [open_now.task, frozen.task], STRANGER)["open"]
     assert len(listed) == 1
+
+
+def test_a_hold_that_ends_soon_is_renewed_though_the_task_is_frozen() -> None:
+    """Its refund at L would decide what the freeze is to keep as it is."""
+    life = builders.freeze(builders.disputed(on_hold_end="rollover then refund"))
+    before = life.task.last_safe_height
+    life.to_height(life.task.rollover_height).ticks()
+    life.make()
+    assert life.told(Told.INVOICE, EMPLOYER)
+    assert life.refuses(life.said(EMPLOYER, life.command("fund"))) is Refused.FROZEN
+    life.see(H.HELD)
+    assert life.types[-2:] == ["rollover.asked", "rollover.completed"]
+    assert life.task.last_safe_height > before
+    assert life.task.frozen
