@@ -136,3 +136,20 @@ def test_nothing_untrue_is_said_about_money() -> None:
     used, lost, _ = (said(Told.PAID_EMPLOYER, facts, "text") for facts in PASSED[Told.PAID_EMPLOYER])
     assert "Your held 50,500 sats were used" in used
     assert "used" not in lost
+
+
+def test_a_service_fee_is_named_before_anything_is_signed_and_only_where_there_is_one() -> None:
+    for code in (Told.CREATED, Told.INVOICE):
+        free, costs = (said(code, PASSED[code][n], "text") for n in (0, 1))
+        assert "service fee" not in free
+        assert "1,000 sats service fee" in costs
+        assert "49,500 sats for the worker" in costs
+    free, costs = (said(Told.CLAIMED, PASSED[Told.CLAIMED][n], "text") for n in (0, 2))
+    assert "fee" not in free
+    assert "less 500 sats of service fee: you get 49,500 sats" in costs
+    assert "invoice over exactly 49,500 sats" in costs
+    terms = [said(Told.TERMS, facts, "text") for facts in PASSED[Told.TERMS]]
+    assert "Service fee: none.\n" in terms[0]
+    assert "Service fee: 0.25 % of the reward. The employer pays it on top of the reward." in terms[1]
+    assert "1.25 % of the reward, 50 sats for each task, at least 100 sats. Employer and worker bear half" in terms[2]
+    assert "10 % of it are kept in an insurance account." in terms[2]
