@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any, Protocol
 
 from benchmarks.people import Crowd, Person
-from bot.nodes.simnet.control import ask
+from bot.door import ask
 from kinds.commands import Approve, Claim, Fund
 from kinds.units import task_id
 

@@ -15,6 +15,7 @@ from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, Settings
 from bot.relays.values import BadRelayUrl, normal_url
 from bot.world import Limits
 from handlers.policy import Policy
+from kinds.figures import read_npub
 from kinds.lightning import NodeFacts
 from kinds.units import EventId, Pubkey, sats
 
@@ -45,9 +46,21 @@ class Daemon(_Section):
         max_length=500,
         description="Its public description.",
     )
+    operator: str = Field(
+        "",
+        description="The operator's own key, npub or hex: its messages may pause, freeze and ban. Empty: only the command line.",
+    )
     sweep_seconds: Annotated[float, Field(ge=1, le=300)] = Field(
         60, description="Timers look at least once in so many seconds."
     )
+
+    @field_validator("operator")
+    @classmethod
+    def _key(cls, text: str) -> str:
+        key = read_npub(text) if text else ""
+        if key is None:
+            raise ValueError("it is an npub or 64 hex digits")
+        return key
 
 
 class RelaySettings(_Section):
@@ -184,6 +197,23 @@ class TermsSettings(_Section):
         return self
 
 
+class LiquiditySettings(_Section):
+    """When new invoices are refused for want of room, and the operator is told. Approved work is always paid first."""
+
+    min_inbound_sat: Annotated[int, Field(ge=0, le=SUPPLY)] = Field(
+        0, description="Sats that the node can still receive when a new invoice is paid."
+    )
+    min_outbound_sat: Annotated[int, Field(ge=0, le=SUPPLY)] = Field(
+        0, description="Sats that it can still send when all approved work is paid."
+    )
+    min_free_slots: Annotated[int, Field(ge=0, le=100_000)] = Field(
+        0, description="HTLC slots that are still free when a new invoice is paid."
+    )
+    max_held_sat: Annotated[int, Field(ge=0, le=SUPPLY)] = Field(
+        0, description="Most sats that are held at once, open invoices included; 0: no ceiling."
+    )
+
+
 class LimitSettings(_Section):
     messages_a_minute: Annotated[int, Field(ge=1, le=100_000)] = Field(
         60, description="Messages that one person may send."
@@ -224,6 +254,7 @@ class Settings(BaseSettings):
     cln: ClnSettings = ClnSettings()
     nwc: NwcSettings = NwcSettings()
     terms: TermsSettings = TermsSettings()
+    liquidity: LiquiditySettings = LiquiditySettings()
     limits: LimitSettings = LimitSettings()
     dm: DmSettings = DmSettings()
     fetch: FetchSettings = FetchSettings()
@@ -284,6 +315,7 @@ def policy_from(settings: Settings, bot: Pubkey, facts: NodeFacts, terms_version
         hrp=facts.hrp,
         node=facts.pubkey,
         terms_version=terms_version,
+        operator=settings.daemon.operator,
         min_reward=sats(terms.min_reward_sat),
         max_reward=sats(min(terms.max_reward_sat, settings.nwc.max_sat if settings.node.kind == "nwc" else SUPPLY)),
         budget_base=sats(terms.budget_base_sat),
@@ -297,6 +329,10 @@ def policy_from(settings: Settings, bot: Pubkey, facts: NodeFacts, terms_version
         invoice_expiry=terms.invoice_expiry,
         hold_timeout=terms.hold_timeout,
         review_window=terms.review_window,
+        min_inbound=sats(settings.liquidity.min_inbound_sat),
+        min_outbound=sats(settings.liquidity.min_outbound_sat),
+        min_slots=settings.liquidity.min_free_slots,
+        max_held=sats(settings.liquidity.max_held_sat),
         quotes_a_day=terms.quotes_a_day,
         proofs_a_day=terms.proofs_a_day,
         fetch=settings.fetch.enabled,

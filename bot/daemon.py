@@ -16,6 +16,7 @@ from sqlalchemy import Connection
 
 from bot.config import Settings, limits_from, need_room, policy_from
 from bot.dispatch import Dispatch
+from bot.hand import hand
 from bot.hearing import OVERLAP, Ears, wants
 from bot.keys import read_or_make_key
 from bot.moments import Moments
@@ -68,7 +69,9 @@ async def run(
         stack.enter_context(exclusive(settings.daemon.data))
         begun()
         world = await stack.enter_async_context(_house(settings, clock))
-        parts = [asyncio.ensure_future(part) for part in parts_of(world, settings)]
+        dispatch = Dispatch(world)
+        await stack.enter_async_context(hand(dispatch, settings.daemon.data))
+        parts = [asyncio.ensure_future(part) for part in parts_of(world, settings, dispatch)]
         stopped = asyncio.ensure_future(stop.wait())
         ready(Ready(world.bot, world.relays.urls, world.policy.network, settings.daemon.data))
         try:
@@ -81,9 +84,9 @@ async def run(
             await asyncio.gather(*parts, stopped, return_exceptions=True)
 
 
-def parts_of(world: World, settings: Settings) -> list[Coroutine[None, None, None]]:
+def parts_of(world: World, settings: Settings, dispatch: Dispatch) -> list[Coroutine[None, None, None]]:
     """The same parts run in the daemon and in a simulated world."""
-    dispatch, ears, watch, publisher = Dispatch(world), Ears(world, settings.dm.nip04), Watch(world), Publisher(world)
+    ears, watch, publisher = Ears(world, settings.dm.nip04), Watch(world), Publisher(world)
     return [
         world.relays.run(),
         ears.listen(),

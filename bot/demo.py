@@ -26,8 +26,8 @@ from rich.text import Text
 from bot.client import Client, Letter, NoBasis, Waited
 from bot.config import Daemon, RelaySettings, Settings
 from bot.daemon import Ready, run
+from bot.door import ask
 from bot.keys import new_secret
-from bot.nodes.simnet.control import ask
 from kinds.bolt11 import decode
 from kinds.cards import card
 from kinds.codes import Told

@@ -15,20 +15,22 @@ import structlog
 from sqlalchemy import Connection
 from sqlalchemy.exc import OperationalError
 
+from bot import gatekeeping
+from bot.asking import facts_for
 from bot.floods import Floods
 from bot.reading import Asker, Meant, Question, interpret
 from bot.wake import Bell
 from bot.world import World
-from handlers import answers
 from handlers.decide import decide
 from handlers.decision import Decision, Fetch, Refusal, Say
 from handlers.policy import Policy
 from kinds.codes import BadWord, Form, Refused, Told
+from kinds.events import canonical_json
 from kinds.grammar import form_of
-from kinds.inputs import What
+from kinds.inputs import BY_HAND, Said, What
 from kinds.message import render
 from kinds.units import Pubkey
-from storage import commit, house, inbox, outbox, people, reads
+from storage import acts, commit, house, inbox, outbox, people, reads
 from storage.inbox import NewInput, Row
 
 _BATCH = 32
@@ -50,6 +52,7 @@ class Dispatch:
         self._floods = Floods(world.limits.messages_a_minute)
         self._held_back: set[str] = set()  # tasks with an input that is stuck
         self._current: str | None = None  # the task of the input being decided
+        self._spoken: dict[str, str] = {}  # answers to what is said by hand, until the door takes them
         self._stirred: dict[Bell, None] = {}  # whose work the present transaction has queued, in that order
 
     async def run(self) -> None:
@@ -93,6 +96,12 @@ class Dispatch:
             bell.ring()
         return result
 
+    async def by_hand(self, text: str) -> str | None:
+        """The operator's word at the machine, carried out at once: the answer, in the form in which it came. None: not now."""
+        new = NewInput(f"{BY_HAND}:{self._world.entropy(16).hex()}", BY_HAND, canonical_json({"text": text}))
+        await self.ask(new, and_then=lambda tx: None)
+        return self._spoken.pop(new.key, None)
+
     def advance(self, tx: Connection, limit: int) -> tuple[int, tuple[Bell, ...]]:
         """Processes the oldest inputs: how many, and whom to wake once this is durable, since there is work for him now."""
         self._stirred = {}
@@ -131,7 +140,8 @@ class Dispatch:
         asker = _asker_of(row)
         if stumble.task and asker is None:
             self._held_back.add(stumble.task)
-        house.incident(tx, row.now, "input_stuck", stumble.task, {"input": row.key, "error": name})
+        if house.incident(tx, row.now, "input_stuck", stumble.task, {"input": row.key, "error": name}):
+            self._alert(tx, row, self._policy(tx, row.policy), "input_stuck", stumble.task)
         if asker:
             self._answer(tx, row, asker, Refused.BROKEN, {})
 
@@ -144,33 +154,60 @@ class Dispatch:
             asker = _asker_of(row)
             inbox.finish(tx, row.n, "refused", str(bad.code))
             if asker:
-                people.remember(tx, asker.by, asker.channel, asker.form, asker.relay, row.now.time)
+                _remember(tx, asker, row)
                 self._answer(tx, row, asker, bad.code, bad.facts)
             return
         if meant is None:
             inbox.finish(tx, row.n, "refused", "ignored")
             return
         if meant.asker:
-            people.remember(tx, meant.asker.by, meant.asker.channel, meant.asker.form, meant.asker.relay, row.now.time)
+            _remember(tx, meant.asker, row)
         if isinstance(meant.what, Question):
             assert meant.asker, "a question has somebody who asks it"
-            self._reply_to_question(tx, row, meant, meant.asker, meant.what, policy)
+            facts = facts_for(tx, meant.what, meant.task, meant.asker, row.now, policy)
+            inbox.finish(tx, row.n, "done", "", meant.task)
+            if meant.what.code in (Told.HOLDS, Told.INCIDENTS):
+                acts.record(tx, row.now, meant.asker.by, str(meant.what.code), "done")
+            self._answer(tx, row, meant.asker, meant.what.code, facts)
+        elif meant.task is None and isinstance(meant.what, Said):
+            assert meant.asker, "somebody says it"
+            self._rule(tx, row, meant.asker, meant.what, policy)
         else:
             self._decide(tx, row, meant, meant.what, policy)
+
+    def _rule(self, tx: Connection, row: Row, asker: Asker, said: Said, policy: Policy) -> None:
+        """The operator's word about the house itself."""
+        outcome = gatekeeping.ruled(tx, said, row.now, policy)
+        refused = str(outcome.code) if isinstance(outcome, Refusal) else ""
+        inbox.finish(tx, row.n, "refused" if refused else "done", refused)
+        gatekeeping.audit(tx, row.now, said, refused or "done")
+        if isinstance(outcome, Refusal):
+            self._answer(tx, row, asker, outcome.code, outcome.facts)
+            return
+        if outcome.published:
+            self._stirred[self._world.wakes.events] = None
+        self._answer(tx, row, asker, Told.OPERATED, outcome.told)
 
     def _decide(self, tx: Connection, row: Row, meant: Meant, what: What, policy: Policy) -> None:
         self._current = meant.task
         if meant.asker and meant.task in self._held_back:
             inbox.finish(tx, row.n, "refused", str(Refused.FROZEN), meant.task)
-            self._answer(tx, row, meant.asker, Refused.FROZEN, {"task": meant.task})
+            self._answer(tx, row, meant.asker, Refused.FROZEN, {"task": meant.task, "broken": True})
             return
         held = commit.load(tx, meant.task) if meant.task else None
-        outcome = decide(held.task if held else None, what, row.now, policy)
+        there = gatekeeping.house_for(tx, what, self._world.moments.facts)
+        outcome = decide(held.task if held else None, what, row.now, policy, there)
         if isinstance(outcome, Decision) and _changes(held, outcome):
+            news = gatekeeping.news(tx, meant.task, outcome)
             outcome = commit.store(tx, held, outcome, row.now, policy) or outcome
             self._stir(outcome)
+            for code in news if isinstance(outcome, Decision) else ():
+                self._alert(tx, row, policy, code, meant.task)
+        if gatekeeping.runs_short(tx, row.now, outcome):
+            self._alert(tx, row, policy, gatekeeping.NO_ROOM, None)
         if isinstance(outcome, Refusal):
             inbox.finish(tx, row.n, "refused", str(outcome.code), meant.task)
+            gatekeeping.audit(tx, row.now, what, str(outcome.code))
             if meant.asker:
                 facts = {"task": meant.task} | outcome.facts if meant.task else outcome.facts
                 if meant.task and isinstance(facts.get("latest"), int):
@@ -178,8 +215,15 @@ class Dispatch:
                 self._answer(tx, row, meant.asker, outcome.code, facts)
             return
         inbox.finish(tx, row.n, "done", "", outcome.task.id)
+        gatekeeping.audit(tx, row.now, what, "done")
         for say in outcome.says:
             self._tell(tx, row, meant, say, outcome)
+
+    def _alert(self, tx: Connection, row: Row, policy: Policy, code: str, task: str | None) -> None:
+        """The operator hears of an incident at once, if he has named his key."""
+        if policy.operator:
+            who = Pubkey(policy.operator)
+            self._answer(tx, row, _as_last(reads.person(tx, who), who), Told.INCIDENT, {"task": task, "what": code})
 
     def _stir(self, stored: Decision | Refusal) -> None:
         if isinstance(stored, Decision):
@@ -187,26 +231,6 @@ class Dispatch:
             self._stirred |= dict.fromkeys((wakes.timers, wakes.events) if stored.log else (wakes.timers,))
             for effect in stored.effects:
                 self._stirred[wakes.fetches if isinstance(effect, Fetch) else wakes.money] = None
-
-    def _reply_to_question(
-        self, tx: Connection, row: Row, meant: Meant, asker: Asker, question: Question, policy: Policy
-    ) -> None:
-        held = commit.load(tx, meant.task) if meant.task else None
-        facts: Mapping[str, Any]
-        match question.code:
-            case Told.STATUS if held:
-                rests_on = reads.entry_id(tx, held.task.id, answers.basis_seq(held.task)) or held.head
-                facts = answers.status(held.task, asker.by, row.now) | {"basis": rests_on, "bot": self._world.bot}
-            case Told.HISTORY if held:
-                facts = {"task": held.task.id, "entries": reads.history(tx, held.task.id)}
-            case Told.TASKS:
-                facts = answers.tasks(reads.mine(tx, asker.by), reads.claimable(tx), asker.by)
-            case Told.TERMS:
-                facts = {**answers.terms(policy), "version": policy.terms_version}
-            case _:
-                facts = {"topic": question.topic or None}
-        inbox.finish(tx, row.n, "done", "", meant.task)
-        self._answer(tx, row, asker, question.code, facts)
 
     def _tell(self, tx: Connection, row: Row, meant: Meant, say: Say, done: Decision) -> None:
         facts = dict(say.facts)
@@ -222,6 +246,10 @@ class Dispatch:
         self, tx: Connection, row: Row, to: Asker, code: Refused | Told, facts: Mapping[str, Any], ref: str = ""
     ) -> None:
         task = facts.get("task")
+        text = render(code, facts, to.form, row.now.time)
+        if to.channel == BY_HAND:
+            self._spoken[row.key] = text
+            return
         self._stirred[self._world.wakes.letters] = None
         outbox.write_letter(
             tx,
@@ -232,7 +260,7 @@ class Dispatch:
             relay=to.relay,
             created_at=row.now.time,
             reply_to=to.reply_to,
-            text=render(code, facts, to.form, row.now.time),
+            text=text,
             ref=ref,
         )
 
@@ -246,6 +274,11 @@ def _changes(held: commit.Held | None, done: Decision) -> bool:
     return held is None or done.task != held.task or bool(done.log or done.effects or done.incidents)
 
 
+def _remember(tx: Connection, asker: Asker, row: Row) -> None:
+    if asker.channel != BY_HAND:
+        people.remember(tx, asker.by, asker.channel, asker.form, asker.relay, row.now.time)
+
+
 def _as_last(known: Any, who: Pubkey) -> Asker:
     """Somebody who did not ask is told over the channel on which he last spoke."""
     form: Form = "json" if known and known.form == "json" else "text"
@@ -257,6 +290,8 @@ def _asker_of(row: Row) -> Asker | None:
     if row.sort == "dm":
         said = json.loads(row.body)
         return Asker(said["by"], said["channel"], form_of(said["text"]), said["relay"], said["id"], said["created_at"])
+    if row.sort == "cli":
+        return Asker(BY_HAND, BY_HAND, form_of(json.loads(row.body)["text"]), "", "", row.now.time)
     if row.sort == "event":
         said = json.loads(row.body)
         event = said["event"]

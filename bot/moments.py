@@ -48,6 +48,7 @@ class Moments:
         self._delivered: dict[str, dict[str, int]] = {relay: {} for relay in self._beats}  # want -> when
         self._synced_at = 0
         self._height, self._block = 0, "0" * 64
+        self._facts: NodeFacts | None = None
         self._outages: list[Outage] = []
 
     @property
@@ -61,6 +62,11 @@ class Moments:
     @property
     def height(self) -> int:
         return self._height
+
+    @property
+    def facts(self) -> NodeFacts | None:
+        """The node's last word about itself."""
+        return self._facts
 
     @property
     def settled_deaf(self) -> int:
@@ -101,6 +107,7 @@ class Moments:
         """The node's word about itself; heights never go back."""
         if facts is None:
             return
+        self._facts = facts
         if facts.height > self._height:
             self._height, self._block = facts.height, facts.block_hash
         if facts.synced:

@@ -10,14 +10,15 @@ from sqlalchemy import Connection
 
 from bot.floods import Floods, Verdict
 from bot.world import Limits
+from handlers.guards import is_operator
 from handlers.policy import Policy
 from kinds import decision, proof, task
 from kinds.codes import BadWord, Form, Refused, Told
-from kinds.commands import Command, Fund, Help, History, Post, Status, Tasks, TermsAsked
+from kinds.commands import OPERATOR, Command, Fund, Help, History, Holds, Incidents, Post, Status, Tasks, TermsAsked
 from kinds.commands.base import TaskCommand
 from kinds.events import PROOF, RECORD, TASK, Event
 from kinds.grammar import read_message
-from kinds.inputs import Evidence, Now, Offered, Proven, Said, What
+from kinds.inputs import BY_HAND, Evidence, Now, Offered, Proven, Said, What
 from kinds.post import offer_of
 from kinds.units import EventId, Pubkey, TaskId, task_id
 from storage import commit, inbox, people, reads
@@ -34,7 +35,7 @@ class Asker:
     """Whom to answer, over which channel, in which form."""
 
     by: Pubkey
-    channel: str  # nip17, nip04
+    channel: str  # nip17, nip04; cli: beside the daemon
     form: Form
     relay: str
     reply_to: str
@@ -59,20 +60,25 @@ def interpret(tx: Connection, row: Row, policy: Policy, limits: Limits, floods: 
     if row.sort == "event":
         return _event(tx, row, policy, limits, floods)
     if row.sort == "dm":
-        return _letter(tx, row, limits, floods)
+        return _letter(tx, row, policy, limits, floods)
+    if row.sort == "cli":
+        return _by_hand(tx, row)
     return Meant(TaskId(row.task or ""), read_fact(row.sort, row.body), None)
 
 
-def _admit(tx: Connection, who: str, event: Event | None, now: Now, limits: Limits, floods: Floods) -> bool:
+def _admit(
+    tx: Connection, who: str, event: Event | None, now: Now, limits: Limits, floods: Floods, known: bool = False
+) -> bool:
     """False: drop it in silence. Raises BadWord when the person is told why. `event`: what the relay delivered, whose id shows
-    the work; being told that it is missing counts as talk, so that nobody is answered without end."""
+    the work; being told that it is missing counts as talk, so that nobody is answered without end. `known`: no stranger, though
+    he is in no task."""
     verdict = floods.take(who, now.time)
     if verdict is Verdict.TOLD:
         raise BadWord(Refused.RATE_LIMITED, what="messages", wait=60)
     if verdict is Verdict.SILENT:
         return False
     work = event.work if event and limits.stranger_bits else 0
-    if work < limits.stranger_bits and people.is_stranger(tx, who):
+    if work < limits.stranger_bits and not known and people.is_stranger(tx, who):
         raise BadWord(Refused.NEEDS_WORK, bits=limits.stranger_bits)
     return True
 
@@ -140,6 +146,8 @@ def _proof(tx: Connection, event: Event, raw: dict[str, Any], asker: Asker) -> M
 
 def _decision(tx: Connection, event: Event, raw: dict[str, Any], asker: Asker, now: Now, limits: Limits) -> Meant:
     decided = decision.parse(event)
+    if isinstance(decided.command, OPERATOR):
+        raise BadWord(Refused.NOT_OPERATOR, action=decided.command.action)  # his word is a message, never public
     named = event.tag("d") or ""
     found = _find(tx, named, named, asker)
     if isinstance(decided.command, Status | History):
@@ -150,15 +158,20 @@ def _decision(tx: Connection, event: Event, raw: dict[str, Any], asker: Asker, n
     return Meant(found, Said(event.pubkey, decided.command, evidence), asker)
 
 
-def _letter(tx: Connection, row: Row, limits: Limits, floods: Floods) -> Meant | None:
+def _letter(tx: Connection, row: Row, policy: Policy, limits: Limits, floods: Floods) -> Meant | None:
     said = json.loads(row.body)
     outer = inbox.heard_event(tx, said["outer"]) if limits.stranger_bits else None
-    if not _admit(tx, said["by"], outer, row.now, limits, floods):
+    operator = is_operator(said["by"], policy)
+    if not _admit(tx, said["by"], outer, row.now, limits, floods, known=operator):
         return None
     _need_fresh(said["created_at"], row.now)
     spoken = read_message(said["text"])
     asker = Asker(Pubkey(said["by"]), said["channel"], spoken.form, said["relay"], said["id"], said["created_at"])
     command, evidence = spoken.command, Evidence(Proven.ATTESTED, created_at=said["created_at"])
+    if isinstance(command, OPERATOR):
+        if not operator:
+            raise BadWord(Refused.NOT_OPERATOR, action=command.action)
+        return _operated(tx, command, asker, evidence)
     if isinstance(command, Post):
         pinned = EventId(said["id"])
         return Meant(None, Offered(Pubkey(said["by"]), offer_of(command, row.now.time), pinned, "", evidence), asker)
@@ -169,6 +182,32 @@ def _letter(tx: Connection, row: Row, limits: Limits, floods: Floods) -> Meant |
         return _question(found, command, asker)
     _need_quota(tx, said["by"], found, command, row.now, limits)
     return Meant(found, Said(Pubkey(said["by"]), command, evidence), asker)
+
+
+def _by_hand(tx: Connection, row: Row) -> Meant:
+    """Said at the machine itself, through the door in the data directory."""
+    spoken = read_message(json.loads(row.body)["text"])
+    asker = Asker(BY_HAND, BY_HAND, spoken.form, "", "", row.now.time)
+    if not isinstance(spoken.command, OPERATOR):
+        raise BadWord(
+            Refused.BAD_USAGE,
+            action=spoken.command.action,
+            usage=f"holdfast client {spoken.command.action}",
+            problem="this door is the operator's; what people say comes over the relays",
+        )
+    return _operated(tx, spoken.command, asker, Evidence(Proven.ATTESTED, created_at=row.now.time))
+
+
+def _operated(tx: Connection, command: Command, asker: Asker, evidence: Evidence) -> Meant:
+    """The operator may name any task by the beginning of its id."""
+    if isinstance(command, Holds):
+        return Meant(None, Question(Told.HOLDS), asker)
+    if isinstance(command, Incidents):
+        return Meant(None, Question(Told.INCIDENTS), asker)
+    found = (
+        _find(tx, command.letters, command.task, asker, among_all=True) if isinstance(command, TaskCommand) else None
+    )
+    return Meant(found, Said(asker.by, command, evidence), asker)
 
 
 def _need_quota(tx: Connection, who: str, found: TaskId, command: Command, now: Now, limits: Limits) -> None:
@@ -183,8 +222,8 @@ def _need_quota(tx: Connection, who: str, found: TaskId, command: Command, now: 
         raise BadWord(Refused.RATE_LIMITED, what="invoices", wait=asked[-limits.invoices_a_day] + 86400 - now.time)
 
 
-def _find(tx: Connection, letters: str, written: str, asker: Asker) -> TaskId:
-    found = reads.find_task(tx, letters, asker.by)
+def _find(tx: Connection, letters: str, written: str, asker: Asker, among_all: bool = False) -> TaskId:
+    found = reads.find_task(tx, letters, None if among_all else asker.by)
     if not found:
         raise BadWord(Refused.UNKNOWN_TASK, id=written)
     if len(found) > 1:

@@ -106,9 +106,9 @@ def _id(place: str) -> str:
 
 
 def staying() -> str:
-    """The rows that leave the task where it is, as a table; the two that hold in many states are told in the text."""
+    """The rows that leave the task where it is, as a table; those that hold in many states are told in the text."""
     lines = ["| state | what happens | log entries |", "|---|---|---|"]
-    told = (Cause.STRAY_HELD, Cause.CREDIT_PAID)
+    told = (Cause.STRAY_HELD, Cause.CREDIT_PAID, Cause.FROZEN, Cause.UNFROZEN)
     for row in ROWS:
         stays = (row.source, row.phase) == (row.target, row.phase_after)
         if stays and row.cause not in told:

@@ -7,10 +7,10 @@ from typing import Any
 
 from handlers.guards import fitting
 from handlers.policy import Policy
-from handlers.task import Task
+from handlers.task import Funding, Task
 from handlers.tick import next_deadline
 from kinds.inputs import Now
-from kinds.states import LogType, Role, TaskState, WorkState
+from kinds.states import FundingState, LogType, Role, TaskState, WorkState
 from kinds.units import Pubkey
 
 _STEPS = {
@@ -35,6 +35,7 @@ def status(task: Task, asker: Pubkey, now: Now) -> dict[str, Any]:
         "state": str(task.state),
         "work": str(task.current.state),
         "phase": str(task.phase),
+        "frozen": task.frozen,
         "reward_msat": task.reward,
         "budget_msat": task.budget,
         "hold_msat": task.hold_amount,
@@ -66,7 +67,10 @@ def basis_seq(task: Task) -> int:
 
 def tasks(mine: Iterable[Task], open_ones: Iterable[Task], asker: Pubkey) -> dict[str, Any]:
     """The asker's tasks, and those that he could claim."""
-    return {"tasks": [_line(task, asker) for task in mine], "open": [_line(task, asker) for task in open_ones]}
+    return {
+        "tasks": [_line(task, asker) for task in mine],
+        "open": [_line(task, asker) for task in open_ones if not task.frozen],
+    }
 
 
 def _line(task: Task, asker: Pubkey) -> dict[str, Any]:
@@ -77,6 +81,35 @@ def _line(task: Task, asker: Pubkey) -> dict[str, Any]:
         "state": str(task.state),
         "role": str(role or Role.WORKER) if role else None,
         "reward_msat": task.reward,
+    }
+
+
+def holds(held: Iterable[Task], now: Now, most: int | None = None) -> dict[str, Any]:
+    """Every payment that is held, that whose time is over first at the top. `age` in seconds of hearing."""
+    found = [(task, funding) for task in held for funding in task.fundings if funding.state is FundingState.ACCEPTED]
+    found.sort(key=lambda pair: (pair[1].expiry_height, pair[1].ref))
+    return {
+        "count": len(found),
+        "total_msat": sum(funding.amount for _, funding in found),
+        "height": now.height or None,
+        "holds": [_hold(task, funding, now) for task, funding in found[:most]],
+    }
+
+
+def _hold(task: Task, funding: Funding, now: Now) -> dict[str, Any]:
+    expiry, terms = funding.expiry_height, task.terms
+    return {
+        "task": task.id,
+        "title": task.title,
+        "state": str(task.state),
+        "phase": str(task.phase),
+        "frozen": task.frozen,
+        "funding": funding.ref,
+        "goal": funding.goal,
+        "amount_msat": funding.amount,
+        "age": max(0, now.heard - funding.accepted_at) if funding.accepted_at else None,
+        "expiry_height": expiry,
+        "last_safe_height": expiry - terms.margin - terms.payout_limit - 6,
     }
 
 
@@ -104,6 +137,10 @@ def terms(policy: Policy) -> Mapping[str, Any]:
         "hold_timeout": policy.hold_timeout,
         "review_window": policy.review_window,
         "max_deadline": policy.max_deadline,
+        "min_inbound_msat": policy.min_inbound,
+        "min_outbound_msat": policy.min_outbound,
+        "min_free_slots": policy.min_slots,
+        "max_held_msat": policy.max_held,
         "quotes_a_day": policy.quotes_a_day,
         "proofs_a_day": policy.proofs_a_day,
         "fetches_deliverables": policy.fetch,

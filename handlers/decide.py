@@ -4,27 +4,38 @@ from __future__ import annotations
 
 from typing import assert_never
 
-from handlers import dispute, funding, hire, offer, payout, review, tick, work
+from handlers import dispute, doors, freezing, funding, hire, offer, payout, review, tick, work
 from handlers.decision import Decision, Moment, Refusal, refuse
+from handlers.doors import Ruling
+from handlers.guards import need_thawed
+from handlers.house import OPEN, House
 from handlers.policy import Policy
 from handlers.task import Task
 from kinds.codes import Refused
-from kinds.commands import Abandon, Approve, Cancel, Claim, Dispute, Fund, Payout, Reject, Submit
+from kinds.commands import Abandon, Approve, Cancel, Claim, Dispute, Freeze, Fund, Payout, Reject, Submit, Unfreeze
 from kinds.inputs import Fetched, HoldMade, HoldSeen, Now, Offered, PaymentSeen, PayWanted, Reached, Said, Tick, What
 
 
-def decide(task: Task | None, what: What, now: Now, policy: Policy) -> Decision | Refusal:
+def decide(task: Task | None, what: What, now: Now, policy: Policy, house: House = OPEN) -> Decision | Refusal:
     """What follows from this input. Pure; a Refusal changes nothing."""
     try:
         if isinstance(what, Offered):
             if task is not None:
                 return refuse(Refused.ADDRESS_TAKEN, task=task.id)
-            return offer.create(what, Moment(now, policy, what.by, what.evidence))
+            return offer.create(what, Moment(now, policy, what.by, what.evidence, house))
         if task is None:
             return refuse(Refused.UNKNOWN_TASK)
         if isinstance(what, Said):
-            return _said(task, what, Moment(now, policy, what.by, what.evidence))
+            return _said(task, what, Moment(now, policy, what.by, what.evidence, house))
         return _happened(task, what, now, policy)
+    except Refusal as refusal:
+        return refusal
+
+
+def rule(house: House, said: Said, now: Now, policy: Policy) -> Ruling | Refusal:
+    """What follows from the operator's word about the house. Pure; a Refusal changes nothing."""
+    try:
+        return doors.rule(house, said, Moment(now, policy, said.by, said.evidence, house))
     except Refusal as refusal:
         return refusal
 
@@ -53,7 +64,12 @@ def _happened(
 
 
 def _said(task: Task, said: Said, moment: Moment) -> Decision:
+    need_thawed(task, said)
     match said.command:
+        case Freeze():
+            return freezing.freeze(task, said, moment)
+        case Unfreeze():
+            return freezing.unfreeze(task, said, moment)
         case Fund() as command:
             return funding.fund(task, said, command, moment)
         case Cancel() as command:

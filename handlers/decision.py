@@ -9,6 +9,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any
 
+from handlers.house import OPEN, House
 from handlers.policy import Policy
 from handlers.task import Task
 from kinds.codes import Refused, Told
@@ -23,8 +24,9 @@ class Moment:
 
     now: Now
     policy: Policy
-    by: str  # a pubkey, or "node", "clock", "system"
+    by: str  # a pubkey, or "node", "clock", "operator"
     evidence: Evidence | None = None
+    house: House = OPEN
 
 
 @dataclass(frozen=True, slots=True)

@@ -6,7 +6,7 @@ from dataclasses import replace
 
 from handlers import ending, rollover
 from handlers.decision import Decision, Moment, refuse
-from handlers.guards import SLACK_BLOCKS, need_evidence, need_fit, need_role, need_state
+from handlers.guards import SLACK_BLOCKS, need_evidence, need_fit, need_role, need_room, need_state, need_welcome
 from handlers.holds import drop_invoice, invoice_card, order, put, refused, stray, wrong_parts
 from handlers.policy import DAY
 from handlers.task import Funding, Task
@@ -38,6 +38,8 @@ def fund(task: Task, said: Said, command: Fund, moment: Moment) -> Decision:
         return Decision(task).say(said.by, Told.MAKING_INVOICE)
     if quote:
         return invoice_card(Decision(task), quote)
+    if not renews:
+        need_welcome(moment)
     now, policy = moment.now, moment.policy
     today = [f.asked for f in task.fundings if f.asked > now.time - DAY]
     if len(today) >= policy.quotes_a_day:
@@ -48,6 +50,7 @@ def fund(task: Task, said: Said, command: Fund, moment: Moment) -> Decision:
     left = task.terms.deadline - now.heard
     if left < 60:
         raise refuse(Refused.TOO_LATE, task=task.id, what="deadline", since=task.terms.deadline + now.deaf)
+    need_room(task, task.hold_amount, moment)
     return order(task, moment, min(policy.invoice_expiry, left)).say(said.by, Told.MAKING_INVOICE)
 
 
@@ -65,7 +68,9 @@ def made(task: Task, what: HoldMade, moment: Moment) -> Decision:
         funding, state=F.CREATED, payment_hash=view.payment_hash, invoice=view.invoice, expires_at=view.expires_at
     )
     wanted = (
-        rollover.is_wanted(task, made_now) if made_now.replaces else task.state is TaskState.DRAFT and not funding.goal
+        rollover.is_wanted(task, made_now)
+        if made_now.replaces
+        else task.state is TaskState.DRAFT and not funding.goal and not task.frozen
     )
     if not wanted:
         return drop_invoice(done, made_now)

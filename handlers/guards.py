@@ -5,13 +5,14 @@ from __future__ import annotations
 import hashlib
 
 from handlers.decision import Moment, refuse
+from handlers.liquidity import shortage
 from handlers.policy import Policy
 from handlers.task import Task, Terms
 from kinds.codes import Refused
-from kinds.commands import Command
-from kinds.inputs import Now, Proven, Said
+from kinds.commands import OPERATOR, Command
+from kinds.inputs import BY_HAND, Now, Proven, Said
 from kinds.states import LogType, Phase, Role, TaskState, WorkState
-from kinds.units import SECONDS_PER_BLOCK, Pubkey
+from kinds.units import SECONDS_PER_BLOCK, Msat, Pubkey
 
 S, W = TaskState, WorkState
 SLACK_BLOCKS = 12  # that may come faster than ten minutes each between an invoice and a claim
@@ -19,7 +20,7 @@ SLACK_BLOCKS = 12  # that may come faster than ten minutes each between an invoi
 
 def fitting(task: Task, role: Role | None) -> list[str]:
     """The actions that fit the task's state for this person: what answers offer as the next step."""
-    if task.phase is not Phase.NONE or task.state is None:
+    if task.phase is not Phase.NONE or task.state is None or task.frozen:
         return ["status"]
     if task.state.is_final:
         return ["payout", "history"] if role and task.credit(_who(task, role)) else ["history"]
@@ -64,6 +65,42 @@ def need_state(task: Task, said: Said, *states: TaskState, work: tuple[WorkState
     """In one of these states, and not while the node is carrying out an end."""
     if task.state not in states or task.phase is not Phase.NONE or (work and task.current.state not in work):
         raise wrong_state(task, said.by, said.command)
+
+
+def is_operator(who: str, policy: Policy) -> bool:
+    """The one at the machine itself, or the key that the settings name."""
+    return who == BY_HAND or (bool(policy.operator) and who == policy.operator)
+
+
+def need_operator(said: Said, moment: Moment) -> None:
+    if not is_operator(said.by, moment.policy):
+        raise refuse(Refused.NOT_OPERATOR, action=said.command.action)
+
+
+def need_unbanned(moment: Moment) -> None:
+    if moment.by in moment.house.banned:
+        raise refuse(Refused.BANNED)
+
+
+def need_welcome(moment: Moment) -> None:
+    """For new business with this person."""
+    need_unbanned(moment)
+    if moment.house.paused:
+        raise refuse(Refused.PAUSED)
+
+
+def need_room(task: Task, amount: Msat, moment: Moment) -> None:
+    """For one more hold of this amount, as far as it is known."""
+    found = moment.house.room
+    what = shortage(found, amount, moment.policy) if found else ""
+    if what:
+        raise refuse(Refused.NO_ROOM, task=task.id, what=what, amount_msat=amount)
+
+
+def need_thawed(task: Task, said: Said) -> None:
+    """A frozen task hears nobody but the operator."""
+    if task.frozen and not isinstance(said.command, OPERATOR):
+        raise refuse(Refused.FROZEN, task=task.id)
 
 
 def need_evidence(task: Task, said: Said, rests_on: LogType | None = None) -> None:

@@ -14,6 +14,7 @@ from handlers.guards import (
     need_fit,
     need_role,
     need_state,
+    need_unbanned,
     salt,
     wrong_state,
 )
@@ -31,6 +32,7 @@ def claim(task: Task, said: Said, command: Claim, moment: Moment) -> Decision:
     """The first valid claim binds the worker. A destination, if given, is checked now and kept private."""
     if said.by == task.employer:
         raise refuse(Refused.OWN_TASK, task=task.id)
+    need_unbanned(moment)
     open_still = task.state is not None and not task.state.is_final
     if open_still and task.worker is not None and task.worker != said.by:
         raise refuse(Refused.TAKEN, task=task.id)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from handlers.decision import Decision, Moment, refuse
-from handlers.guards import latest_deadline
+from handlers.guards import latest_deadline, need_welcome
 from handlers.task import Milestone, Task, Terms
 from handlers.transitions import Cause, move
 from kinds.codes import Refused, Told
@@ -26,6 +26,7 @@ BUILT: dict[str, frozenset[object]] = {
 
 def create(offered: Offered, moment: Moment) -> Decision:
     """A new task, Draft. Raises Refusal."""
+    need_welcome(moment)
     offer, policy, now = offered.offer, moment.policy, moment.now
     for name, built in BUILT.items():
         value = getattr(offer.terms, name)

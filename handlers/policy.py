@@ -19,6 +19,7 @@ class Policy:
     hrp: str  # BOLT11 prefix of the network
     node: str  # our node's public key, 66 hex digits
     terms_version: EventId  # the published terms that govern new tasks
+    operator: str = ""  # whose messages are the operator's; "": nobody's
 
     min_reward: Msat = sats(100)
     max_reward: Msat = sats(1_000_000)
@@ -37,6 +38,10 @@ class Policy:
     hold_timeout: int = DAY
     review_window: int = DAY
     max_deadline: int = 90 * DAY
+    min_inbound: Msat = Msat(0)  # what the node can still receive behind a new hold
+    min_outbound: Msat = Msat(0)  # what it can still send, behind all approved work
+    min_slots: int = 0  # HTLC slots that are still free behind it
+    max_held: Msat = Msat(0)  # held at once, open invoices included; 0: no ceiling
     quotes_a_day: int = 3
     proofs_a_day: int = 3
     make_hold_patience: int = 600

@@ -188,6 +188,7 @@ class Task:
     split: int = 100  # percent of the reward that the worker gets
     patience: Patience = field(default_factory=Patience)
     lost: bool = False  # the hold vanished while a payout was pending
+    frozen_at: int = 0  # hearing clock: since when the operator has it frozen; 0 when he has not, and at the end
     warned: tuple[str, ...] = ()
     reached: tuple[str, ...] = ()  # warnings that a relay acknowledged
     seq: int = 0
@@ -198,6 +199,10 @@ class Task:
     def current(self) -> Milestone:
         """The milestone that the task's state speaks of."""
         return self.milestones[-1]
+
+    @property
+    def frozen(self) -> bool:
+        return self.frozen_at > 0
 
     @property
     def hold_amount(self) -> Msat:

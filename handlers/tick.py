@@ -57,7 +57,7 @@ def due(task: Task) -> Due:
         heights += [at for at, _ in _heights(task)]
         for warning in _warnings(task):
             (heights if warning.by_height else heard).append(warning.at)
-    retries = [p.next_try for p in task.payouts if p.next_try]
+    retries = [p.next_try for p in task.payouts if p.next_try and not task.frozen]
     return Due(min(heard, default=None), min(retries, default=None), min(heights, default=None))
 
 
@@ -80,6 +80,9 @@ def _heights(task: Task) -> Iterator[tuple[int, str]]:
 
 
 def _deadlines(task: Task) -> Iterator[tuple[int, str]]:
+    """What runs out by time, which stands still while the task is frozen; heights do not."""
+    if task.frozen:
+        return
     milestone = task.current
     match task.state:
         case S.DRAFT | S.PENDING_FUNDING:
@@ -164,7 +167,7 @@ def _at_margin(task: Task, moment: Moment) -> Decision:
 
 
 def _retried(task: Task, moment: Moment) -> Decision | None:
-    if not any(0 < p.next_try <= moment.now.time for p in task.payouts):
+    if task.frozen or not any(0 < p.next_try <= moment.now.time for p in task.payouts):
         return None
     return payout.retry(task, moment)
 
@@ -185,7 +188,8 @@ def _warned(task: Task, moment: Moment) -> Decision:
 
 def _warnings(task: Task) -> list[Warning]:
     """The warnings that have not been given yet."""
-    return [warning for warning in _all_warnings(task) if warning.key not in task.warned]
+    told = (warning for warning in _all_warnings(task) if warning.by_height or not task.frozen)
+    return [warning for warning in told if warning.key not in task.warned]
 
 
 def _all_warnings(task: Task) -> Iterator[Warning]:

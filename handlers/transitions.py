@@ -67,6 +67,8 @@ class Cause(StrEnum):
     LOST_UNPAID = "the hold vanished and the payout failed"
     LOST_PAID = "the hold vanished and the payout arrived"
     CREDIT_PAID = "a credit was paid out"
+    FROZEN = "the operator freezes it"
+    UNFROZEN = "the operator lets it go on"
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,7 +79,7 @@ class Row:
     cause: Cause
     target: TaskState
     log: tuple[LogType, ...]
-    by: str  # "employer", "worker", "party", "node", "clock", "system", or several with "|"
+    by: str  # "employer", "worker", "party", "node", "clock", "operator", or several with "|"
     work: tuple[WorkState, ...]  # of the current milestone before the move
     work_after: WorkState | None = None  # None: the same
     phase: Phase = Phase.NONE  # before
@@ -87,6 +89,11 @@ class Row:
 _ALL_WORK = (W.IN_PROGRESS, W.SUBMITTED, W.REJECTED)
 _REF = (L.REFUND_STARTED,)
 _SET, _BACK = P.SETTLING, P.REFUNDING
+_OPEN = (
+    *((s, P.NONE) for s in S if not s.is_final),
+    *((s, _BACK) for s in (S.FUNDED, S.CLAIMED, S.DISPUTED, S.VERIFIED)),
+    (S.VERIFIED, _SET),
+)  # wherever a task that is not over can stand
 
 ROWS: tuple[Row, ...] = (
     Row(None, Cause.CREATED, S.DRAFT, (L.TASK_CREATED,), "employer", (W.PENDING,)),
@@ -182,8 +189,10 @@ ROWS: tuple[Row, ...] = (
         W.RELEASED,
         phase=_SET,
     ),
-    # a stray payment changes nothing but is on record, in any state; so is a credit that was paid out later
+    # a stray payment changes nothing but is on record, in any state; so is a freeze, and a credit that was paid out later
     *(Row(s, Cause.STRAY_HELD, s, (L.FUNDING_STRAY,), "node", tuple(W), phase=p, phase_after=p) for s in S for p in P),
+    *(Row(s, Cause.FROZEN, s, (L.TASK_FROZEN,), "operator", tuple(W), phase=p, phase_after=p) for s, p in _OPEN),
+    *(Row(s, Cause.UNFROZEN, s, (L.TASK_UNFROZEN,), "operator", tuple(W), phase=p, phase_after=p) for s, p in _OPEN),
     *(Row(s, Cause.CREDIT_PAID, s, (L.RECEIPT,), "node", tuple(W)) for s in S if s.is_final),
 )
 
@@ -209,8 +218,9 @@ def move(done: Decision, cause: Cause, moment: Moment, **facts: Any) -> Decision
         latest[kind] = seq
         lines.append(LogLine(kind, seq, row.target, work, moment.by, proven, facts, event))
     moved = replace(
-        task.with_milestone(state=work), state=row.target, phase=row.phase_after, seq=seq, latest=tuple(latest.items())
-    )
+        task.with_milestone(state=work), state=row.target, phase=row.phase_after, seq=seq, latest=tuple(latest.items()),
+        frozen_at=0 if row.target.is_final else task.frozen_at,
+    )  # fmt: skip
     return replace(done, task=moved, log=done.log + tuple(lines))
 
 
@@ -223,7 +233,7 @@ def _check_author(row: Row, done: Decision, moment: Moment) -> None:
 
 def _provenance(moment: Moment) -> tuple[str, Any]:
     if moment.evidence is None:
-        return (moment.by if moment.by in ("node", "clock") else "system"), None
+        return moment.by, None
     event = moment.evidence.event if moment.evidence.proven is Proven.SIGNED else None
     return moment.evidence.proven.value, event
 

@@ -37,6 +37,10 @@ def card(code: Refused | Told, facts: Facts, now: int) -> str:
             return history_card(facts, now)
         case Told.TERMS:
             return terms_card(facts, now)
+        case Told.HOLDS:
+            return holds_card(facts, now)
+        case Told.INCIDENTS:
+            return incidents_card(facts, now)
     return ""
 
 
@@ -63,6 +67,7 @@ def status_card(facts: Facts, now: int) -> str:
         _label("description", facts, now),
         _label("cost", facts, now),
         _label("phase", facts, now),
+        _label("frozen", facts, now) if facts.get("frozen") else "",
         _label("until", facts, now),
         "" if ended or facts.get("until") == facts.get("deadline") else _label("deadline", facts, now),
         _label("height", facts, now),
@@ -110,6 +115,27 @@ def history_card(facts: Facts, now: int) -> str:
     return _joined([_label("history", facts, now), *earlier, *(_entry_line(each) for each in entries[-_ENTRIES:])])
 
 
+def holds_card(facts: Facts, now: int) -> str:
+    """What is held, that which is over first at the top."""
+    holds = _listed(facts.get("holds"))
+    if not holds:
+        return _label("no holds", facts, now)
+    lines = [line for each in holds[:_TASKS] for line in (_task_line(each), _label("hold", each, now))]
+    left = facts["count"] - _TASKS if isinstance(facts.get("count"), int) else 0
+    return _joined([_label("holds", facts, now), *lines, _label("more", {"count": left}, now) if left > 0 else ""])
+
+
+def incidents_card(facts: Facts, now: int) -> str:
+    incidents = _listed(facts.get("incidents"))
+    if not incidents:
+        return _label("no incidents", facts, now)
+    count = facts.get("count")
+    earlier = count - len(incidents[-_ENTRIES:]) if isinstance(count, int) else 0
+    lines = [_label("incident", {**(each.get("facts") or {}), **each}, now) for each in incidents[-_ENTRIES:]]
+    told = _label("earlier", {"count": earlier}, now) if earlier > 0 else ""
+    return _joined([_label("incidents", facts, now), told, *lines])
+
+
 def terms_card(facts: Facts, now: int) -> str:
     return _joined([fill(words, facts, now) for words in TERMS])
 
@@ -124,13 +150,15 @@ def _todo(facts: Facts) -> list[str]:
 
 def _task_line(task: Facts) -> str:
     state = str(task.get("state") or "")
-    money = sats_text(task["reward_msat"]) if isinstance(task.get("reward_msat"), int) else ""
+    amount = task.get("amount_msat", task.get("reward_msat"))
+    money = sats_text(amount) if isinstance(amount, int) else ""
     title = one_line(str(task.get("title") or ""), 60)
     words = [
         one_line(str(task.get("task") or "")),
         BADGES.get(state, state),
         money,
         one_line(str(task.get("role") or "")),
+        "❄️" if task.get("frozen") else "",
     ]
     return f"• {title}\n  {' · '.join(word for word in words if word)}"
 

@@ -45,12 +45,14 @@ class Refused(StrEnum):
     AMBIGUOUS_TASK = "ambiguous_task"  # id, tasks
     NOT_YOUR_TASK = "not_your_task"  # task, role: who may do this
     OWN_TASK = "own_task"  # task
+    NOT_OPERATOR = "not_operator"  # action: only the operator may say that
     ADDRESS_TAKEN = "address_taken"  # task
     # when
     WRONG_STATE = "wrong_state"  # task, state, action, work, may: list of actions that fit now
     TOO_LATE = "too_late"  # task, what, since
     TAKEN = "taken"  # task: somebody else has claimed it
-    FROZEN = "frozen"  # task
+    FROZEN = "frozen"  # task, broken: by an error of ours, not by the operator
+    ALREADY = "already"  # action: what the operator asks for is so already
     FUNDING_BUSY = "funding_busy"  # task: the invoice is being made
     PAYOUT_BUSY = "payout_busy"  # task: a payout may be under way, it can't be replaced now
     BASIS_MISSING = "basis_missing"  # task, action, needs: log entry type
@@ -71,6 +73,8 @@ class Refused(StrEnum):
     TOO_MANY_PROOFS = "too_many_proofs"  # limit, wait
     TOO_MANY_QUOTES = "too_many_quotes"  # limit, wait
     PAUSED = "paused"
+    BANNED = "banned"  # the operator wants nothing new with this person
+    NO_ROOM = "no_room"  # task, what: want of liquidity or a ceiling, amount_msat
     NODE_AWAY = "node_away"
     BROKEN = "broken"  # task: an error of ours; nothing was changed and the operator was told
 
@@ -80,10 +84,12 @@ class Told(StrEnum):
 
     # answers to questions
     HELP = "help"  # topic: None or a command
-    TERMS = "terms"  # facts of the published terms
+    TERMS = "terms"  # facts of the published terms, paused
     TASKS = "tasks"  # tasks: list of {task, title, state, role, reward_msat}
     STATUS = "status"  # the card of a task
     HISTORY = "history"  # task, entries: list of {seq, type, time, state}
+    HOLDS = "holds"  # to the operator: count, total_msat, height, holds: list
+    INCIDENTS = "incidents"  # to the operator: count, incidents: list of {at, code, task, facts}
     # a task's life; all carry task and title
     CREATED = "created"  # card of the new task, to its employer
     MAKING_INVOICE = "making_invoice"
@@ -124,4 +130,7 @@ class Told(StrEnum):
     HOLD_LOST = "hold_lost"
     STRAY = "stray"  # amount_msat
     WARNING = "warning"  # what, until, height, on_silence: of a judgement
+    TASK_FROZEN = "task_frozen"  # to both
+    TASK_UNFROZEN = "task_unfrozen"  # to both: seconds, deadline
+    OPERATED = "operated"  # to the operator: action, and task or who
     INCIDENT = "incident"  # what, to the operator

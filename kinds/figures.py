@@ -9,7 +9,7 @@ import re
 from datetime import UTC, datetime, timedelta
 
 from kinds import bech32_words
-from kinds.units import MSAT_PER_SAT
+from kinds.units import MSAT_PER_SAT, is_hex64
 
 _AMOUNT = re.compile(r"(\d{1,16}|\d{1,3}(?:[,_]\d{3}){1,5})(k?)(?: ?sats?)?", re.ASCII | re.IGNORECASE)
 _SPAN = re.compile(r"(\d{1,6})(m|mins?|minutes?|h|hours?|d|days?|w|weeks?)", re.ASCII | re.IGNORECASE)
@@ -80,6 +80,22 @@ def left_text(until: int, now: int) -> str:
     if until > now:
         return f"{span_text(until - now)} left"
     return f"over since {span_text(now - until)}" if now - until >= 60 else "over"
+
+
+def read_npub(text: str) -> str | None:
+    """A public key in hex, from npub or hex; None for what is neither, or has a typing error."""
+    word = text.strip().lower().removeprefix("nostr:")
+    if is_hex64(word):
+        return word
+    words, sent = word[5 : -bech32_words.CHECKSUM_LETTERS], word[-bech32_words.CHECKSUM_LETTERS :]
+    if not word.startswith("npub1") or len(words) != 52 or not bech32_words.is_words(words):
+        return None
+    if bech32_words.checksum("npub", words) != sent:
+        return None
+    try:
+        return bech32_words.to_bytes(words).hex()
+    except ValueError:
+        return None
 
 
 def npub(pubkey: str) -> str:

@@ -16,7 +16,7 @@ from typing import Any
 from pydantic import ValidationError
 
 from kinds.codes import BadWord, Form, Refused
-from kinds.commands import COMMANDS, PLANNED, Command
+from kinds.commands import COMMANDS, OPERATOR, PLANNED, Command
 from kinds.commands.problems import bad_word
 from kinds.commands.shape import Place, shape
 from kinds.commands.usage import usage
@@ -100,7 +100,8 @@ def write_text(command: Command) -> str:
 def help_for(topic: str = "") -> str:
     """All commands, or one explained. Raises BadWord for a word that is none."""
     if not topic:
-        return "\n".join(usage(command) for command in COMMANDS)
+        people = [usage(command) for command in COMMANDS if command not in OPERATOR]
+        return "\n".join([*people, f"The operator only: {', '.join(usage(command) for command in OPERATOR)}"])
     command = find_command(topic.lower().lstrip("/!"))
     lines = [usage(command), inspect.getdoc(command) or "", f"Example: {command.example}"]
     if shape(command).options:

@@ -29,6 +29,10 @@ class Now:
         return self.time - self.deaf
 
 
+BY_HAND = Pubkey("cli")
+"""Who speaks through the command line beside the daemon; no key has this name."""
+
+
 class Proven(StrEnum):
     """How well it is proven who said something (design: lifecycle, last section)."""
 

@@ -162,6 +162,7 @@ def _state(done: Decision, policy: Policy, root: EventId, head: EventId, at: int
         "title": task.title,
         "state": str(task.state),
         "work": str(task.current.state),
+        "frozen": task.frozen,
         "seq": task.seq,
         "head": head,
         "employer": task.employer,

@@ -85,12 +85,16 @@ def policy_by_id(tx: Connection, name: str) -> Policy:
 
 def incident(tx: Connection, now: Now, code: str, task: str | None, facts: Mapping[str, Any]) -> bool:
     """Records something that the operator must see; False when the very same is on record already."""
-    row = {"at": now.time, "code": code, "task": task, "facts": canonical_json(dict(facts))}
-    known = select(func.count()).where(
-        incidents.c.code == code, incidents.c.task.is_(task) if task is None else incidents.c.task == task,
-        incidents.c.facts == row["facts"],
-    )  # fmt: skip
-    if tx.execute(known).scalar():
+    if is_known(tx, code, task, facts):
         return False
-    tx.execute(insert(incidents).values(**row))
+    tx.execute(insert(incidents).values(at=now.time, code=code, task=task, facts=canonical_json(dict(facts))))
     return True
+
+
+def is_known(tx: Connection, code: str, task: str | None, facts: Mapping[str, Any]) -> bool:
+    """Is this very incident on record?"""
+    same = select(func.count()).where(
+        incidents.c.code == code, incidents.c.task.is_(task) if task is None else incidents.c.task == task,
+        incidents.c.facts == canonical_json(dict(facts)),
+    )  # fmt: skip
+    return bool(tx.execute(same).scalar())

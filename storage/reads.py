@@ -17,7 +17,7 @@ from kinds.states import LogType, PayoutState
 from kinds.units import PaymentHash, TaskId
 from storage.codec import read_task
 from storage.commit import WATCHED
-from storage.schema import effects, events, fundings, letters, log, payment_hashes, payouts, people, tasks
+from storage.schema import effects, events, fundings, incidents, letters, log, payment_hashes, payouts, people, tasks
 from storage.statements import Statement, word
 
 _BY_ID = Statement(select(tasks.c.id).where(tasks.c.id == bindparam("which")))
@@ -93,13 +93,13 @@ _AGAIN = 600  # seconds until a tick that changed nothing is given again
 
 
 def find_task(tx: Connection, letters_: str, asker: str | None) -> list[TaskId]:
-    """The tasks that these letters can mean: a whole id, or a prefix among the asker's own tasks."""
+    """The tasks that these letters can mean: a whole id, or a prefix among the asker's own tasks (None: among all)."""
     if len(letters_) == 13:
         return [TaskId(row.id) for row in _BY_ID.rows(tx, {"which": letters_})]
-    mine = and_(
-        tasks.c.id.startswith(letters_, autoescape=True), or_(tasks.c.employer == asker, tasks.c.worker == asker)
-    )
-    return [TaskId(row.id) for row in tx.execute(select(tasks.c.id).where(mine).limit(5))]
+    found = select(tasks.c.id).where(tasks.c.id.startswith(letters_, autoescape=True))
+    if asker is not None:
+        found = found.where(or_(tasks.c.employer == asker, tasks.c.worker == asker))
+    return [TaskId(row.id) for row in tx.execute(found.limit(5))]
 
 
 def task_by_pinned(tx: Connection, event_id: str) -> TaskId | None:
@@ -208,6 +208,21 @@ def claimable(tx: Connection, limit: int = 20) -> list[Task]:
         .limit(limit)
     )
     return [read_task(row.document) for row in rows]
+
+
+def holding(tx: Connection) -> list[Task]:
+    """The tasks for which a payment is held."""
+    held = select(fundings.c.task).where(fundings.c.state == word("accepted"))
+    return [read_task(row.document) for row in tx.execute(select(tasks.c.document).where(tasks.c.id.in_(held)))]
+
+
+def newest_incidents(tx: Connection, limit: int) -> dict[str, Any]:
+    """How many there are, and the last of them, the oldest first."""
+    rows = tx.execute(select(incidents).order_by(incidents.c.n.desc()).limit(limit)).all()
+    found = [
+        {"at": row.at, "code": row.code, "task": row.task, "facts": json.loads(row.facts)} for row in reversed(rows)
+    ]
+    return {"count": tx.execute(select(func.count()).select_from(incidents)).scalar_one(), "incidents": found}
 
 
 def all_tasks(tx: Connection) -> Sequence[Any]:

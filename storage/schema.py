@@ -1,6 +1,6 @@
 """The tables. Money is integer msat, times unix seconds unless named heard (hearing clock), heights blocks.
 
-Append-only by trigger (`triggers`): heard, inputs, log, chain, credits, payment_hashes, policies.
+Append-only by trigger (`triggers`): heard, inputs, log, chain, credits, payment_hashes, policies, acts.
 """
 
 from __future__ import annotations
@@ -251,6 +251,24 @@ incidents = Table(
     UniqueConstraint("code", "task", "facts"),
 )
 
+bans = Table(  # who may make no new agreements
+    "bans",
+    metadata,
+    Column("pubkey", String(64), primary_key=True),
+    Column("at", BigInteger, nullable=False),
+)
+
+acts = Table(  # what the operator did, and what became of it
+    "acts",
+    metadata,
+    Column("n", Integer, primary_key=True, autoincrement=True),
+    Column("at", BigInteger, nullable=False),
+    Column("who", String(64), nullable=False),  # cli, or the key that wrote
+    Column("what", Text, nullable=False),  # the command, in words
+    Column("result", Text, nullable=False),  # done, or the refusal's code
+    sqlite_autoincrement=True,
+)
+
 house = Table(  # a few facts about ourselves: hearing, cursors, heads
     "house",
     metadata,
@@ -258,5 +276,5 @@ house = Table(  # a few facts about ourselves: hearing, cursors, heads
     Column("value", Text, nullable=False),
 )
 
-APPEND_ONLY = ("log", "chain", "credits", "payment_hashes", "policies")
+APPEND_ONLY = ("log", "chain", "credits", "payment_hashes", "policies", "acts")
 NEVER_DELETED = ("heard", "inputs", "tasks", "fundings", "payouts", "effects", "incidents")

@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from typing import Any
 
-from verifier.chain import RECORD, TERMS, VERSION, Chain
+from verifier.chain import RECORD, TERMS, VERSION, Chain, Entry
 from verifier.crypto import Event, is_hex64, read_json
 from verifier.findings import Code, Finding, Notes
-from verifier.standing import Standing
+from verifier.standing import CLOCK_SLACK, Standing
 
 _NUMBERS = frozenset(
     [
@@ -91,6 +91,28 @@ def _resumed(begun: Any, until: Any, deaf: Any, since: int | None, over: int, to
     if not begun <= until <= time:
         return "an outage ends before it began, or after it is published"
     return "" if deaf == total + until - begun else "the outages do not sum up to its deaf time"
+
+
+def pauses(chain: Chain, notes: Notes) -> None:
+    """The operator closes the house to new business and opens it again, in turn; the second says since when it was closed."""
+    closed: Entry | None = None
+    for entry in chain.entries:
+        problem = ""
+        match entry.type:
+            case "house.paused":
+                problem = "it is paused already" if closed else ""
+                closed = closed or entry
+            case "house.resumed":
+                since = entry.facts.get("since")
+                if closed is None:
+                    problem = "nothing was paused"
+                elif type(since) is not int or not closed.time - CLOCK_SLACK <= since <= closed.time:
+                    problem = "it was paused at another time"
+                closed = None
+        if problem:
+            notes.violations.append(
+                Finding(Code.HOUSE_CONTRADICTS, f"{entry.type}, but {problem}", "", entry.seq, entry.id)
+            )
 
 
 def announced(chain: Chain) -> tuple[tuple[int, str], ...]:

@@ -170,8 +170,8 @@ def _shape(said: Mapping[str, Any], task: str) -> str:
         return "state or work is not one of the protocol's words"
     if task and not (said["event"] is None or isinstance(said["event"], dict)):
         return "event is an object or null"
-    if task and not (is_hex64(said["by"]) or said["by"] in ("node", "clock", "system")):
-        return "by is a public key, or node, clock, system"
+    if task and not (is_hex64(said["by"]) or said["by"] in ("node", "clock", "operator")):
+        return "by is a public key, or node, clock, operator"
     return ""
 
 

@@ -36,6 +36,7 @@ class Code(StrEnum):
     AFTER_FINAL = "after_final"
     AGAINST_TERMS = "against_terms"  # the task's terms say otherwise
     NO_AGREEMENT = "no_agreement"  # there was no offer of the other side at this percentage
+    WHILE_FROZEN = "while_frozen"  # the operator had frozen the task, and this is not what may happen then
     AGREEMENT_IGNORED = "agreement_ignored"  # both offered the same, and it was not carried out
     # who said it
     EVIDENCE_MISMATCH = "evidence_mismatch"  # `proven` and the embedded event do not go together
@@ -75,6 +76,7 @@ class Code(StrEnum):
     # beside the log
     STATE_CONTRADICTS = "state_contradicts"
     STATE_AHEAD = "state_ahead"  # the state event knows entries that are not there
+    HOUSE_CONTRADICTS = "house_contradicts"  # the daemon's own chain, itself
     TERMS_MISSING = "terms_missing"
     OUTSIDE_TERMS = "outside_terms"
     ADDRESS_REUSED = "address_reused"

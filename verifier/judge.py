@@ -46,6 +46,7 @@ def check(events: Iterable[object], bot: str, task: str | None = None) -> Report
         announced=beside.announced(house),
         outages=beside.outages(house, notes) if house.entries else None,
     )
+    beside.pauses(house, notes)
     if not house.entries and not found.house:
         detail = "the daemon's own chain was not found: its outages are only its word"
         notes.warnings.append(Finding(Code.HOUSE_MISSING, detail))

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from verifier import money, voices, work
+from verifier import freezing, money, voices, work
 from verifier.chain import HEARING_SLACK, Chain, Entry
 from verifier.findings import Code, Notes
 from verifier.rules import FINAL, MOVES, Move
@@ -24,6 +24,8 @@ STEPS: dict[str, Step] = {
     "dispute.resolved": work.resolved,
     "cancel.offered": work.offered,
     "refund.started": work.refund_started,
+    "task.frozen": freezing.frozen,
+    "task.unfrozen": freezing.unfrozen,
     "invoice.created": money.invoiced,
     "invoice.expired": money.voided,
     "funding.failed": money.voided,
@@ -109,6 +111,7 @@ def _step(s: Standing, group: tuple[Entry, ...], move: Move) -> None:
             s.sayer(entry)(Code.BAD_FACTS, "the entries of one move do not say the same")
     if s.lost and s.state not in FINAL and not AFTER_LOSS & set(move.types):
         s.sayer(first)(Code.ILLEGAL_MOVE, f"{first.type} after the hold was lost")
+    freezing.check(s, first, move)
     voices.check(s, first, last, move)
     for entry in group:
         if step := STEPS.get(entry.type):

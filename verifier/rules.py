@@ -59,7 +59,9 @@ TYPES = frozenset(
         "receipt",
     ]
 )
-HOUSE_TYPES = frozenset(["start", "terms", "clock.paused", "clock.resumed", "incident", "checkpoint"])
+HOUSE_TYPES = frozenset(
+    ["start", "terms", "clock.paused", "clock.resumed", "house.paused", "house.resumed", "incident", "checkpoint"]
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,7 +75,7 @@ class Move:
     phase: str
     works: frozenset[str]
     types: tuple[str, ...]
-    by: str  # employer, worker, party (either), node, clock
+    by: str  # employer, worker, party (either), node, clock, operator
     state_after: str
     phase_after: str
     work_after: str  # "" for the same
@@ -175,7 +177,18 @@ def _move(line: str) -> Move:
 
 # A payment that nobody wants any more is on record in any state and changes nothing.
 _STRAYS = tuple(Move(s, p, WORKS, ("funding.stray",), "node", s, p, "", "") for s in sorted(STATES) for p in PHASES)
-MOVES: tuple[Move, ...] = (*(_move(line) for line in _TABLE.splitlines() if line), *_STRAYS)
+# The operator may freeze a task that is not over, and let it go on, wherever it stands: neither leads anywhere.
+_STANDS = (
+    *((s, "") for s in sorted(STATES - FINAL)),
+    *((s, "refunding") for s in ("Funded", "Claimed", "Disputed", "Verified")),
+    ("Verified", "settling"),
+)
+_FREEZES = tuple(
+    Move(s, p, WORKS, (type,), "operator", s, p, "", "")
+    for type in ("task.frozen", "task.unfrozen")
+    for s, p in _STANDS
+)
+MOVES: tuple[Move, ...] = (*(_move(line) for line in _TABLE.splitlines() if line), *_STRAYS, *_FREEZES)
 
 ENDS_MARKED = frozenset({"no_proof", "worker_unreachable"})  # reasons that put a mark on the worker
 
@@ -237,6 +250,8 @@ _FACTS = {
     "task.expired": f"reason:text mark:hex|- funding?:text amount_msat?:msat {_ENDED.replace(':', '?:')} credited?:list",
     "hold.lost": f"funding:text {_ENDED} reason?:text mark?:hex|-",
     "receipt": _PAYOUT,
+    "task.frozen": "",
+    "task.unfrozen": "seconds:int deadline:int",
 }
 
 

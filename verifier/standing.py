@@ -87,6 +87,7 @@ class Standing:
     approved_at: int = 0
     decision: list[str] = field(default_factory=list)  # strength of what the money rests on
 
+    frozen: Entry | None = None  # the entry since which it is frozen
     reason: str = ""  # of refund.started or settlement.started
     lost: bool = False
     credits: dict[str, Credit] = field(default_factory=dict)  # by role

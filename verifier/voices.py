@@ -38,7 +38,7 @@ _HOUSE_TERMS = ("review_window", "hold_timeout")  # their defaults stand in the 
 def check(s: Standing, first: Entry, entry: Entry, move: Move) -> None:
     """The evidence of one move; `first` is its first entry, `entry` the last, which carries all its facts."""
     say = s.sayer(first)
-    if move.by in ("node", "clock"):
+    if move.by in ("node", "clock", "operator"):
         if first.proven != move.by or first.embedded is not None:
             say(Code.EVIDENCE_MISMATCH, f"what the {move.by} says is proven by nothing else")
         return

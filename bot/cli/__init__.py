@@ -8,6 +8,7 @@ from bot.cli.cln import cln_plugin_app
 from bot.cli.daemon import run_command
 from bot.cli.doctor import doctor_command
 from bot.cli.look import export_command, log_command, show_command, tasks_command
+from bot.cli.operator import audit_command, holds_command, incidents_command, operator_commands
 from bot.cli.people import client_app
 from bot.cli.playing import demo_command
 from bot.cli.simnet import simnet_app
@@ -32,8 +33,13 @@ for name, command in (
     ("show", show_command),
     ("log", log_command),
     ("export", export_command),
+    ("holds", holds_command),
+    ("incidents", incidents_command),
+    ("audit", audit_command),
 ):
     app.command(name)(command)
+for name, told, command in operator_commands():
+    app.command(name, help=told)(command)
 app.add_typer(client_app, name="client")
 app.add_typer(simnet_app, name="simnet")
 app.add_typer(cln_plugin_app, name="cln-plugin")

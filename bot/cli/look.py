@@ -100,6 +100,12 @@ def _line(task: Task) -> dict[str, Any]:
     }
 
 
+def hearing_now(connection: Connection) -> Now:
+    """This moment as the daemon counts it, but for the height, which only the node knows."""
+    hearing = house.get_json(connection, "hearing", {"confirmed": None, "deaf": 0})
+    return Now(int(time.time()), 0, "", int(hearing["deaf"]), "")
+
+
 @friendly
 def show_command(task: Id, data: Data = None, as_json: Json = False) -> None:
     """Show where a task stands, as its employer sees it."""
@@ -107,9 +113,7 @@ def show_command(task: Id, data: Data = None, as_json: Json = False) -> None:
     def read(connection: Connection) -> dict[str, Any]:
         held = commit.load(connection, whole_id(connection, task))
         assert held is not None, "it was just found"
-        hearing = house.get_json(connection, "hearing", {"confirmed": None, "deaf": 0})
-        now = Now(int(time.time()), 0, "", int(hearing["deaf"]), "")
-        facts = answers.status(held.task, held.task.employer, now)
+        facts = answers.status(held.task, held.task.employer, hearing_now(connection))
         return {name: fact for name, fact in facts.items() if name not in ("role", "may", "height")}
 
     facts = look(data, read)

@@ -13,7 +13,7 @@ from rich.table import Table
 
 from bot.cli.complaints import Complaint, friendly
 from bot.cli.daemon import settings_from
-from bot.nodes.simnet.control import ask
+from bot.door import ask
 from kinds.figures import sats_text
 
 simnet_app = typer.Typer(

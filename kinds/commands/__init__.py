@@ -1,4 +1,4 @@
-"""Everything a person can tell the daemon: one model per command, in three chapters.
+"""Everything a person can tell the daemon: one model per command, in four chapters.
 
 A model's docstring is its help text; the order of its fields is its text grammar (`kinds/grammar.py`); its JSON form is
 the same model with `v` and `action` added.
@@ -9,21 +9,24 @@ from __future__ import annotations
 from kinds.commands.asks import Help, History, Status, Tasks, TermsAsked
 from kinds.commands.base import Command
 from kinds.commands.offer import Cancel, Fund, Post
+from kinds.commands.operator import OPERATOR, Ban, Freeze, Holds, Incidents, Pause, Resume, Unban, Unfreeze
 from kinds.commands.work import Abandon, Approve, Claim, Dispute, Payout, Reject, Submit
 
 COMMANDS: tuple[type[Command], ...] = (
     Help, TermsAsked, Tasks, Status, History,
     Post, Fund, Cancel,
     Claim, Submit, Abandon, Approve, Reject, Dispute, Payout,
+    *OPERATOR,
 )  # fmt: skip
 
 PLANNED = frozenset((
     "hire", "options", "agree", "milestones", "deposit", "evidence", "vote", "rate", "say", "hours", "appeal", "reputation",
-    "receipt", "balance", "withdraw", "pause", "resume", "freeze", "unfreeze", "ban", "unban", "holds", "incidents",
+    "receipt", "balance", "withdraw",
 ))  # fmt: skip
 """Words of the protocol that are not built yet: refused by name, so that nobody takes silence for consent."""
 
 __all__ = [
-    "COMMANDS", "PLANNED", "Abandon", "Approve", "Cancel", "Claim", "Command", "Dispute", "Fund", "Help", "History", "Payout",
-    "Post", "Reject", "Status", "Submit", "Tasks", "TermsAsked",
+    "COMMANDS", "OPERATOR", "PLANNED", "Abandon", "Approve", "Ban", "Cancel", "Claim", "Command", "Dispute", "Freeze", "Fund",
+    "Help", "History", "Holds", "Incidents", "Pause", "Payout", "Post", "Reject", "Resume", "Status", "Submit", "Tasks", "TermsAsked", "Unban",
+    "Unfreeze",
 ]  # fmt: skip

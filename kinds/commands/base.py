@@ -6,6 +6,7 @@ from typing import Annotated, Any, ClassVar
 
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field
 
+from kinds.figures import read_npub
 from kinds.units import is_hex64, read_task_id
 
 
@@ -74,6 +75,14 @@ def _spelled(value: Any) -> Any:
     return str(value) if type(value) is int and abs(value) < 10**18 else value
 
 
+def _key(text: str) -> str:
+    key = read_npub(text)
+    if key is None:
+        raise ValueError("it must be an npub or 64 hex digits; check for a typing error")
+    return key
+
+
+Npub = Annotated[str, Field(max_length=80), AfterValidator(_key)]
 TaskRef = Annotated[str, Field(max_length=40), AfterValidator(_task)]
 Sha256 = Annotated[str, Field(max_length=64), AfterValidator(_hash)]
 Url = Annotated[str, Field(max_length=2000), AfterValidator(_url)]

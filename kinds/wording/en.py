@@ -34,6 +34,7 @@ SENTENCES: Mapping[R | T, str] = {
     R.UNKNOWN_TASK: "I know no task “{id}”. Check the letters; tasks lists yours.",
     R.AMBIGUOUS_TASK: "“{id}” fits several of your tasks: {tasks:list}. Write more of its letters.",
     R.NOT_YOUR_TASK: "Only the {role} of task {task} can do that[ ({action})]. status {task} shows where it stands.",
+    R.NOT_OPERATOR: "Only the operator of this house can say {action}. Nothing was done. help lists what you can say.",
     R.OWN_TASK: "Task {task} is your own: somebody else has to claim it.",
     R.ADDRESS_TAKEN: "This event's address already belongs to task {task}, which is under way."
     " To offer another task, publish it with a new d tag.",
@@ -42,7 +43,9 @@ SENTENCES: Mapping[R | T, str] = {
     "[phase? , and the node is {phase:word}].[ You can: {may:or}.]",
     R.TOO_LATE: "Too late: the {what:word} of task {task} was over at {since:date}.",
     R.TAKEN: "Somebody else has claimed task {task} before you. tasks shows what is open.",
-    R.FROZEN: "Task {task} stands still: something is broken on my side and the operator was told. The money stays where it is; try again later.",
+    R.FROZEN: "Task {task} stands still[broken? : something is broken on my side and the operator was told]"
+    "[!broken? : the operator has frozen it]. The money stays where it is; try again later.",
+    R.ALREADY: "That is so already ({action}); nothing was changed.",
     R.FUNDING_BUSY: "The invoice for task {task} is being made. It comes by itself in a moment.",
     R.PAYOUT_BUSY: "A payout of task {task} may be on its way, so its destination cannot be changed now. status {task} shows more.",
     R.BASIS_MISSING: "A signed {action} must name what it rests on: an e tag with the marker basis and the id of"
@@ -70,6 +73,9 @@ SENTENCES: Mapping[R | T, str] = {
     R.TOO_MANY_PROOFS: "You have delivered {limit} times within a day, which is the limit. Try again in {wait:span}.",
     R.TOO_MANY_QUOTES: "This task had {limit} invoices within a day, which is the limit. Try again in {wait:span}.",
     R.PAUSED: "The operator has paused new business for now. What is under way goes on. Try again later.",
+    R.BANNED: "The operator makes no new agreements with you. What you have under way goes on as agreed, to its end.",
+    R.NO_ROOM: "I cannot make another invoice[ over {amount_msat:sats}] right now: {what:word}. What is under way goes on, and approved"
+    " work is paid first. Nothing was done; try again later[: fund {task}].",
     R.NODE_AWAY: "The Lightning node does not answer right now. Nothing was done; try again in a few minutes.",
     R.BROKEN: "Something is broken on my side[ in task {task}]. Nothing was changed, your money is where it was, and"
     " the operator knows.",
@@ -80,6 +86,8 @@ SENTENCES: Mapping[R | T, str] = {
     T.STATUS: "“{title}” is {state:word}[phase? , and the node is {phase:word}].[ {until_what:ahead}"
     " {until:when}.][ You can: {may:or}.]",
     T.HISTORY: "The published entries of task {task}.",
+    T.HOLDS: "[holds? Payments that are held: {count}, {total_msat:sats} in all.][!holds? Nothing is held.]",
+    T.INCIDENTS: "[incidents? Incidents so far: {count}.][!incidents? There was no incident.]",
     # a task's life
     T.CREATED: "Your task is made; its id is {task}. Deadline: {deadline:when}.\nIt costs {hold_msat:sats}: {reward_msat:sats}"
     " for the worker and up to {budget_msat:sats} for sending them. Next: fund {task} gives you the invoice that locks"
@@ -167,6 +175,11 @@ SENTENCES: Mapping[R | T, str] = {
     "[what=unfunded? fund {task} gives you the invoice.][what=unreachable? The worker names another invoice with: payout {task}"
     " INVOICE; else the money goes back to the employer, with a mark on the worker.]"
     "[what=hold_end? Block {height} is the last at which the worker can surely be paid.]",
+    T.TASK_FROZEN: "The operator has frozen this task. The money stays where it is and its deadlines stand still; only what must"
+    " happen before a held payment runs out goes on. I tell you when the task goes on.",
+    T.TASK_UNFROZEN: "The task goes on. All its deadlines have moved by {seconds:span}[; the work must arrive until"
+    " {deadline:when}].",
+    T.OPERATED: "Done: {action}[ {task}][ {who:npub}].",
     T.INCIDENT: "Something needs the operator's eye[ in task {task}]: {what:word}.",
 }
 

@@ -35,6 +35,11 @@ WORDS: Mapping[str, str] = {
     "small_parts": "the payment came in parts that are too small to be held safely",
     "off_channel": "a part of the payment was no longer on an open channel",
     "expires_too_soon": "the payment would have expired before the work can be judged",
+    # why no invoice is made
+    "no_inbound": "my node cannot receive that much",
+    "no_outbound": "what my node can send is kept for work that is approved",
+    "no_slots": "my node holds as many payments as its channels carry",
+    "held_ceiling": "as much money is held as this house takes at a time",
     # why something ended
     "cancelled": "the employer cancelled it",
     "agreed": "both sides agreed",
@@ -68,6 +73,7 @@ WORDS: Mapping[str, str] = {
     "settled_unheld": "an invoice was settled without being held first",
     "settled_instead_of_refunded": "a hold was settled that should have been given back",
     "hold_preimage_unknown": "the node settled a hold without showing its preimage",
+    "no_room": "new invoices are refused for want of room",
     "loss": "money was paid out whose hold was lost",
 }
 
@@ -109,6 +115,7 @@ LABELS: Mapping[str, str] = {
     "role": "You are the {role}.",
     "description": "Asked for: {description:says}",
     "phase": "The node is {phase:word}.",
+    "frozen": "❄️ Frozen by the operator: its deadlines stand still.",
     "deadline": "Deadline: {deadline:when}",
     "until": "⏳ {until_what:ahead} {until:when}",
     "parties": "Employer {employer:who}[ · worker {worker:who}]",
@@ -128,9 +135,17 @@ LABELS: Mapping[str, str] = {
     "no tasks": "You have no tasks. To offer one: {example:exact}",
     "earlier": "… {count} earlier entries",
     "history": "Task {task}, as published:",
+    "holds": "{count} payments are held, {total_msat:sats} in all[; the height is {height}]:",
+    "no holds": "Nothing is held.",
+    "hold": "  held for {age:span}, payable until block {last_safe_height}, over at block {expiry_height}",
+    "more": "… and {count} more",
+    "incidents": "Incidents, the newest last:",
+    "no incidents": "There was no incident.",
+    "incident": "• {at:date} · {code:word}[ · {amount_msat:sats}][ · task {task}]",
 }
 
 TERMS: tuple[str, ...] = (
+    "[paused? Closed for new business at the moment: what is under way goes on.]",
     "[play_money? Play money: this is {network}, nothing here is worth anything.][!play_money? Network: {network}.]",
     "Reward: {min_reward_msat:sats} to {max_reward_msat:sats}.",
     "Service fee: [service_fee_ppm? {service_fee_ppm:percent} of the reward][!service_fee_ppm? none].",
@@ -138,6 +153,9 @@ TERMS: tuple[str, ...] = (
     "An invoice lives {invoice_expiry:span}; at most {quotes_a_day} a day are made for one task.",
     "[sees_parts? A payment may come in {max_parts} parts of {min_part_msat:sats} or more.][!sees_parts? The parts of a payment"
     " and their channels are not seen here: what is held is what the wallet says, asked again before each payout.]",
+    "An invoice is made while the node has room for it[min_inbound_msat? and can still receive {min_inbound_msat:sats}]"
+    "[min_outbound_msat? , can send {min_outbound_msat:sats} beside all approved work][min_free_slots? , has {min_free_slots} slots"
+    " free].[max_held_msat? No more than {max_held_msat:sats} are held at a time.] Approved work is paid first.",
     "Nobody claims it within {hold_timeout:span}: the money goes back.",
     "The employer has {review_window:span} to judge the work; then what the task's terms say (on_silence) happens.",
     "A deadline lies at most {max_deadline:span} ahead, and within what a Lightning payment can be held ({hold_cltv} blocks).",

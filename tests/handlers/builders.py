@@ -6,6 +6,7 @@ from collections.abc import Callable
 from typing import Any
 
 from handlers.policy import DAY, Policy
+from kinds.inputs import BY_HAND
 from kinds.lightning import Fault, HoldStatus, PaymentStatus
 from kinds.states import Phase, TaskState, WorkState
 from tests.handlers.life import EMPLOYER, POLICY, Life, invoice
@@ -140,6 +141,17 @@ def refunding(start: Callable[..., Life], **given: Any) -> Life:
     return life
 
 
+def freeze(life: Life) -> Life:
+    """By the operator, at the machine."""
+    life.say(BY_HAND, life.command("freeze"))
+    return life
+
+
+def unfreeze(life: Life) -> Life:
+    life.say(BY_HAND, life.command("unfreeze"))
+    return life
+
+
 def unreachable(**given: Any) -> Life:
     """Approved, and the worker's side could not be paid for a day: the refund is under way."""
     life = verified(**given).reach()
@@ -161,3 +173,19 @@ def expired(**given: Any) -> Life:
     life.see(H.CANCELLED)
     assert life.task.state is TaskState.EXPIRED
     return life
+
+
+OPEN: dict[str, Callable[[], Life]] = {
+    "Draft": draft,
+    "PendingFunding": pending,
+    "Funded": funded,
+    "Funded, refunding": lambda: refunding(funded),
+    "Claimed": claimed,
+    "Claimed, refunding": lambda: refunding(submitted),
+    "Disputed": disputed,
+    "Disputed, refunding": lambda: refunding(disputed),
+    "Verified": verified,
+    "Verified, settling": settling,
+    "Verified, refunding": unreachable,
+}
+"""A task in every place where it is not over."""

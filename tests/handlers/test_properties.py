@@ -13,7 +13,7 @@ from hypothesis.stateful import RuleBasedStateMachine, initialize, precondition,
 from handlers.decision import Decision, Refusal
 from handlers.policy import DAY, HOUR
 from handlers.task import Task
-from kinds.inputs import Basis, HoldSeen, PaymentSeen, Reached, Tick
+from kinds.inputs import BY_HAND, Basis, HoldSeen, PaymentSeen, Reached, Tick
 from kinds.lightning import HoldStatus, PaymentStatus
 from kinds.states import TaskState, WorkState
 from kinds.units import Msat, sats
@@ -164,6 +164,12 @@ class Chance(RuleBasedStateMachine):
             self.town.work(0, mood)
         self.after()
 
+    @rule(action=st.sampled_from(["freeze", "unfreeze", "unfreeze"]), chance=st.integers(0, 2))
+    def the_operator_lends_a_hand(self, action: str, chance: int) -> None:
+        if chance == 0 or self.life.task.frozen:
+            self.life.hear(self.life.said(BY_HAND, self.life.command(action)))
+            self.after()
+
     # ------------------------------------------------------------------ money
 
     @precondition(lambda self: self.town.holds)
@@ -248,6 +254,10 @@ class Chance(RuleBasedStateMachine):
     def teardown(self) -> None:
         if self.life.remembered is None:
             return
+        if (
+            self.life.task.frozen and self.life.task.hold is None
+        ):  # nothing but the operator ends this; a hold ends by itself
+            self.life.say(BY_HAND, self.life.command("unfreeze"))
         self.town.go_on_fairly()
         self.after()
         if not self.lying and not self.town.accident:

@@ -112,6 +112,7 @@ WALKS: tuple[Callable[[], object], ...] = (
         if start is not builders.draft
     ),
     ends(builders.pending, sees(H.CANCELLED), sees(H.HELD)),
+    *(ends(start, builders.freeze, builders.unfreeze) for start in builders.OPEN.values()),
     *(
         ends(start, asks_for_a_fresh_hold, *then)
         for start in (lambda: builders.rejected(**RENEWS), lambda: builders.disputed(**RENEWS))
@@ -194,7 +195,11 @@ def test_the_work_follows_as_designed() -> None:
 
 def test_what_the_node_is_doing_ends_only_by_the_nodes_word() -> None:
     for row in ROWS:
-        if row.phase is not Phase.NONE:
+        if row.phase is not Phase.NONE and row.by == "operator":
+            assert (row.source, row.phase, row.work_after) == (row.target, row.phase_after, None), (
+                "a freeze leads nowhere"
+            )
+        elif row.phase is not Phase.NONE:
             assert row.by == "node", f"{row.cause} during {row.phase}"
         if row.phase_after is not Phase.NONE and row.phase is Phase.NONE:
             assert row.source is row.target
@@ -243,7 +248,7 @@ def test_only_move_writes_the_state() -> None:
             if writes_work or writes_task or writes_either or makes:
                 found.append(f"{path.name}:{name}({', '.join(sorted(filter(None, named)))})")
     assert sorted(found) == [
-        "transitions.py:replace(latest, phase, seq, state)",
+        "transitions.py:replace(frozen_at, latest, phase, seq, state)",
         "transitions.py:with_milestone(state)",
     ]
 

@@ -30,6 +30,7 @@ STATUS = {
     "state": "Claimed",
     "work": "SUBMITTED",
     "phase": "",
+    "frozen": False,
     "deadline": NOW + 2 * DAY,
     "until": NOW + 5 * 3600,
     "until_what": "silence",
@@ -51,8 +52,14 @@ TERMS = {
     "min_reward_msat": 100_000, "max_reward_msat": 10**9, "min_part_msat": 5_000_000, "max_parts": 8,
     "custody_modes": ["lightning_self"], "on_hold_end": ["refund"], "arbiters": [], "hold_cltv": 864, "margin": 58,
     "payout_limit": 288, "dispute_reserve": 144, "max_final_cltv": 144, "invoice_expiry": 3600, "hold_timeout": DAY,
-    "review_window": DAY, "max_deadline": 90 * DAY, "quotes_a_day": 3, "proofs_a_day": 3, "fetches_deliverables": False,
+    "review_window": DAY, "max_deadline": 90 * DAY, "min_inbound_msat": 0,
+    "min_outbound_msat": 0, "min_free_slots": 0, "max_held_msat": 0, "quotes_a_day": 3, "proofs_a_day": 3, "fetches_deliverables": False,
     "sees_parts": True, "limits_payouts": True, "version": ENTRY,
+    "paused": False,
+}  # fmt: skip
+HOLD = {
+    "task": TASK, "title": "Build a landing page", "state": "Claimed", "phase": "", "frozen": False, "funding": f"{TASK}/h1",
+    "goal": "", "amount_msat": 50_500_000, "age": 7200, "expiry_height": 964, "last_safe_height": 612,
 }  # fmt: skip
 INVOICED = {
     "invoice": INVOICE, "payment_hash": SHA, "amount_msat": 50_500_000, "reward_msat": 50_000_000, "budget_msat": 500_000,
@@ -95,6 +102,7 @@ PASSED: dict[R | T, list[dict[str, Any]]] = {
     R.AMBIGUOUS_TASK: [{"id": "7", "tasks": [TASK, "7qk2m0x9t4h1h"]}],
     R.NOT_YOUR_TASK: [{"task": TASK, "role": "employer or worker", "action": "dispute"}],
     R.OWN_TASK: [{"task": TASK}],
+    R.NOT_OPERATOR: [{"action": "freeze"}],
     R.ADDRESS_TAKEN: [{"task": TASK}],
     R.WRONG_STATE: [
         {
@@ -116,7 +124,8 @@ PASSED: dict[R | T, list[dict[str, Any]]] = {
     ],
     R.TOO_LATE: [{"task": TASK, "what": "deadline", "since": NOW - 60}],
     R.TAKEN: [{"task": TASK}],
-    R.FROZEN: [{"task": TASK}],
+    R.FROZEN: [{"task": TASK}, {"task": TASK, "broken": True}],
+    R.ALREADY: [{"task": TASK, "action": "freeze"}],
     R.FUNDING_BUSY: [{"task": TASK}],
     R.PAYOUT_BUSY: [{"task": TASK}],
     R.BASIS_MISSING: [
@@ -138,21 +147,42 @@ PASSED: dict[R | T, list[dict[str, Any]]] = {
     R.TOO_MANY_PROOFS: [{"limit": 3, "wait": 3600}],
     R.TOO_MANY_QUOTES: [{"limit": 3, "wait": 3600}],
     R.PAUSED: [{}],
+    R.BANNED: [{}],
+    R.NO_ROOM: [
+        {"task": TASK, "what": what, "amount_msat": 50_500_000}
+        for what in ("no_inbound", "no_outbound", "no_slots", "held_ceiling")
+    ],
     R.NODE_AWAY: [{}],
     R.BROKEN: [{}, {"task": TASK}],
     T.HELP: [{"topic": None}, {"topic": "claim"}],
     T.TERMS: [
         TERMS,
         TERMS | {"play_money": False, "service_fee_ppm": 2500, "fetches_deliverables": True, "arbiters": ["x"]},
-        TERMS | {"sees_parts": False, "limits_payouts": False},
+        TERMS | {"sees_parts": False, "limits_payouts": False, "paused": True},
+        TERMS | {"min_inbound_msat": 10**9, "min_outbound_msat": 10**9, "min_free_slots": 20, "max_held_msat": 10**10},
     ],
     T.TASKS: [{"tasks": [], "open": []}, {"tasks": [STATUS], "open": [STATUS | {"role": None}]}],
     T.STATUS: [
         STATUS,
         STATUS | {"phase": "settling", "until": None, "until_what": None, "proof": None, "worker": None},
+        STATUS | {"frozen": True, "may": ["status"], "until": None, "until_what": None},
         STATUS | {"state": "Paid", "may": ["history"], "credit_msat": 1000, "step": 6, "role": None, "until": None},
     ],
     T.HISTORY: [{"task": TASK, "entries": [{"seq": 1, "type": "task.created", "time": NOW, "state": "Draft"}]}],
+    T.HOLDS: [
+        {"count": 0, "total_msat": 0, "height": 7, "holds": []},
+        {"count": 200, "total_msat": 10**9, "height": None, "holds": [HOLD, HOLD | {"frozen": True, "age": None}] * 50},
+    ],
+    T.INCIDENTS: [
+        {"count": 0, "incidents": []},
+        {
+            "count": 2,
+            "incidents": [
+                {"at": NOW, "code": "hold_lost", "task": TASK, "facts": {"amount_msat": 50_500_000}},
+                {"at": NOW, "code": "input_stuck", "task": None, "facts": {"error": "KeyError"}},
+            ],
+        },
+    ],
     T.CREATED: [{**ABOUT, **MONEY, "deadline": NOW + DAY}],
     T.MAKING_INVOICE: [ABOUT],
     T.INVOICE: [ABOUT | INVOICED, ABOUT | INVOICED | {"renews": True, "last_safe_height": 612}],
@@ -260,5 +290,8 @@ PASSED: dict[R | T, list[dict[str, Any]]] = {
         ABOUT | {"what": "judgement", "until": NOW + 3600, "height": 612, "on_silence": on_silence}
         for on_silence in ("approve", "dispute")
     ],
+    T.TASK_FROZEN: [ABOUT],
+    T.TASK_UNFROZEN: [ABOUT | {"seconds": 7200, "deadline": NOW + DAY}],
+    T.OPERATED: [ABOUT | {"action": "freeze"}, {"action": "pause"}, {"action": "ban", "who": WORKER}],
     T.INCIDENT: [{"task": TASK, "what": "hold_lost"}, {"what": "loss"}],
 }

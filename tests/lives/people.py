@@ -21,8 +21,8 @@ from typing import Any, Protocol, TypeVar, overload
 from bot.client import Client, Letter
 from bot.config import Daemon, RelaySettings, Settings
 from bot.daemon import Ready, run
+from bot.door import ask
 from bot.keys import new_secret
-from bot.nodes.simnet.control import ask
 from bot.relays.genuine import is_genuine
 from bot.relays.sdk import nostr_sdk
 from bot.relays.signer import KeySigner, Rumor

@@ -15,6 +15,7 @@ from sqlalchemy import select
 
 from bot.config import Settings, TermsSettings
 from bot.daemon import open_shop, parts_of, remembered
+from bot.dispatch import Dispatch
 from bot.hearing import OVERLAP, wants
 from bot.moments import Moments
 from bot.nodes.simnet import Params, SimNode
@@ -161,7 +162,7 @@ class City:
             cursors=memory.cursors,
             limits=Limits(),
         )
-        return [asyncio.ensure_future(part) for part in parts_of(world, SETTINGS)]
+        return [asyncio.ensure_future(part) for part in parts_of(world, SETTINGS, Dispatch(world))]
 
     def _fail(self, error: BaseException) -> None:
         if not self._failed.done():

@@ -113,6 +113,7 @@ class Life:
         self.state_facts: dict[str, Any] = {}
         self.state_behind = 0
         self.without_state = False
+        self.frozen_at = 0
         self.worker = ""
         self.terms = BOT.sign(
             78, [["d", "holdfast-terms"], ["t", "holdfast-terms"]], plain({"v": 1, **terms_facts()}), T0 - 9
@@ -196,6 +197,21 @@ class Life:
         until = min(self.time - self.deaf + DAY, self.deadline) + self.deaf
         self.add("invoice.accepted", "Funded", "PENDING", "node", funding=ref, amount_msat=REWARD + BUDGET, parts=2,
                  expiry_height=self.expiry, last_safe_height=self.safe, until=until)  # fmt: skip
+        return self
+
+    def freeze(self, **facts: Any) -> Life:
+        self.wait()
+        last, self.frozen_at = self.lines[-1], self.time - self.deaf
+        self.add("task.frozen", last.state, last.work, "operator", **facts)
+        return self
+
+    def unfreeze(self, late: int = 0, **facts: Any) -> Life:
+        """`late`: by so much more than it was frozen."""
+        self.wait()
+        last, took = self.lines[-1], self.time - self.deaf - self.frozen_at + late
+        self.deadline += took
+        said = {"seconds": took, "deadline": self.deadline + self.deaf, **facts}
+        self.add("task.unfrozen", last.state, last.work, "operator", **said)
         return self
 
     def claim(self, signed: bool = True, who: Key = WORKER) -> Life:

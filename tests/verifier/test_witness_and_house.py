@@ -17,10 +17,11 @@ from handlers.policy import Policy
 from handlers.task import Destination, Task
 from kinds import bolt11
 from kinds import log as words
-from kinds.commands import Abandon, Approve, Cancel, Claim, Dispute, Fund, Reject, Submit
+from kinds.commands import Abandon, Approve, Cancel, Claim, Dispute, Freeze, Fund, Reject, Submit, Unfreeze
 from kinds.events import Event as HouseEvent
 from kinds.events import Unsigned
 from kinds.inputs import (
+    BY_HAND,
     Basis,
     Evidence,
     HoldMade,
@@ -410,6 +411,46 @@ def hold_end() -> Town:
     return town.node(HoldStatus.CANCELLED)
 
 
+def freeze(town: Town, seconds: int, deaf: int = 0) -> Town:
+    """Frozen for so long, and let go on."""
+    by_hand = Evidence(Proven.ATTESTED)
+    town.happen(Said(BY_HAND, Freeze(task=town.task.id), by_hand))
+    town.wait(seconds)
+    if deaf:
+        town.outage(deaf)
+    town.happen(Said(BY_HAND, Unfreeze(task=town.task.id), by_hand))
+    return town
+
+
+def frozen_everywhere() -> Town:
+    """A life that is stopped for a while wherever it stands, longer than any of its times."""
+    town = freeze(Town(on_reject="revise", hold_timeout=3600), 3000)
+    town = freeze(town.fund(), 7200, deaf=1800).claim().name_destination()
+    town = freeze(freeze(town, 7200).proof(), DAY + 3600)
+    town = freeze(town.reject(), DAY + 3600).proof().approve()
+    town = freeze(town, 3600).pay()
+    return freeze(town, 3600).node(HoldStatus.SETTLED)
+
+
+def frozen_silence() -> Town:
+    """The review ends in silence as if nothing had been, counted without the freeze."""
+    town = freeze(Town().fund().claim().proof(), 3 * DAY)
+    town.happen(Reached("shown/1"))
+    town.tick(DAY)
+    assert town.task.state is TaskState.VERIFIED
+    return town
+
+
+def frozen_until(state: str) -> Town:
+    """At L, or at E - M, the freeze does not help any more."""
+    town = Town().fund().claim()
+    if state == "Verified":
+        town.proof().approve()
+    town.happen(Said(BY_HAND, Freeze(task=town.task.id), Evidence(Proven.ATTESTED)))
+    town.mine(town.task.settle_height if state == "Verified" else town.task.last_safe_height)
+    return town.node(HoldStatus.SETTLED if state == "Verified" else HoldStatus.CANCELLED)
+
+
 LIVES: dict[str, Any] = {
     "paid": lambda: paid(Town()),
     "worker unreachable": unreachable,
@@ -431,6 +472,12 @@ LIVES: dict[str, Any] = {
     "disputed, agreed on 70": lambda: split(70, dispute=True),
     "agreed on 0": lambda: split(0, dispute=False),
     "the hold's end in a dispute": hold_end,
+    "frozen everywhere": frozen_everywhere,
+    "frozen under review": frozen_silence,
+    **{
+        f"frozen to the end of a hold in {state}": (lambda state=state: frozen_until(state))
+        for state in ("Claimed", "Verified")
+    },
     **{f"overdue in {state}": (lambda state=state: overdue(state)) for state in ("Draft", "Funded", "Claimed")},
 }
 

@@ -198,8 +198,10 @@ def receipt(life: Life, amount: int = REWARD, **facts: Any) -> Life:
     return life
 
 
-def ended(reason: str, early: int = 0, **terms: Any) -> Life:
+def ended(reason: str, early: int = 0, freeze: bool = False, **terms: Any) -> Life:
     life = Life(terms=terms).fund()
+    if freeze:
+        life.freeze()
     if reason == "cancelled":
         life.wait()
         return life.refund("Funded", "PENDING", EMPLOYER, reason, life.decide(EMPLOYER, "cancel", 3))
@@ -211,8 +213,10 @@ def ended(reason: str, early: int = 0, **terms: Any) -> Life:
     return life.refund("Claimed", "IN_PROGRESS", "clock", reason)
 
 
-def hold_end(early: int = 0) -> Life:
+def hold_end(early: int = 0, freeze: bool = False) -> Life:
     life = rejected(reviewing(), again=False)
+    if freeze:
+        life.freeze()
     life.wait()
     life.height = life.safe - early
     facts = {"funding": f"{life.id}/h1", "reason": "hold_end", "how": "hold_end", "percent": 0}
@@ -365,6 +369,12 @@ SOUND: dict[str, Spoil] = {
     "a restart": lambda: edited(Life(), lambda life: restarted(life)).fund(),
     "a pause that is told twice": lambda: edited(Life(), lambda life: told_twice(life)).fund(),
     "deaf for an hour": lambda: edited(Life(), lambda life: life.outage(HOUR)).fund(),
+    "paused, opened and paused": lambda: doors("house.paused", "house.resumed", "house.paused"),
+    "frozen, and late only by the old deadlines": lambda: (
+        thawed(Life().fund(), 2 * DAY).claim().proof().approve().settle()
+    ),
+    "frozen and deaf": lambda: edited(Life().fund().freeze(), lambda life: life.outage(HOUR)).unfreeze().claim(),
+    "frozen at the hold's end": lambda: hold_end(freeze=True),
 }
 
 
@@ -479,6 +489,26 @@ def late_proof(by: int = 0) -> Life:
     return life.proof()
 
 
+def thawed(life: Life, wait: int = HOUR, late: int = 0, **facts: Any) -> Life:
+    """Frozen for so long, and let go on."""
+    life.freeze().wait(wait)
+    return life.unfreeze(late, **facts)
+
+
+def silent_while_frozen() -> Life:
+    life = reviewing().freeze()
+    life.wait(2 * DAY)
+    life.add("proof.verified", "Verified", "APPROVED", "clock", verified_by="silence", proof=1)
+    return life
+
+
+def too_long_frozen() -> Life:
+    """Not late by the published deadline, but that one was moved too far."""
+    life = thawed(Life().fund().claim(), late=DAY)
+    life.wait(2 * DAY + HOUR)
+    return life.proof()
+
+
 def late_by_deafness() -> Life:
     """The daemon says that it was deaf, and so accepts a late proof; its own chain does not say so."""
     life = Life().fund().claim()
@@ -535,6 +565,16 @@ def house_lies(**facts: int | None) -> Life:
     life = Life()
     life.outage(HOUR)
     life.house[-1][2].update(facts)
+    return life
+
+
+def doors(*types: str, **said: int | None) -> Life:
+    """The operator closes and opens the house, a minute apart."""
+    life, since = Life().fund(), T0
+    for type in types:
+        life.wait()
+        since = life.time if type == "house.paused" else since
+        life.house.append((type, life.time, {"since": since, **said} if type == "house.resumed" else {}))
     return life
 
 
@@ -757,6 +797,26 @@ SPOILT: dict[str, tuple[str, Spoil]] = {
     "a gap in the daemon's own chain": ("gap", lambda: house_gap(paid_life())),
     # secrets
     "an invoice in public": ("secret_leak", fact("settlement.started", reason=INVOICE)),
+    "paused twice": ("house_contradicts", lambda: doors("house.paused", "house.paused")),
+    "opened without a pause": ("house_contradicts", lambda: doors("house.resumed")),
+    "opened twice": ("house_contradicts", lambda: doors("house.paused", "house.resumed", "house.resumed")),
+    "paused at another time": ("house_contradicts", lambda: doors("house.paused", "house.resumed", since=T0 - HOUR)),
+    "opened without saying since when": ("house_contradicts", lambda: doors("house.paused", "house.resumed", since=None)),
+    "a claim while it is frozen": ("while_frozen", lambda: Life().fund().freeze().claim()),
+    "an invoice while it is frozen": ("while_frozen", lambda: Life().freeze().fund()),
+    "an approval while it is frozen": ("while_frozen", lambda: Life().fund().claim().proof().freeze().approve()),
+    "a verdict of silence while it is frozen": ("while_frozen", silent_while_frozen),
+    "an end by time while it is frozen": ("while_frozen", lambda: ended("hold_timeout", freeze=True)),
+    "frozen twice": ("illegal_move", lambda: Life().freeze().freeze()),
+    "let go on twice": ("illegal_move", lambda: thawed(Life()).unfreeze()),
+    "let go on without a freeze": ("illegal_move", lambda: edited(Life(), lambda life: setattr(life, "frozen_at", T0)).unfreeze()),
+    "frozen at the end": ("after_final", lambda: paid_life().freeze()),
+    "frozen by a party": ("wrong_author", lambda: edited(Life().freeze(), lambda life: life.lines[-1].change.update(by=EMPLOYER.pub))),
+    "a freeze that is proven by an event": ("evidence_mismatch", lambda: edited(Life().freeze(), lambda life: life.lines[-1].change.update(proven="attested"))),
+    "a freeze that moves the task": ("illegal_move", lambda: edited(Life().freeze(), lambda life: setattr(life.lines[-1], "state", "Funded"))),
+    "deadlines that move too far": ("wrong_until", too_long_frozen),
+    "another deadline than the one that moved": ("wrong_until", lambda: thawed(Life(), deadline=T0 + 3 * DAY)),
+    "unfrozen without saying for how long": ("bad_facts", lambda: thawed(Life(), seconds="long")),
     "a key in public": ("secret_leak", lambda: edited(paid_life(), lambda life: life.house.append(("incident", T0 + HOUR, {"what": NSEC})))),
     "the hold's preimage too early": ("secret_leak", lambda: early_secret("preimage")),
     "the hold's payment hash too early": ("secret_leak", lambda: early_secret("hash")),

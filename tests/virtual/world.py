@@ -16,6 +16,7 @@ from sqlalchemy import Connection, Engine
 
 from bot.config import Settings
 from bot.daemon import open_shop, parts_of, remembered
+from bot.dispatch import Dispatch
 from bot.hearing import OVERLAP, wants
 from bot.moments import Moments
 from bot.nodes.simnet import Params, SimNode
@@ -212,7 +213,8 @@ class Town:
             limits=self.limits,
         )
         self._dead.clear()
-        self._parts = [asyncio.ensure_future(part) for part in parts_of(self.world, self.settings)]
+        self.dispatch = Dispatch(self.world)
+        self._parts = [asyncio.ensure_future(part) for part in parts_of(self.world, self.settings, self.dispatch)]
 
     def die(self) -> None:
         """The process dies at this very moment: nothing of it runs any more."""

@@ -6,10 +6,10 @@ node.network.mine(6); node.network.faults = Faults(down=True)
 Control(node, socket_path)                       the same for other processes
 """
 
-from bot.nodes.simnet.control import Control, ask
+from bot.nodes.simnet.control import Control
 from bot.nodes.simnet.faults import Faults
 from bot.nodes.simnet.node import SimNode
 from bot.nodes.simnet.rules import Figures, Params
 from bot.nodes.simnet.wallets import Wallet
 
-__all__ = ["Control", "Faults", "Figures", "Params", "SimNode", "Wallet", "ask"]
+__all__ = ["Control", "Faults", "Figures", "Params", "SimNode", "Wallet"]

@@ -54,7 +54,7 @@ def test_a_life(cli: Cli, house: House, employer: Person, worker: Person, tmp_pa
         0,
         "5,050 sats are on their way and held there: the wallet shows them as pending\n",
     )
-    _until_funded(cli, house, task)
+    until_funded(cli, house, task)
 
     assert worker.ask("fund", task).code == 1
     worker.done("claim", task, "--signed")
@@ -110,7 +110,7 @@ def _log(cli: Cli, house: House, task: str) -> list[dict[str, Any]]:
     return [json.loads(line) for line in cli("log", task, "--json", "--data", house.data).out.splitlines()]
 
 
-def _until_funded(cli: Cli, house: House, task: str) -> None:
+def until_funded(cli: Cli, house: House, task: str) -> None:
     _until(cli, house, task, "Funded")
 
 

@@ -12,8 +12,8 @@ from typing import Any
 
 import pytest
 
-from bot.nodes.simnet import Control, SimNode, ask
-from bot.nodes.simnet.control import MAX_LINE
+from bot.door import MAX_LINE, ask
+from bot.nodes.simnet import Control, SimNode
 from kinds.lightning import HoldStatus, PaymentStatus
 from kinds.units import sats
 from tests.bot.nodes.simnet_bench import Clock, hold_ref, hold_spec, pay_spec, sim

@@ -1,0 +1,73 @@
+"""At the house's gate: what of the house a decision may depend on, what the operator's word does to it, and what goes on record."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import asdict, replace
+from typing import Any
+
+from sqlalchemy import Connection
+
+from handlers import liquidity
+from handlers.decide import rule
+from handlers.decision import Decision, MakeHold, Refusal
+from handlers.doors import Ruling
+from handlers.house import OPEN, House
+from handlers.policy import Policy
+from kinds.codes import Refused
+from kinds.commands import OPERATOR, Fund
+from kinds.grammar import write_text
+from kinds.inputs import Now, Offered, Said, What
+from kinds.lightning import NodeFacts
+from storage import acts, gate, house
+
+NO_ROOM = "no_room"
+
+
+def house_for(tx: Connection, what: What, facts: NodeFacts | None) -> House:
+    """The house as far as this input may depend on it. `facts`: the node's last word about itself."""
+    if not isinstance(what, Offered | Said):
+        return OPEN
+    there = gate.load(tx, what.by)
+    if facts and isinstance(what, Said) and isinstance(what.command, Fund):
+        return replace(there, room=gate.measure(tx, facts))
+    return there
+
+
+def ruled(tx: Connection, said: Said, now: Now, policy: Policy) -> Ruling | Refusal:
+    """The operator's word about the house, carried out, published and on record."""
+    before = gate.load(tx, said.by, getattr(said.command, "npub", ""))
+    outcome = rule(before, said, now, policy)
+    if isinstance(outcome, Ruling):
+        gate.keep(tx, before, outcome.house, now)
+        for entry in outcome.published:
+            house.add_checkpoint(tx, policy.bot, entry.type, now, entry.facts)
+    return outcome
+
+
+def audit(tx: Connection, now: Now, what: What, result: str) -> None:
+    """Every act of the operator is on record, done or refused."""
+    if isinstance(what, Said) and isinstance(what.command, OPERATOR):
+        acts.record(tx, now, what.by, write_text(what.command), result)
+
+
+def news(tx: Connection, task: str | None, done: Decision) -> list[str]:
+    """The incidents of this decision, asked before it is stored, that are not on record yet."""
+    return [each.code for each in done.incidents if not house.is_known(tx, each.code, task, each.facts)]
+
+
+def runs_short(tx: Connection, now: Now, outcome: Decision | Refusal) -> bool:
+    """True when an episode without room for new invoices begins here; that is an incident, once."""
+    if isinstance(outcome, Refusal):
+        return outcome.code is Refused.NO_ROOM and _refused(tx, now, outcome.facts)
+    made = [effect.amount for effect in outcome.effects if isinstance(effect, MakeHold)]
+    if made and (before := gate.tight(tx)):
+        gate.keep_tight(tx, liquidity.made(before, made[0]))
+    return False
+
+
+def _refused(tx: Connection, now: Now, facts: Mapping[str, Any]) -> bool:
+    before = gate.tight(tx)
+    after = liquidity.refused(before, facts["what"], facts["amount_msat"], now)
+    gate.keep_tight(tx, after)
+    return before is None and house.incident(tx, now, NO_ROOM, None, asdict(after))

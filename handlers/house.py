@@ -1,0 +1,23 @@
+"""The house as an aggregate of its own: what holds for everybody who comes to its doors, apart from any task."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from handlers.liquidity import Room
+from kinds.units import Pubkey
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class House:
+    paused_at: int = 0  # unix seconds; 0: open for new business
+    banned: frozenset[Pubkey] = frozenset()  # of those whom the present input is about
+    room: Room | None = None  # for another hold; None: not looked at
+
+    @property
+    def paused(self) -> bool:
+        return self.paused_at > 0
+
+
+OPEN = House()
+"""A house that takes everybody's business."""

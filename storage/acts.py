@@ -1,0 +1,22 @@
+"""What the operator did: each act once, for ever, whether it was done or refused."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from sqlalchemy import Connection, insert, select
+
+from kinds.inputs import Now
+from storage.schema import acts
+
+
+def record(tx: Connection, now: Now, who: str, what: str, result: str) -> None:
+    tx.execute(insert(acts).values(at=now.time, who=who, what=what, result=result))
+
+
+def newest(tx: Connection, limit: int) -> list[dict[str, Any]]:
+    """The last of them, the oldest first."""
+    rows = tx.execute(select(acts).order_by(acts.c.n.desc()).limit(limit)).all()
+    return [
+        {"n": row.n, "at": row.at, "who": row.who, "what": row.what, "result": row.result} for row in reversed(rows)
+    ]
