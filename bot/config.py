@@ -14,9 +14,11 @@ from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, Settings
 
 from bot.relays.values import BadRelayUrl, normal_url
 from bot.world import Limits
+from handlers.fees import Fees
 from handlers.policy import Policy
 from kinds.figures import read_npub
 from kinds.lightning import NodeFacts
+from kinds.states import Payer
 from kinds.units import EventId, Pubkey, sats
 
 
@@ -197,6 +199,33 @@ class TermsSettings(_Section):
         return self
 
 
+class FeeSettings(_Section):
+    """The service fee: published with the terms, shown before anything is signed. Changes hold for new tasks only."""
+
+    ppm: Annotated[int, Field(ge=0, le=500_000)] = Field(
+        0, description="Service fee in millionths of the reward: 10000 is 1 percent."
+    )
+    base_sat: Annotated[int, Field(ge=0, le=1_000_000)] = Field(0, description="... and so many sats for each task.")
+    minimum_sat: Annotated[int, Field(ge=0, le=1_000_000)] = Field(
+        0, description="... and at least so many sats in all."
+    )
+    payer: Payer = Field(
+        Payer.EMPLOYER, description="employer (on top of the reward), worker (off what he gets), split (half and half)."
+    )
+    insurance_percent: Annotated[int, Field(ge=0, le=100)] = Field(
+        10, description="Percent of each service fee that is kept in the insurance account."
+    )
+
+    def terms(self) -> Fees:
+        return Fees(
+            ppm=self.ppm,
+            base=sats(self.base_sat),
+            minimum=sats(self.minimum_sat),
+            payer=self.payer,
+            insurance_percent=self.insurance_percent,
+        )
+
+
 class LiquiditySettings(_Section):
     """When new invoices are refused for want of room, and the operator is told. Approved work is always paid first."""
 
@@ -254,6 +283,7 @@ class Settings(BaseSettings):
     cln: ClnSettings = ClnSettings()
     nwc: NwcSettings = NwcSettings()
     terms: TermsSettings = TermsSettings()
+    fees: FeeSettings = FeeSettings()
     liquidity: LiquiditySettings = LiquiditySettings()
     limits: LimitSettings = LimitSettings()
     dm: DmSettings = DmSettings()
@@ -320,6 +350,7 @@ def policy_from(settings: Settings, bot: Pubkey, facts: NodeFacts, terms_version
         max_reward=sats(min(terms.max_reward_sat, settings.nwc.max_sat if settings.node.kind == "nwc" else SUPPLY)),
         budget_base=sats(terms.budget_base_sat),
         budget_ppm=terms.budget_ppm,
+        fees=settings.fees.terms(),
         min_part=sats(terms.min_part_sat),
         max_parts=terms.max_parts,
         hold_cltv=terms.hold_cltv or HOLD_CLTV.get(facts.network, 864),
@@ -347,6 +378,17 @@ def need_room(policy: Policy) -> None:
             f"terms.hold_cltv: a hold of {policy.hold_cltv} blocks leaves no time for work, since margin, payout_limit,"
             f" dispute_reserve and review_window take {policy.hold_cltv - policy.room()} of them; lower one of these,"
             " or let it last longer (at most 2006)"
+        )
+
+
+def need_net(policy: Policy) -> None:
+    """Raises BadConfig for a service fee that would leave nothing of the smallest reward to the worker; what leaves him something
+    of that leaves him more of a larger one."""
+    taken = policy.fees.of_worker(policy.min_reward)
+    if taken >= policy.min_reward:
+        raise BadConfig(
+            f"fees: of the smallest reward, {policy.min_reward // 1000} sats, the worker would pay {taken // 1000};"
+            " lower the fee, or raise terms.min_reward_sat"
         )
 
 

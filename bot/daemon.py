@@ -14,7 +14,7 @@ from pathlib import Path
 
 from sqlalchemy import Connection
 
-from bot.config import Settings, limits_from, need_room, policy_from
+from bot.config import Settings, limits_from, need_net, need_room, policy_from
 from bot.dispatch import Dispatch
 from bot.hand import hand
 from bot.hearing import OVERLAP, Ears, wants
@@ -186,6 +186,7 @@ def open_shop(
     inbox.revive_stuck(tx)
     policy = policy_from(settings, bot, facts, EventId(""))
     need_room(policy)
+    need_net(policy)
     terms = answers.terms(policy)
     known = house.get_json(tx, "terms", {"version": "", "facts": None})
     version = EventId(known["version"])

@@ -15,7 +15,7 @@ from handlers.doors import Ruling
 from handlers.house import OPEN, House
 from handlers.policy import Policy
 from kinds.codes import Refused
-from kinds.commands import OPERATOR, Fund
+from kinds.commands import OPERATOR, Compensate, Fund
 from kinds.grammar import write_text
 from kinds.inputs import Now, Offered, Said, What
 from kinds.lightning import NodeFacts
@@ -28,7 +28,8 @@ def house_for(tx: Connection, what: What, facts: NodeFacts | None) -> House:
     """The house as far as this input may depend on it. `facts`: the node's last word about itself."""
     if not isinstance(what, Offered | Said):
         return OPEN
-    there = gate.load(tx, what.by)
+    insurance = isinstance(what, Said) and isinstance(what.command, Compensate)
+    there = gate.load(tx, what.by, insurance=insurance)
     if facts and isinstance(what, Said) and isinstance(what.command, Fund):
         return replace(there, room=gate.measure(tx, facts))
     return there

@@ -7,7 +7,7 @@ from typing import Any
 
 from handlers.guards import fitting
 from handlers.policy import Policy
-from handlers.task import Funding, Task
+from handlers.task import Funding, Task, shown
 from handlers.tick import next_deadline
 from kinds.inputs import Now
 from kinds.states import FundingState, LogType, Role, TaskState, WorkState
@@ -36,9 +36,7 @@ def status(task: Task, asker: Pubkey, now: Now) -> dict[str, Any]:
         "work": str(task.current.state),
         "phase": str(task.phase),
         "frozen": task.frozen,
-        "reward_msat": task.reward,
-        "budget_msat": task.budget,
-        "hold_msat": task.hold_amount,
+        **shown(task),
         "deadline": task.terms.deadline + now.deaf,
         "until": deadline[0] + now.deaf if deadline else None,
         "until_what": deadline[1] if deadline else None,
@@ -81,6 +79,7 @@ def _line(task: Task, asker: Pubkey) -> dict[str, Any]:
         "state": str(task.state),
         "role": str(role or Role.WORKER) if role else None,
         "reward_msat": task.reward,
+        "net_msat": task.net,
     }
 
 
@@ -118,7 +117,7 @@ def terms(policy: Policy) -> Mapping[str, Any]:
     return {
         "network": policy.network,
         "play_money": policy.network == "simnet",
-        "service_fee_ppm": 0,
+        **policy.fees.public(),
         "budget_base_msat": policy.budget_base,
         "budget_ppm": policy.budget_ppm,
         "min_reward_msat": policy.min_reward,

@@ -87,18 +87,24 @@ def _money(task: Task) -> Iterator[str]:
             yield f"{payout.ref}: complete without a preimage"
     if min((task.credit(entry.to) for entry in task.credits), default=0) < 0:
         yield "a credit below zero"
-    if task.state in (S.PAID, S.REFUNDED, S.EXPIRED) and not any(f.state is F.LOST for f in task.fundings):
+    if task.state in (S.PAID, S.REFUNDED, S.EXPIRED):
         yield from _conserved(task)
 
 
 def _conserved(task: Task) -> Iterator[str]:
-    """In = out + owed + fees, to the msat, once the task is at its end."""
-    came = sum(f.amount for f in task.fundings if f.state is F.SETTLED)
+    """In = out + owed + fees, to the msat, once the task is at its end. What was paid out of a lost hold is the house's own loss."""
+    lost = any(f.state is F.LOST for f in task.fundings)
+    came = sum(f.amount for f in task.fundings if f.state is F.SETTLED) + task.compensated
+    came += sum(p.amount + p.fee for p in task.payouts if lost and p.state is P.COMPLETE and not p.from_credit)
     went = sum(p.amount + p.fee for p in task.payouts if p.state is P.COMPLETE)
     going = sum(p.amount + p.budget for p in task.payouts if not p.state.is_final)
     owed = sum(entry.amount + entry.budget for entry in task.credits)
-    if came != went + going + owed + task.insurance:
-        yield f"money does not add up: {came} came, {went} went, {going} going, {owed} owed, {task.insurance} kept"
+    if came != went + going + owed + task.fee + task.insurance:
+        kept = f"{task.fee} of fees and {task.insurance} of insurance kept"
+        yield f"money does not add up: {came} came, {went} went, {going} going, {owed} owed, {kept}"
+    due = task.fee_due if task.state is S.PAID and not lost else Msat(0)
+    if task.fee != due - task.terms.fees.insured(due):
+        yield f"the service fee is {due}, and {task.fee} of it are booked"
     if task.state is S.PAID and task.share_amount not in _to_worker(task):
         yield "the worker did not get his share"
 

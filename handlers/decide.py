@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import assert_never
 
-from handlers import dispute, doors, freezing, funding, hire, offer, payout, review, tick, work
+from handlers import compensation, dispute, doors, freezing, funding, hire, offer, payout, review, tick, work
 from handlers.decision import Decision, Moment, Refusal, refuse
 from handlers.doors import Ruling
 from handlers.guards import need_thawed
@@ -12,7 +12,20 @@ from handlers.house import OPEN, House
 from handlers.policy import Policy
 from handlers.task import Task
 from kinds.codes import Refused
-from kinds.commands import Abandon, Approve, Cancel, Claim, Dispute, Freeze, Fund, Payout, Reject, Submit, Unfreeze
+from kinds.commands import (
+    Abandon,
+    Approve,
+    Cancel,
+    Claim,
+    Compensate,
+    Dispute,
+    Freeze,
+    Fund,
+    Payout,
+    Reject,
+    Submit,
+    Unfreeze,
+)
 from kinds.inputs import Fetched, HoldMade, HoldSeen, Now, Offered, PaymentSeen, PayWanted, Reached, Said, Tick, What
 
 
@@ -70,6 +83,8 @@ def _said(task: Task, said: Said, moment: Moment) -> Decision:
             return freezing.freeze(task, said, moment)
         case Unfreeze():
             return freezing.unfreeze(task, said, moment)
+        case Compensate() as command:
+            return compensation.compensate(task, said, command, moment)
         case Fund() as command:
             return funding.fund(task, said, command, moment)
         case Cancel() as command:

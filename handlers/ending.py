@@ -76,11 +76,14 @@ def finish(done: Decision, moment: Moment) -> Decision:
     if paid is None:
         done = _credit(done, Role.WORKER, task.share_amount, task.budget, "unpaid at the end of the hold")
         rest -= task.share_amount + task.budget
+    fee = task.fee_due
+    insured = task.terms.fees.insured(fee)
+    rest -= fee
     if task.split != 100:
         change = moment.policy.affordable(Msat(rest))
         done = _credit(done, Role.EMPLOYER, change, moment.policy.budget(change), "change")
         rest -= change + moment.policy.budget(change) if change else 0
-    done = done.change(insurance=Msat(done.task.insurance + rest))
+    done = done.change(fee=Msat(fee - insured), insurance=Msat(done.task.insurance + insured + rest))
     ended = move(done, Cause.SETTLED, moment, **_final_facts(done.task, funding))
     return _tell_paid(ended, funding)
 
@@ -146,6 +149,7 @@ def _final_facts(task: Task, funding: Funding) -> dict[str, Any]:
         "percent": task.split,
         "payouts": [public(payout) for payout in task.payouts if payout.state is P.COMPLETE and not payout.from_credit],
         "credited": public_credits(task),
+        "fee_msat": task.fee,
         "insurance_msat": task.insurance,
     }
 
@@ -209,7 +213,12 @@ def _tell_paid(done: Decision, funding: Funding) -> Decision:
             preimage=paid.preimage,
         )
     proof = {"payment_hash": funding.payment_hash, "preimage": funding.preimage}
-    done = done.say(task.employer, Told.PAID_EMPLOYER, amount_msat=task.share_amount, hold_msat=funding.amount, **proof)
+    facts: dict[str, Any] = {
+        "amount_msat": task.share_amount,
+        "hold_msat": funding.amount,
+        "service_fee_msat": 0 if task.lost else task.fee_due,
+    }
+    done = done.say(task.employer, Told.PAID_EMPLOYER, **facts, **proof)
     for entry in done.task.credits:
         code = Told.CREDITED if entry.role is Role.WORKER else Told.CHANGE_OWED
         done = done.say(Pubkey(entry.to), code, amount_msat=entry.amount, reason=entry.why)

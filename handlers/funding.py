@@ -67,11 +67,8 @@ def made(task: Task, what: HoldMade, moment: Moment) -> Decision:
     made_now = replace(
         funding, state=F.CREATED, payment_hash=view.payment_hash, invoice=view.invoice, expires_at=view.expires_at
     )
-    wanted = (
-        rollover.is_wanted(task, made_now)
-        if made_now.replaces
-        else task.state is TaskState.DRAFT and not funding.goal and not task.frozen
-    )
+    first = task.state is TaskState.DRAFT and not (funding.goal or task.frozen)
+    wanted = rollover.is_wanted(task, made_now) if made_now.replaces else first
     if not wanted:
         return drop_invoice(done, made_now)
     wrong = _mismatch(funding, what, moment)

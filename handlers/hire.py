@@ -56,7 +56,7 @@ def claim(task: Task, said: Said, command: Claim, moment: Moment) -> Decision:
                 problem="a signed claim is public and must not hold an invoice: name its dest_hash and send the invoice by DM",
             )
         live_until = task.terms.deadline + task.terms.review_window + DAY + moment.now.deaf
-        named = check_destination(task, command.destination, task.reward, live_until, moment)
+        named = check_destination(task, command.destination, task.net, live_until, moment)
         destination = replace(named, salt=salt(moment.now, f"{task.id}/claim"))
     dest_hash = None if destination else command.dest_hash  # a destination that is known is its own commitment
     bound = replace(
@@ -75,6 +75,8 @@ def claim(task: Task, said: Said, command: Claim, moment: Moment) -> Decision:
         Told.CLAIMED,
         deadline=deadline,
         reward_msat=task.reward,
+        net_msat=task.net,
+        worker_fee_msat=task.reward - task.net,
         needs_destination=destination is None,
         description=task.description,
         dest_salt=destination.salt if destination else None,

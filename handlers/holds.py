@@ -6,7 +6,7 @@ from dataclasses import replace
 
 from handlers.decision import CancelHold, Decision, MakeHold, Moment
 from handlers.guards import next_ref, salt
-from handlers.task import Funding, Task
+from handlers.task import Funding, Task, shown
 from handlers.transitions import Cause, move
 from kinds.codes import Told
 from kinds.lightning import HoldView
@@ -90,8 +90,7 @@ def invoice_card(done: Decision, funding: Funding) -> Decision:
         invoice=funding.invoice,
         payment_hash=funding.payment_hash,
         amount_msat=funding.amount,
-        reward_msat=task.reward,
-        budget_msat=task.budget,
+        **shown(task),
         expires_at=funding.expires_at,
         hash_salt=funding.salt,
         renews=bool(funding.replaces),

@@ -5,12 +5,13 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from handlers.liquidity import Room
-from kinds.units import Pubkey
+from kinds.units import Msat, Pubkey
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class House:
     paused_at: int = 0  # unix seconds; 0: open for new business
+    insured: Msat = Msat(0)  # in the insurance account, where the present input asks for it
     banned: frozenset[Pubkey] = frozenset()  # of those whom the present input is about
     room: Room | None = None  # for another hold; None: not looked at
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from handlers.decision import Decision, Moment, refuse
 from handlers.guards import latest_deadline, need_welcome
-from handlers.task import Milestone, Task, Terms
+from handlers.task import Milestone, Task, Terms, shown
 from handlers.transitions import Cause, move
 from kinds.codes import Refused, Told
 from kinds.inputs import Offered
@@ -57,6 +57,8 @@ def create(offered: Offered, moment: Moment) -> Decision:
         created=now.time,
         milestones=(Milestone(number=1, title=offer.title, reward=offer.reward),),
     )
+    if task.net <= 0:
+        raise refuse(Refused.BELOW_MINIMUM, minimum_msat=offer.reward - task.net + 1000)
     done = move(
         Decision(task),
         Cause.CREATED,
@@ -64,9 +66,8 @@ def create(offered: Offered, moment: Moment) -> Decision:
         pinned=task.pinned,
         employer=task.employer,
         title=task.title,
-        reward_msat=task.reward,
-        budget_msat=task.budget,
-        hold_msat=task.hold_amount,
+        **shown(task),
+        **task.terms.fees.public(),
         deadline=offer.deadline,
         review_window=review,
         hold_timeout=task.terms.hold_timeout,
@@ -83,9 +84,7 @@ def create(offered: Offered, moment: Moment) -> Decision:
     return done.say(
         task.employer,
         Told.CREATED,
-        reward_msat=task.reward,
-        budget_msat=task.budget,
-        hold_msat=task.hold_amount,
+        **shown(task),
         deadline=offer.deadline,
     )
 
@@ -104,4 +103,5 @@ def _terms(words: TermsWords, deadline: int, review: int, moment: Moment) -> Ter
         min_evidence=words.min_evidence,
         margin=policy.margin,
         payout_limit=policy.payout_limit,
+        fees=policy.fees,
     )

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from handlers.fees import FREE, Fees
 from kinds.units import SECONDS_PER_BLOCK, EventId, Msat, Pubkey, sats
 
 HOUR = 3600
@@ -25,6 +26,7 @@ class Policy:
     max_reward: Msat = sats(1_000_000)
     budget_base: Msat = sats(10)  # payout fee budget = max(base, ppm of the share)
     budget_ppm: int = 10_000
+    fees: Fees = FREE  # the service fee of new tasks
     min_part: Msat = sats(5000)
     max_parts: int = 8
 

@@ -39,7 +39,7 @@ def approve(task: Task, said: Said, command: Approve, moment: Moment) -> Decisio
     cause = Cause.DISPUTE_APPROVED if disputed else Cause.APPROVED
     facts = {"how": "approve", "percent": 100} if disputed else {}
     done = move(Decision(task), cause, moment, verified_by=said.by, proof=proof.number if proof else None, **facts)
-    done = done.say(said.by, Told.APPROVAL_NOTED, amount_msat=task.reward)
+    done = done.say(said.by, Told.APPROVAL_NOTED, amount_msat=task.net)
     return payout.plan(end_dispute(done), moment, feedback=command.feedback)
 
 
@@ -80,7 +80,7 @@ def silence(task: Task, moment: Moment) -> Decision:
     if task.terms.on_silence == "dispute":
         return disputed(move(Decision(task), Cause.SILENCE_DISPUTED, moment, by="silence"), None, moment, "")
     done = move(Decision(task), Cause.SILENCE, moment, verified_by="silence", proof=proof.number)
-    return payout.plan(done.say(task.employer, Told.APPROVAL_NOTED, amount_msat=task.reward, silence=True), moment)
+    return payout.plan(done.say(task.employer, Told.APPROVAL_NOTED, amount_msat=task.net, silence=True), moment)
 
 
 def disputed(done: Decision, by: Pubkey | None, moment: Moment, reason: str) -> Decision:

@@ -9,6 +9,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field, replace
 from typing import Any
 
+from handlers.fees import FREE, Fees, part
 from kinds.inputs import Check
 from kinds.states import DisputeState, FundingState, LogType, PayoutState, Phase, Role, TaskState, WorkState
 from kinds.units import EventId, Msat, PaymentHash, Pubkey, Secret, TaskId
@@ -32,6 +33,7 @@ class Terms:
     min_evidence: str
     margin: int  # M, blocks
     payout_limit: int  # D, blocks
+    fees: Fees = FREE
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -182,7 +184,9 @@ class Task:
     fundings: tuple[Funding, ...] = ()
     payouts: tuple[Payout, ...] = ()
     credits: tuple[CreditEntry, ...] = ()
-    insurance: Msat = Msat(0)  # what is left of the budget, booked to the house's insurance
+    fee: Msat = Msat(0)  # the operator's part of the service fee, booked at the settlement
+    insurance: Msat = Msat(0)  # its insured part, and what is left of the budget, booked to the house's insurance
+    compensated: Msat = Msat(0)  # what the insurance has given for losses of this task, with the budgets of its payouts
     dispute: Dispute | None = None
     offers: tuple[tuple[Pubkey, int, int], ...] = ()  # who offered which percentage to the worker, seq of that entry
     split: int = 100  # percent of the reward that the worker gets
@@ -206,7 +210,18 @@ class Task:
 
     @property
     def hold_amount(self) -> Msat:
-        return Msat(self.reward + self.budget)
+        """What the employer locks: the reward, his part of the service fee, and what sending may cost."""
+        return Msat(self.net + self.service_fee + self.budget)
+
+    @property
+    def service_fee(self) -> Msat:
+        """All of it, when the whole reward is the worker's."""
+        return self.terms.fees.of(self.reward)
+
+    @property
+    def net(self) -> Msat:
+        """What the worker gets when the whole reward is his: the reward less his part of the service fee."""
+        return Msat(self.reward - self.terms.fees.of_worker(self.reward))
 
     @property
     def hold(self) -> Funding | None:
@@ -240,8 +255,13 @@ class Task:
 
     @property
     def share_amount(self) -> Msat:
-        """What the worker gets, in whole sats when it is a part."""
-        return self.reward if self.split == 100 else Msat(self.reward * self.split // 100 // 1000 * 1000)
+        """What the worker gets of what was agreed on: his part of the reward less that of his part of the fee."""
+        return Msat(part(self.reward, self.split) - part(self.terms.fees.of_worker(self.reward), self.split))
+
+    @property
+    def fee_due(self) -> Msat:
+        """The service fee of what was agreed on."""
+        return part(self.service_fee, self.split)
 
     @property
     def last_safe_height(self) -> int:
@@ -292,3 +312,14 @@ class Task:
 
     def with_payout(self, ref: str, **changes: Any) -> Task:
         return replace(self, payouts=tuple(replace(p, **changes) if p.ref == ref else p for p in self.payouts))
+
+
+def shown(task: Task) -> dict[str, Any]:
+    """What a task costs and brings, as everybody is shown it before he signs anything: hold = net + service fee + budget."""
+    return {
+        "reward_msat": task.reward,
+        "net_msat": task.net,
+        "service_fee_msat": task.service_fee,
+        "budget_msat": task.budget,
+        "hold_msat": task.hold_amount,
+    }

@@ -67,6 +67,7 @@ class Cause(StrEnum):
     LOST_UNPAID = "the hold vanished and the payout failed"
     LOST_PAID = "the hold vanished and the payout arrived"
     CREDIT_PAID = "a credit was paid out"
+    COMPENSATED = "the insurance makes good for a loss"
     FROZEN = "the operator freezes it"
     UNFROZEN = "the operator lets it go on"
 
@@ -194,6 +195,7 @@ ROWS: tuple[Row, ...] = (
     *(Row(s, Cause.FROZEN, s, (L.TASK_FROZEN,), "operator", tuple(W), phase=p, phase_after=p) for s, p in _OPEN),
     *(Row(s, Cause.UNFROZEN, s, (L.TASK_UNFROZEN,), "operator", tuple(W), phase=p, phase_after=p) for s, p in _OPEN),
     *(Row(s, Cause.CREDIT_PAID, s, (L.RECEIPT,), "node", tuple(W)) for s in S if s.is_final),
+    *(Row(s, Cause.COMPENSATED, s, (L.COMPENSATION,), "operator", tuple(W)) for s in (S.PAID, S.EXPIRED)),
 )
 
 TABLE: dict[tuple[TaskState | None, Phase, Cause], Row] = {(row.source, row.phase, row.cause): row for row in ROWS}

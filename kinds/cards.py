@@ -15,7 +15,7 @@ from kinds.figures import moment_text, sats_text
 from kinds.legible import one_line
 from kinds.qr import qr
 from kinds.wording.template import fill, line
-from kinds.wording.words import BADGES, LABELS, TERMS, WORK
+from kinds.wording.words import BADGES, LABELS, SERVICE_FEE, TERMS, WORK
 
 Facts = Mapping[str, Any]
 
@@ -137,6 +137,14 @@ def incidents_card(facts: Facts, now: int) -> str:
 
 
 def terms_card(facts: Facts, now: int) -> str:
+    fee = [said for said in (fill(words, facts, now) for words in SERVICE_FEE) if said]
+    if fee:
+        facts = {
+            **facts,
+            "service_fee": fee,
+            "payer": facts.get("service_fee_payer"),
+            "insured": facts.get("insurance_percent"),
+        }
     return _joined([fill(words, facts, now) for words in TERMS])
 
 
@@ -150,7 +158,8 @@ def _todo(facts: Facts) -> list[str]:
 
 def _task_line(task: Facts) -> str:
     state = str(task.get("state") or "")
-    amount = task.get("amount_msat", task.get("reward_msat"))
+    own = "reward_msat" if task.get("role") == "employer" else "net_msat"  # what it is about for him
+    amount = task.get("amount_msat", task.get(own))
     money = sats_text(amount) if isinstance(amount, int) else ""
     title = one_line(str(task.get("title") or ""), 60)
     words = [

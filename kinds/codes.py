@@ -67,6 +67,8 @@ class Refused(StrEnum):
     OWN_NODE = "own_node"
     DOES_NOT_FIT = "does_not_fit"  # limit: the latest deadline that the hold can carry
     NOTHING_OWED = "nothing_owed"  # task
+    NO_LOSS = "no_loss"  # task: nothing was lost in it that could be made good
+    NOT_COVERED = "not_covered"  # wanted_msat, budget_msat, covered_msat: the most that the insurance account can give
     # how much
     RATE_LIMITED = "rate_limited"  # what, wait: seconds
     NEEDS_WORK = "needs_work"  # bits: NIP-13
@@ -85,7 +87,7 @@ class Told(StrEnum):
     # answers to questions
     HELP = "help"  # topic: None or a command
     TERMS = "terms"  # facts of the published terms, paused
-    TASKS = "tasks"  # tasks: list of {task, title, state, role, reward_msat}
+    TASKS = "tasks"  # tasks: list of {task, title, state, role, reward_msat, net_msat}
     STATUS = "status"  # the card of a task
     HISTORY = "history"  # task, entries: list of {seq, type, time, state}
     HOLDS = "holds"  # to the operator: count, total_msat, height, holds: list
@@ -93,14 +95,14 @@ class Told(StrEnum):
     # a task's life; all carry task and title
     CREATED = "created"  # card of the new task, to its employer
     MAKING_INVOICE = "making_invoice"
-    INVOICE = "invoice"  # invoice, amount_msat, reward_msat, budget_msat, expires_at
+    INVOICE = "invoice"  # invoice, amount_msat, net_msat, service_fee_msat, budget_msat, expires_at
     INVOICE_EXPIRED = "invoice_expired"
     INVOICE_FAILED = "invoice_failed"  # reason
     WRONG_PAYMENT = "wrong_payment"  # wanted_msat, got_msat
     ROLLOVER_ASKED = "rollover_asked"  # to the worker: last_safe_height; the employer gets the invoice
     ROLLED_OVER = "rolled_over"  # amount_msat, last_safe_height
     FUNDED = "funded"  # until: end of the hold timeout, deadline
-    CLAIMED = "claimed"  # to the worker: deadline, needs_destination, amount_msat
+    CLAIMED = "claimed"  # to the worker: deadline, needs_destination, reward_msat, worker_fee_msat, net_msat
     CLAIMED_BY = "claimed_by"  # to the employer: worker
     ABANDONED = "abandoned"
     PROOF_CHECKING = "proof_checking"
@@ -120,7 +122,9 @@ class Told(StrEnum):
     DESTINATION_NOTED = "destination_noted"  # amount_msat
     PAYOUT_FAILED = "payout_failed"  # amount_msat, reason, fault, until
     PAID_WORKER = "paid_worker"  # amount_msat, payment_hash, preimage: of his own invoice
-    PAID_EMPLOYER = "paid_employer"  # amount_msat, preimage: of the hold invoice, his proof of payment
+    PAID_EMPLOYER = (
+        "paid_employer"  # amount_msat, service_fee_msat, preimage: of the hold invoice, his proof of payment
+    )
     CHANGE_OWED = "change_owed"  # amount_msat
     CREDITED = "credited"  # amount_msat
     CREDIT_PAID = "credit_paid"  # amount_msat, payment_hash, preimage

@@ -78,6 +78,14 @@ class Role(StrEnum):
     WORKER = "worker"
 
 
+class Payer(StrEnum):
+    """Who bears the service fee."""
+
+    EMPLOYER = "employer"
+    WORKER = "worker"
+    SPLIT = "split"  # half and half
+
+
 class LogType(StrEnum):
     """The closed list of log entries; a verifier refuses others."""
 

@@ -19,7 +19,7 @@ from kinds.inputs import Now
 from kinds.state import state as state_event
 from kinds.states import FundingState
 from kinds.units import EventId, Pubkey
-from storage import house, outbox
+from storage import books, house, outbox
 from storage.codec import read_task, task_text
 from storage.schema import credits, fundings, log, payment_hashes, payouts, tasks
 from storage.statements import Statement, among, insert_or_update, listed
@@ -82,6 +82,7 @@ def store(tx: Connection, before: Held | None, done: Decision, now: Now, policy:
     state_at = max(now.time, before.state_at + 1 if before else 0) if changed else (before.state_at if before else 0)
     _write_task(tx, before, task, root, head, state_at)
     _write_money(tx, before.task if before else None, task, fresh)
+    books.book(tx, before.task if before else None, task, now.time)
     if changed:
         outbox.publish(tx, _state(done, policy, root, head, state_at, now), address=f"state:{task.id}")
     for effect in done.effects:
@@ -168,6 +169,7 @@ def _state(done: Decision, policy: Policy, root: EventId, head: EventId, at: int
         "employer": task.employer,
         "worker": task.worker,
         "reward_msat": task.reward,
+        "net_msat": task.net,
         "hold_msat": task.hold_amount,
         "custody_mode": "lightning_self",
         "deadline": task.terms.deadline + now.deaf,

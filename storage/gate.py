@@ -11,7 +11,7 @@ from handlers.liquidity import Room, Tight, room
 from kinds.inputs import Now
 from kinds.lightning import NodeFacts
 from kinds.units import Msat, Pubkey
-from storage import house
+from storage import books, house
 from storage.schema import bans, credits, fundings, payouts
 from storage.statements import Statement, among, insert_new, listed, word
 
@@ -31,10 +31,14 @@ _BANNED = Statement(select(bans.c.pubkey).where(bans.c.pubkey.in_(among("about")
 _UNBAN = Statement(delete(bans).where(bans.c.pubkey == bindparam("who")))
 
 
-def load(tx: Connection, *about: str) -> House:
-    """As far as it concerns these people."""
+def load(tx: Connection, *about: str, insurance: bool = False) -> House:
+    """As far as it concerns these people; with the insurance account, which is added up, only where it is asked for."""
     banned = _BANNED.rows(tx, {"about": listed(about)}) if about else []
-    return House(paused_at=int(house.get(tx, _PAUSED) or 0), banned=frozenset(Pubkey(row.pubkey) for row in banned))
+    return House(
+        paused_at=int(house.get(tx, _PAUSED) or 0),
+        insured=books.insured(tx) if insurance else Msat(0),
+        banned=frozenset(Pubkey(row.pubkey) for row in banned),
+    )
 
 
 def keep(tx: Connection, before: House, after: House, now: Now) -> None:

@@ -1,6 +1,6 @@
 """The tables. Money is integer msat, times unix seconds unless named heard (hearing clock), heights blocks.
 
-Append-only by trigger (`triggers`): heard, inputs, log, chain, credits, payment_hashes, policies, acts.
+Append-only by trigger (`triggers`): heard, inputs, log, chain, credits, payment_hashes, policies, acts, bookings.
 """
 
 from __future__ import annotations
@@ -251,6 +251,17 @@ incidents = Table(
     UniqueConstraint("code", "task", "facts"),
 )
 
+bookings = Table(  # what the house has earned, and its insurance account: a line for each change
+    "bookings",
+    metadata,
+    Column("n", Integer, primary_key=True, autoincrement=True),
+    Column("at", BigInteger, nullable=False),
+    Column("task", String(13), nullable=False),
+    Column("account", String(12), nullable=False),
+    Column("amount", Money, nullable=False),
+    sqlite_autoincrement=True,
+)
+
 bans = Table(  # who may make no new agreements
     "bans",
     metadata,
@@ -276,5 +287,5 @@ house = Table(  # a few facts about ourselves: hearing, cursors, heads
     Column("value", Text, nullable=False),
 )
 
-APPEND_ONLY = ("log", "chain", "credits", "payment_hashes", "policies", "acts")
+APPEND_ONLY = ("log", "chain", "credits", "payment_hashes", "policies", "acts", "bookings")
 NEVER_DELETED = ("heard", "inputs", "tasks", "fundings", "payouts", "effects", "incidents")

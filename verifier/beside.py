@@ -14,6 +14,10 @@ _NUMBERS = frozenset(
     [
         "budget_base_msat",
         "budget_ppm",
+        "service_fee_ppm",
+        "service_fee_base_msat",
+        "service_fee_minimum_msat",
+        "insurance_percent",
         "min_reward_msat",
         "max_reward_msat",
         "min_part_msat",
@@ -31,6 +35,7 @@ _NUMBERS = frozenset(
     ]
 )
 _LISTS = frozenset({"custody_modes", "on_hold_end"})
+_WORDS = frozenset({"service_fee_payer"})
 
 
 def terms(events: Iterable[Event]) -> dict[str, dict[str, Any]]:
@@ -47,7 +52,7 @@ def terms(events: Iterable[Event]) -> dict[str, dict[str, Any]]:
 def _usable(name: str, value: object) -> bool:
     if name in _NUMBERS:
         return type(value) is int and 0 <= value < 2**63
-    return name in _LISTS and isinstance(value, list)
+    return (name in _LISTS and isinstance(value, list)) or (name in _WORDS and isinstance(value, str))
 
 
 def outages(chain: Chain, notes: Notes) -> tuple[tuple[int, int | None], ...]:
@@ -147,6 +152,7 @@ def check_state(s: Standing, chain: Chain, events: list[Event]) -> None:
             "employer": s.employer,
             "worker": s.worker or None,
             "reward_msat": s.reward,
+            "net_msat": s.net,
             "hold_msat": s.hold,
             "title": s.title,
         }

@@ -63,6 +63,7 @@ class Code(StrEnum):
     WRONG_SHARE = "wrong_share"
     WRONG_PREIMAGE = "wrong_preimage"
     COMMITMENT_BROKEN = "commitment_broken"
+    WRONG_FEE = "wrong_fee"  # the service fee is not what the task's terms give
     FEE_ABOVE_BUDGET = "fee_above_budget"
     UNBALANCED = "unbalanced"
     HASH_REUSED = "hash_reused"

@@ -12,7 +12,6 @@ from verifier.rules import CREDIT_FACTS, ENDS_MARKED, PAYOUT_FACTS, Move
 from verifier.standing import CLOCK_SLACK, SETTLE_SLACK, Credit, Say, Standing, strength, weakest
 
 RENEWAL_BLOCKS = 144  # a fresh hold is asked for so long before L, and ends so much later than the one before
-_NOTHING = Credit("", 0, 0)
 
 
 def budget(terms: Mapping[str, Any], amount: int) -> int:
@@ -129,7 +128,7 @@ def settled(s: Standing, entry: Entry, move: Move) -> None:
         say(Code.UNBALANCED, "it was settled because the worker was paid, and no payment is shown")
     out = sum(item["amount_msat"] + item["fee_msat"] for item in paid)
     if lost_after:
-        if owed or facts["insurance_msat"] or facts.get("loss_msat") != out:
+        if owed or facts.get("fee_msat") or facts["insurance_msat"] or facts.get("loss_msat") != out:
             say(Code.UNBALANCED, "the loss is what was paid out, and nothing else is left to give")
     else:
         _balance(s, facts, out, owed, say)
@@ -137,12 +136,19 @@ def settled(s: Standing, entry: Entry, move: Move) -> None:
 
 
 def _balance(s: Standing, facts: Mapping[str, Any], out: int, owed: list[Any], say: Say) -> None:
-    """hold = paid + fees + credits and their fee budgets + insurance; of what is left the employer gets all that can be paid."""
+    """hold = paid + routing fees + credits and their fee budgets + service fee + insurance; of what is left the employer gets all
+    that can be paid."""
+    due, insured = s.fee.due(s.percent), s.fee.insured(s.percent)
+    if facts.get("fee_msat", 0) != due - insured:
+        say(
+            Code.WRONG_FEE,
+            f"of a service fee of {due} msat {insured} are insurance, and {facts.get('fee_msat', 0)} were kept",
+        )
     credited = {item["role"]: item["amount_msat"] + item["budget_msat"] for item in owed}
-    rest = s.hold - out - credited.get("worker", 0)
+    rest = s.hold - out - credited.get("worker", 0) - due
     change = next((item["amount_msat"] for item in owed if item["role"] == "employer"), 0)
     wanted = 0 if s.percent == 100 else affordable(s.terms, rest) if _budgeted(s) else change
-    kept = facts["insurance_msat"]
+    kept = facts["insurance_msat"] - insured
     if change != wanted or kept != rest - credited.get("employer", 0):
         say(
             Code.UNBALANCED, f"{rest} msat are left of the hold: {change} of change and {kept} kept do not explain them"
@@ -195,7 +201,7 @@ def _check_credits(s: Standing, owed: list[Any], needed: str, say: Say) -> None:
         usual = budget(s.terms, item["amount_msat"]) if _budgeted(s) else item["budget_msat"]
         if item["budget_msat"] != (s.budget if item["role"] == "worker" else usual):
             say(Code.WRONG_AMOUNT, "a credit keeps the fee budget that the terms give its amount")
-        s.credits[item["role"]] = Credit(item["to"], item["amount_msat"], item["budget_msat"])
+        s.credits[item["role"]] = (Credit(item["to"], item["amount_msat"], item["budget_msat"]),)
     if needed and needed not in s.credits:
         say(Code.UNBALANCED, f"the {needed} was neither paid nor credited")
 
@@ -224,18 +230,36 @@ def ended(s: Standing, entry: Entry, move: Move) -> None:
     if facts.get("amount_msat") != (0 if owed else s.hold):
         say(Code.WRONG_AMOUNT, f"{s.hold} msat go back")
     _check_credits(s, owed, "employer" if "credited" in facts else "", say)
-    if owed and _budgeted(s) and s.credits.get("employer", _NOTHING).amount != affordable(s.terms, s.hold):
+    if owed and _budgeted(s) and owed[0]["amount_msat"] != affordable(s.terms, s.hold):
         say(Code.UNBALANCED, "what was settled instead of refunded is owed to the employer")
     s.evidence = weakest([strength(s.newest["task.created"]), *s.decision])
 
 
 def receipt(s: Standing, entry: Entry, move: Move) -> None:
-    """A credit that was paid out later."""
+    """What somebody was owed is paid out: all that stood when he asked for it, so the oldest credits up to some point."""
     say, facts = s.sayer(entry), entry.facts
-    owed = s.credits.pop(facts["role"], _NOTHING)
-    if not owed.amount or (facts["to"], facts["amount_msat"]) != (owed.to, owed.amount):
-        say(Code.UNBALANCED, f"the {facts['role'][:20]} was owed {owed.amount} msat")
-    _check_payment(s, entry, facts, owed.budget, say)
+    owed = s.credits.get(facts["role"], ())
+    sums = [sum(credit.amount for credit in owed[:many]) for many in range(1, len(owed) + 1)]
+    if facts["amount_msat"] not in sums or facts["to"] != owed[0].to:
+        say(Code.UNBALANCED, f"the {facts['role'][:20]} was owed {sums[-1] if sums else 0} msat")
+        return
+    many = sums.index(facts["amount_msat"]) + 1
+    s.credits[facts["role"]] = owed[many:]
+    _check_payment(s, entry, facts, sum(credit.budget for credit in owed[:many]), say)
+
+
+def compensated(s: Standing, entry: Entry, move: Move) -> None:
+    """The insurance makes good for a lost hold: the worker, unless he was paid or there was none; then the employer."""
+    say, facts = s.sayer(entry), entry.facts
+    if not s.lost:
+        say(Code.ILLEGAL_MOVE, "no hold was lost that could be made good for")
+    role = "worker" if s.worker and s.payout is None else "employer"
+    if (facts["role"], facts["to"]) != (role, s.worker if role == "worker" else s.employer):
+        say(Code.WRONG_SHARE, f"it was the {role} who lost")
+    if facts["amount_msat"] <= 0 or facts["amount_msat"] % 1000:
+        say(Code.WRONG_AMOUNT, "a compensation is whole sats")
+    fresh = Credit(facts["to"], facts["amount_msat"], facts["budget_msat"])
+    s.credits[facts["role"]] = (*s.credits.get(facts["role"], ()), fresh)
 
 
 def _open(s: Standing, entry: Entry, say: Say) -> None:

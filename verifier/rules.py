@@ -160,6 +160,8 @@ Verified/settling   | APPROVED           | settlement.completed incident   | nod
 Verified/refunding  | APPROVED           | task.expired                    | node     | Expired            | = | worker_unreachable
 
 Paid                | *                  | receipt                         | node     | Paid               | = | -
+Paid                | *                  | compensation                    | operator | Paid               | = | -
+Expired             | *                  | compensation                    | operator | Expired            | = | -
 Refunded            | *                  | receipt                         | node     | Refunded           | = | -
 Expired             | *                  | receipt                         | node     | Expired            | = | -
 """
@@ -217,12 +219,17 @@ BASIS = {"claim": "task.created", "approve": "proof.submitted", "reject": "proof
 
 # The facts of each type: name:kind, "?" behind the name: may be missing, "|-" behind the kind: may be null.
 _ENDED = "payment_hash:hex hash_salt:hex"
-_PAID = f"funding:text hold_msat:msat {_ENDED} percent:percent payouts:list credited:list insurance_msat:msat"
+_PAID = (
+    f"funding:text hold_msat:msat {_ENDED} percent:percent payouts:list credited:list "
+    "fee_msat?:msat insurance_msat:msat"
+)
 _LOST = f"{_PAID} loss_msat?:msat incident?:text"
 _PAYOUT = "role:text to:hex amount_msat:msat fee_msat:msat payment_hash:hex preimage:hex dest_salt:text status:text"
 _CREDIT = "role:text to:hex amount_msat:msat budget_msat:msat"
 _FACTS = {
     "task.created": "employer:hex title:text reward_msat:msat budget_msat:msat hold_msat:msat deadline:int review_window:int "
+    "net_msat?:msat service_fee_msat?:msat service_fee_ppm?:int service_fee_base_msat?:msat service_fee_minimum_msat?:msat "
+    "service_fee_payer?:text insurance_percent?:percent "
     "hold_timeout:int on_reject:text max_rejects:int on_silence:text on_hold_end:text min_evidence:text margin:int "
     "payout_limit:int custody_mode:text terms:hex pinned:hex",
     "invoice.created": "funding:text amount_msat:msat expires_at:int hash_commitment:hex",
@@ -250,6 +257,7 @@ _FACTS = {
     "task.expired": f"reason:text mark:hex|- funding?:text amount_msat?:msat {_ENDED.replace(':', '?:')} credited?:list",
     "hold.lost": f"funding:text {_ENDED} reason?:text mark?:hex|-",
     "receipt": _PAYOUT,
+    "compensation": _CREDIT,
     "task.frozen": "",
     "task.unfrozen": "seconds:int deadline:int",
 }

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from verifier.chain import Entry
+from verifier.fees import FREE, ServiceFee, part
 from verifier.findings import Code, Finding, Notes
 
 DAY = 86400
@@ -62,6 +63,7 @@ class Standing:
     root: str = ""
     reward: int = 0
     budget: int = 0
+    fee: ServiceFee = FREE
     hold: int = 0
     deadline: int = 0
     words: Mapping[str, Any] = field(default_factory=dict)  # facts of task.created
@@ -90,7 +92,7 @@ class Standing:
     frozen: Entry | None = None  # the entry since which it is frozen
     reason: str = ""  # of refund.started or settlement.started
     lost: bool = False
-    credits: dict[str, Credit] = field(default_factory=dict)  # by role
+    credits: dict[str, tuple[Credit, ...]] = field(default_factory=dict)  # by role, the oldest first
     opened: list[tuple[str, int]] = field(default_factory=list)  # payment hashes that the log opened, and where
     evidence: str | None = None  # the weakest on which money moved
     payout: str | None = None  # how well the worker's payment is proven
@@ -106,8 +108,17 @@ class Standing:
 
     @property
     def share(self) -> int:
-        """What the worker gets: the reward, or his part of it rounded down to the sat."""
-        return self.reward if self.percent == 100 else share(self.reward, self.percent)
+        """What the worker gets."""
+        return self.share_of(self.percent)
+
+    @property
+    def net(self) -> int:
+        """What the worker gets when the whole reward is his."""
+        return self.share_of(100)
+
+    def share_of(self, percent: int) -> int:
+        """His part of the reward less that of what he bears of the service fee, each rounded down to the sat."""
+        return part(self.reward, percent) - part(self.fee.of_worker, percent)
 
     @property
     def settle_height(self) -> int:
@@ -116,10 +127,6 @@ class Standing:
     def at_height(self, entry: Entry, height: int) -> int:
         """When a height is expected, on the hearing clock."""
         return entry.heard + (height - entry.height) * BLOCK
-
-
-def share(reward: int, percent: int) -> int:
-    return reward * percent // 100 // 1000 * 1000
 
 
 _STRENGTH = {"signed": "signed", "attested": "attested"}

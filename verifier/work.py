@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+from verifier import fees
 from verifier.chain import ADDRESSABLE, Entry
 from verifier.crypto import task_id
 from verifier.findings import Code
 from verifier.money import budget
 from verifier.rules import Move
-from verifier.standing import CLOCK_SLACK, DAY, Standing, share, strength
+from verifier.standing import CLOCK_SLACK, DAY, Standing, strength
 
 PROLONGATIONS = 3
 FETCH_TIME = 3600  # the longest that looking at a deliverable may keep its entry back
@@ -34,8 +35,15 @@ def created(s: Standing, entry: Entry, move: Move) -> None:
         say(Code.WRONG_TASK_ID, f"the pinned id gives {task_id(facts['pinned'])}")
     if s.employer == s.book.bot:
         say(Code.WRONG_AUTHOR, "the daemon may not be a party")
-    if s.hold != s.reward + s.budget or s.reward <= 0 or s.reward % 1000:
-        say(Code.WRONG_AMOUNT, "the hold is the reward in whole sats and the fee budget")
+    s.fee = fees.service_fee(facts)
+    if problem := fees.problem(facts):
+        say(Code.BAD_FACTS, problem)
+    if facts.get("service_fee_msat", 0) != s.fee.whole:
+        say(Code.WRONG_FEE, f"by these terms the service fee is {s.fee.whole} msat")
+    if facts.get("net_msat", s.reward) != s.net or s.net <= 0:
+        say(Code.WRONG_FEE, f"the worker's part of the service fee leaves him {s.net} msat")
+    if s.hold != s.net + s.fee.whole + s.budget or s.reward <= 0 or s.reward % 1000:
+        say(Code.WRONG_AMOUNT, "the hold is the reward in whole sats, the service fee and the fee budget")
     if facts["deadline"] <= entry.time:
         say(Code.TOO_LATE, "the deadline had passed when the task was made")
     other = s.book.addresses.setdefault(s.address, s.task)
@@ -60,6 +68,8 @@ def _terms(s: Standing, entry: Entry) -> None:
         outside.append("reward_msat")
     if {"budget_base_msat", "budget_ppm"} <= set(terms) and s.budget != budget(terms, s.reward):
         outside.append("budget_msat")
+    theirs, agreed = fees.terms_of(terms), fees.terms_of(facts)
+    outside += [name for name in fees.NONE if theirs[name] != agreed[name]]
     outside += [name for name in ("margin", "payout_limit") if terms.get(name, facts[name]) != facts[name]]
     if facts["custody_mode"] not in terms.get("custody_modes", [facts["custody_mode"]]):
         outside.append("custody_mode")
@@ -208,7 +218,7 @@ def agreed(s: Standing, entry: Entry) -> None:
         say(Code.NO_AGREEMENT, "the other side had not offered this")
         return
     s.percent, s.offers = percent, {}
-    if (entry.state == "Verified") != (share(s.reward, percent) > 0):
+    if (entry.state == "Verified") != (s.share_of(percent) > 0):
         say(Code.WRONG_SHARE, f"{percent} percent of the reward ends otherwise")
     s.decision = [strength(entry), *map(strength, theirs)]
 

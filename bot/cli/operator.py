@@ -22,7 +22,7 @@ from bot.door import ask
 from bot.hand import SOCKET
 from handlers import answers
 from kinds.cards import holds_card, incidents_card
-from kinds.commands import Command
+from kinds.commands import Command, Compensate
 from kinds.commands.base import TaskCommand
 from kinds.commands.operator import ACTS
 from kinds.figures import moment_text
@@ -40,9 +40,22 @@ def operator_commands() -> list[tuple[str, str, Callable[..., None]]]:
 
 
 def _function(act: type[Command]) -> Callable[..., None]:
+    if act is Compensate:
+        return _compensate
     if issubclass(act, TaskCommand):
         return _of_a_task(act)
     return _of_somebody(act) if act.model_fields else _of_the_house(act)
+
+
+@friendly
+def _compensate(
+    task: Id,
+    amount: Annotated[str, typer.Argument(metavar="AMOUNT", help="In sats; 50k is 50,000.")],
+    reason: Annotated[str, typer.Argument(metavar="REASON", help="Why, in words: he is told, and it stays on record.")],
+    data: Data = None,
+    as_json: Json = False,
+) -> None:
+    order(data, f"{Compensate.action} {task} {amount} {reason}", as_json)
 
 
 def _of_the_house(act: type[Command]) -> Callable[..., None]:

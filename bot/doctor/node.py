@@ -58,20 +58,22 @@ def _time(policy: Policy) -> Finding:
 
 
 def _liquidity(facts: NodeFacts, policy: Policy) -> list[Finding]:
-    largest = Msat(policy.max_reward + policy.budget(policy.max_reward))
+    reward, fees = policy.max_reward, policy.fees
+    paid = Msat(reward - fees.of_worker(reward) + policy.budget(reward))
+    held = Msat(paid + fees.of(reward))
     found = []
     sides = [
-        ("inbound", facts.inbound, "no hold of the largest reward can arrive"),
-        ("outbound", facts.outbound, "the largest reward could not be paid before its hold is settled"),
+        ("inbound", facts.inbound, held, "no hold of the largest reward can arrive"),
+        ("outbound", facts.outbound, paid, "the largest reward could not be paid before its hold is settled"),
     ]
     sees = "parts" in facts.can
     if not sees:
-        advice = f"look there whether {sats_text(largest)} can arrive"
+        advice = f"look there whether {sats_text(held)} can arrive"
         found.append(note(AREA, "inbound liquidity and free HTLC slots are not shown by this kind of node", advice))
-    for name, amount, why in sides if sees else sides[1:]:
-        if amount < largest:
+    for name, amount, needed, why in sides if sees else sides[1:]:
+        if amount < needed:
             advice = f"open or fill channels, or lower terms.max_reward_sat: {why}"
-            found.append(note(AREA, f"{name} liquidity is {sats_text(amount)}, less than {sats_text(largest)}", advice))
+            found.append(note(AREA, f"{name} liquidity is {sats_text(amount)}, less than {sats_text(needed)}", advice))
         else:
             found.append(good(AREA, f"{name} liquidity is {sats_text(amount)}"))
     if sees and facts.free_slots < FEW_SLOTS:

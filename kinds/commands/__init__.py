@@ -9,7 +9,18 @@ from __future__ import annotations
 from kinds.commands.asks import Help, History, Status, Tasks, TermsAsked
 from kinds.commands.base import Command
 from kinds.commands.offer import Cancel, Fund, Post
-from kinds.commands.operator import OPERATOR, Ban, Freeze, Holds, Incidents, Pause, Resume, Unban, Unfreeze
+from kinds.commands.operator import (
+    OPERATOR,
+    Ban,
+    Compensate,
+    Freeze,
+    Holds,
+    Incidents,
+    Pause,
+    Resume,
+    Unban,
+    Unfreeze,
+)
 from kinds.commands.work import Abandon, Approve, Claim, Dispute, Payout, Reject, Submit
 
 COMMANDS: tuple[type[Command], ...] = (
@@ -26,7 +37,7 @@ PLANNED = frozenset((
 """Words of the protocol that are not built yet: refused by name, so that nobody takes silence for consent."""
 
 __all__ = [
-    "COMMANDS", "OPERATOR", "PLANNED", "Abandon", "Approve", "Ban", "Cancel", "Claim", "Command", "Dispute", "Freeze", "Fund",
+    "COMMANDS", "OPERATOR", "PLANNED", "Abandon", "Approve", "Ban", "Cancel", "Claim", "Command", "Compensate", "Dispute", "Freeze", "Fund",
     "Help", "History", "Holds", "Incidents", "Pause", "Payout", "Post", "Reject", "Resume", "Status", "Submit", "Tasks", "TermsAsked", "Unban",
     "Unfreeze",
 ]  # fmt: skip

@@ -1,10 +1,12 @@
-"""What the operator of the house may say, and nobody else: one hand on the brake, none on anybody's money."""
+"""What the operator of the house may say, and nobody else: a hand on the brake, and one in the insurance."""
 
 from __future__ import annotations
 
-from typing import ClassVar
+from typing import Annotated, ClassVar
 
-from kinds.commands.base import Command, Npub, TaskCommand
+from pydantic import Field
+
+from kinds.commands.base import Command, InSats, Npub, Rest, TaskCommand, Text
 
 
 class Pause(Command):
@@ -51,6 +53,16 @@ class Unban(Command):
     npub: Npub
 
 
+class Compensate(TaskCommand):
+    """Gives so many sats of the insurance account to the one who lost in a task whose hold was lost: the worker, or the employer if
+    the worker was paid or there was none. At the machine only."""
+
+    action: ClassVar[str] = "compensate"
+    example: ClassVar[str] = "compensate 7qk2m0x9t4h1h 5000 the hold was lost after the approval"
+    amount: Annotated[int, InSats, Field(ge=1, le=2_100_000_000_000_000)]
+    reason: Annotated[Text, Rest, Field(min_length=1)]
+
+
 class Holds(Command):
     """Lists the payments that are held: for which task, how much, since when, and until which block."""
 
@@ -65,7 +77,7 @@ class Incidents(Command):
     example: ClassVar[str] = "incidents"
 
 
-ACTS: tuple[type[Command], ...] = (Pause, Resume, Freeze, Unfreeze, Ban, Unban)
+ACTS: tuple[type[Command], ...] = (Pause, Resume, Freeze, Unfreeze, Ban, Unban, Compensate)
 """What changes something."""
 
 OPERATOR: tuple[type[Command], ...] = (*ACTS, Holds, Incidents)

@@ -65,6 +65,9 @@ SENTENCES: Mapping[R | T, str] = {
     R.OWN_NODE: "This invoice would pay my own node. Send one of your own wallet.",
     R.DOES_NOT_FIT: "The deadline is too far away for the time that a Lightning payment can be held: the latest possible one"
     " is now {limit:date}.[task? It is too late for that in task {task}; cancel {task} and offer it again.]",
+    R.NO_LOSS: "No loss is on record in task {task}, so there is nothing to make good for. log {task} shows its entries.",
+    R.NOT_COVERED: "The insurance account cannot give {wanted_msat:sats} and {budget_msat:sats} for sending them. The most that it can"
+    " give now: {covered_msat:sats}.",
     R.NOTHING_OWED: "Nothing is owed to you in task {task}, so no destination is needed.",
     # how much
     R.RATE_LIMITED: "That is too much at once[ ({what})]. Try again in {wait:span}.",
@@ -89,8 +92,8 @@ SENTENCES: Mapping[R | T, str] = {
     T.HOLDS: "[holds? Payments that are held: {count}, {total_msat:sats} in all.][!holds? Nothing is held.]",
     T.INCIDENTS: "[incidents? Incidents so far: {count}.][!incidents? There was no incident.]",
     # a task's life
-    T.CREATED: "Your task is made; its id is {task}. Deadline: {deadline:when}.\nIt costs {hold_msat:sats}: {reward_msat:sats}"
-    " for the worker and up to {budget_msat:sats} for sending them. Next: fund {task} gives you the invoice that locks"
+    T.CREATED: "Your task is made; its id is {task}. Deadline: {deadline:when}.\nIt costs {hold_msat:sats}: {net_msat:sats}"
+    " for the worker[service_fee_msat? , {service_fee_msat:sats} service fee] and up to {budget_msat:sats} for sending them. Next: fund {task} gives you the invoice that locks"
     " the money.",
     T.MAKING_INVOICE: "I am making the invoice. It comes by itself in a moment.",
     T.ROLLOVER_ASKED: "The hold behind your task comes to its end: block {last_safe_height} is the last at which you can surely be"
@@ -98,8 +101,8 @@ SENTENCES: Mapping[R | T, str] = {
     T.ROLLED_OVER: "The hold is renewed: {amount_msat:sats} are held anew, and the old hold is released. Block {last_safe_height} is"
     " now the last at which the worker can surely be paid.",
     T.INVOICE: "[renews? The hold of your task comes to its end with block {last_safe_height}. To renew it, pay this one too; the old"
-    " one is released as soon as it is held. ]Pay this invoice to lock {amount_msat:sats}: {reward_msat:sats} for the worker, {budget_msat:sats} for"
-    " sending them. Valid until {expires_at:when}. Your wallet shows it as pending: that is how it is held.",
+    " one is released as soon as it is held. ]Pay this invoice to lock {amount_msat:sats}: {net_msat:sats} for the worker,[service_fee_msat?  {service_fee_msat:sats}"
+    " service fee,] {budget_msat:sats} for sending them. Valid until {expires_at:when}. Your wallet shows it as pending: that is how it is held.",
     T.INVOICE_EXPIRED: "The invoice has run out unpaid. fund {task} makes a new one.",
     T.INVOICE_FAILED: "The funding did not work: {reason:word}[ (asked: {wanted_msat:sats}, came: {got_msat:sats})]."
     "[wanted_msat? What came goes back at once.] fund {task} makes a new invoice.",
@@ -107,8 +110,9 @@ SENTENCES: Mapping[R | T, str] = {
     " The invoice is still open: pay exactly that.",
     T.FUNDED: "Your money is held: {amount_msat:sats}. The task is open for a claim until {until:when}; after that the"
     " money comes back to you. cancel {task} takes it back before.",
-    T.CLAIMED: "The task is yours. Deadline: {deadline:when}. Reward: {reward_msat:sats}.[ The work: {description:says}]\nWhen it is"
-    " done: submit {task} LINK SHA256[needs_destination? \nYour invoice over exactly {reward_msat:sats} can come now or"
+    T.CLAIMED: "The task is yours. Deadline: {deadline:when}. Reward: {reward_msat:sats}[worker_fee_msat? , less"
+    " {worker_fee_msat:sats} of service fee: you get {net_msat:sats}].[ The work: {description:says}]\nWhen it is"
+    " done: submit {task} LINK SHA256[needs_destination? \nYour invoice over exactly {net_msat:sats} can come now or"
     " later: payout {task} INVOICE]",
     T.CLAIMED_BY: "A worker has claimed your task: {worker:npub}. Deadline: {deadline:when}. You hear from me when the work"
     " arrives.",
@@ -152,7 +156,7 @@ SENTENCES: Mapping[R | T, str] = {
     T.PAID_WORKER: "You are paid: {amount_msat:sats} arrived at your wallet.[ Payment hash {payment_hash:exact}]"
     "[\nPreimage {preimage:exact}]",
     T.PAID_EMPLOYER: "The task is done: {amount_msat:sats} are the worker's now.[preimage? Your held {hold_msat:sats} were used;"
-    " your proof of payment is the preimage {preimage:exact}]",
+    " your proof of payment is the preimage {preimage:exact}][service_fee_msat? \nThe service fee: {service_fee_msat:sats}]",
     T.CHANGE_OWED: "You get {amount_msat:sats} of the held money back. Send me an invoice over exactly that: payout {task} INVOICE",
     T.CREDITED: "You are owed {amount_msat:sats}[ ({reason:word})]. Send me an invoice over exactly that: payout {task}"
     " INVOICE",

@@ -46,6 +46,7 @@ WORDS: Mapping[str, str] = {
     "agreement": "by agreement",
     "approve": "by the employer's approval",
     "abandoned": "the worker gave it back",
+    "compensation": "compensation for a loss",
     "change": "the rest of an agreed split",
     "refund": "a refund that could not be given at the node",
     # what is known of a deliverable
@@ -123,11 +124,13 @@ LABELS: Mapping[str, str] = {
     "height": "Held until block {expiry_height}; payable until block {last_safe_height}[, now {height}]",
     "credit": "You are owed {credit_msat:sats}: payout {task} INVOICE",
     "now": "What you can do now:",
-    "cost": "{reward_msat:sats} + up to {budget_msat:sats} for sending them",
+    "cost": "[service_fee_msat? {net_msat:sats} for the worker + {service_fee_msat:sats} service fee]"
+    "[!service_fee_msat? {reward_msat:sats}] + up to {budget_msat:sats} for sending them",
     "invoice": "⚡ Pay {amount_msat:sats} to lock the money",
     "renews": "This renews the hold of your task, which comes to its end with block {last_safe_height}. The old hold is released as soon"
     " as this one is there; without it the task ends then as agreed.",
-    "share": "{reward_msat:sats} for the worker + {budget_msat:sats} for sending them",
+    "share": "{net_msat:sats} for the worker[service_fee_msat?  + {service_fee_msat:sats} service fee]"
+    " + {budget_msat:sats} for sending them",
     "expires": "⏳ Valid until {expires_at:when}",
     "pending": "Your wallet shows it as pending: that is how it is held. Nobody has it before you approve.",
     "your tasks": "Your tasks:",
@@ -144,11 +147,19 @@ LABELS: Mapping[str, str] = {
     "incident": "• {at:date} · {code:word}[ · {amount_msat:sats}][ · task {task}]",
 }
 
+SERVICE_FEE: tuple[str, ...] = (
+    "[service_fee_ppm? {service_fee_ppm:percent} of the reward]",
+    "[service_fee_base_msat? {service_fee_base_msat:sats} for each task]",
+    "[service_fee_minimum_msat? at least {service_fee_minimum_msat:sats}]",
+)
+
 TERMS: tuple[str, ...] = (
     "[paused? Closed for new business at the moment: what is under way goes on.]",
     "[play_money? Play money: this is {network}, nothing here is worth anything.][!play_money? Network: {network}.]",
     "Reward: {min_reward_msat:sats} to {max_reward_msat:sats}.",
-    "Service fee: [service_fee_ppm? {service_fee_ppm:percent} of the reward][!service_fee_ppm? none].",
+    "Service fee: [service_fee? {service_fee:list}][!service_fee? none].[payer=employer? The employer pays it on top of the"
+    " reward.][payer=worker? It is taken off what the worker gets.][payer=split? Employer and worker bear half of it each.]"
+    "[insured? {insured} % of it are kept in an insurance account.]",
     "Kept for sending the reward: {budget_ppm:percent} of it, at least {budget_base_msat:sats}.",
     "An invoice lives {invoice_expiry:span}; at most {quotes_a_day} a day are made for one task.",
     "[sees_parts? A payment may come in {max_parts} parts of {min_part_msat:sats} or more.][!sees_parts? The parts of a payment"

@@ -108,8 +108,9 @@ def test_a_database_of_another_version_and_a_damaged_one(tmp_path: Path) -> None
 
 
 def judged(**changed: Any) -> dict[str, Finding]:
-    facts = replace(FACTS, **{name: each for name, each in changed.items() if name != "terms"})
-    settings = Settings.model_validate({"terms": changed.get("terms", {})})
+    sections = ("terms", "fees")
+    facts = replace(FACTS, **{name: each for name, each in changed.items() if name not in sections})
+    settings = Settings.model_validate({name: changed.get(name, {}) for name in sections})
     found = node.judged(facts, policy_from(settings, Pubkey("0" * 64), facts, EventId("")))
     return {each.what: each for each in found if each.grade is not Grade.GOOD}
 
@@ -124,6 +125,7 @@ def test_a_node_that_is_well() -> None:
         ({"synced": False}, "not in sync", Grade.RISK),
         ({"inbound": Msat(1)}, "inbound liquidity is", Grade.NOTE),
         ({"outbound": Msat(1)}, "outbound liquidity is", Grade.NOTE),
+        ({"inbound": Msat(1_019_999_999), "fees": {"ppm": 10_000}}, "less than 1,020,000 sats", Grade.NOTE),
         ({"free_slots": 3}, "only 3 HTLC slots", Grade.NOTE),
         ({"terms": {"hold_cltv": 500}}, "leaves no time for the work (-140 blocks)", Grade.RISK),
         ({"terms": {"hold_cltv": 700}}, "leaves 60 blocks (some 10 h)", Grade.NOTE),

@@ -5,10 +5,12 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
+from handlers.house import House
 from handlers.policy import DAY, Policy
 from kinds.inputs import BY_HAND
 from kinds.lightning import Fault, HoldStatus, PaymentStatus
 from kinds.states import Phase, TaskState, WorkState
+from kinds.units import sats
 from tests.handlers.life import EMPLOYER, POLICY, Life, invoice
 
 H, PS = HoldStatus, PaymentStatus
@@ -39,7 +41,7 @@ def funded(**given: Any) -> Life:
 def claimed(destination: bool = False, **given: Any) -> Life:
     life = funded(**given)
     if destination:
-        life.claim(destination=invoice("share", life.task.reward))
+        life.claim(destination=invoice("share", life.task.net))
     else:
         life.claim()
     return life
@@ -149,6 +151,29 @@ def freeze(life: Life) -> Life:
 
 def unfreeze(life: Life) -> Life:
     life.say(BY_HAND, life.command("unfreeze"))
+    return life
+
+
+def lost(start: Callable[..., Life] = claimed, **given: Any) -> Life:
+    """The hold vanished before any payout."""
+    life = start(**given)
+    life.see(H.CANCELLED)
+    assert life.task.state is TaskState.EXPIRED
+    return life
+
+
+def lost_after_payout(**given: Any) -> Life:
+    life = in_flight(**given)
+    life.see(H.CANCELLED)
+    life.pay(PS.COMPLETE)
+    assert life.stands == "Paid:RELEASED"
+    return life
+
+
+def compensate(life: Life, insured: int = 1_000_000, **fields: Any) -> Life:
+    """By the operator, at the machine. `insured`: sats in the insurance account."""
+    life.house = House(insured=sats(insured))
+    life.say(BY_HAND, life.command("compensate", **fields))
     return life
 
 

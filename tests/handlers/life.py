@@ -12,6 +12,7 @@ from typing import Any, TypeVar
 
 from handlers.decide import decide
 from handlers.decision import Decision, Effect, Incident, LogLine, MakeHold, Refusal, Say
+from handlers.house import OPEN, House
 from handlers.policy import DAY, Policy
 from handlers.task import Funding, Payout, Task
 from kinds import bolt11, commands
@@ -97,6 +98,7 @@ class Life:
     """One task, the clocks around it, and everything that was decided."""
 
     policy: Policy = POLICY
+    house: House = OPEN
     remembered: Task | None = None
     time: int = START
     height: int = HEIGHT
@@ -165,8 +167,8 @@ class Life:
         """Decides, and asserts what must hold after any decision."""
         self.inputs += 1
         before = self.remembered
-        outcome = decide(before, what, self.now, self.policy)
-        assert decide(before, what, self.now, self.policy) == outcome, "the same input, the same answer"
+        outcome = decide(before, what, self.now, self.policy, self.house)
+        assert decide(before, what, self.now, self.policy, self.house) == outcome, "the same input, the same answer"
         if isinstance(outcome, Refusal):
             return outcome
         must_hold(before, outcome, self.now, self.policy)
@@ -246,6 +248,7 @@ class Life:
             "submit": {"url": LINK, "sha256": SHA},
             "reject": {"reason": "no"},
             "dispute": {"reason": "no"},
+            "compensate": {"amount": 5_000, "reason": "the hold was lost"},
         }
         model = next(model for model in commands.COMMANDS if model.action == action)
         return model.model_validate({"task": self.id} | usual.get(action, {}) | fields)
@@ -280,7 +283,7 @@ class Life:
         """Names a destination for what this person is owed now."""
         owed = amount
         if owed is None:
-            owed = self.task.credit(by) or (self.task.share.amount if self.task.share else self.task.reward)
+            owed = self.task.credit(by) or (self.task.share.amount if self.task.share else self.task.net)
         return self.say(by, self.command("payout", destination=invoice(name, owed, self.time, **shape)))
 
     # ------------------------------------------------------------------ the node

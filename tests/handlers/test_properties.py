@@ -11,11 +11,12 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, precondition, rule, run_state_machine_as_test
 
 from handlers.decision import Decision, Refusal
+from handlers.fees import Fees
 from handlers.policy import DAY, HOUR
 from handlers.task import Task
 from kinds.inputs import BY_HAND, Basis, HoldSeen, PaymentSeen, Reached, Tick
 from kinds.lightning import HoldStatus, PaymentStatus
-from kinds.states import TaskState, WorkState
+from kinds.states import Payer, TaskState, WorkState
 from kinds.units import Msat, sats
 from tests.handlers.life import EMPLOYER, OTHER, POLICY, STRANGER, WORKER, Life, invoice
 from tests.handlers.town import MOODS, Town
@@ -23,6 +24,14 @@ from tests.handlers.town import MOODS, Town
 PEOPLE = (EMPLOYER, WORKER, OTHER, STRANGER)
 ACTIONS = ("fund", "claim", "submit", "abandon", "approve", "reject", "dispute", "cancel", "payout")
 PERCENTS = (None, 0, 1, 33, 50, 99, 100)
+fee_terms = st.builds(
+    Fees,
+    ppm=st.sampled_from([0, 333, 10_000, 250_000]),
+    base=st.sampled_from([sats(0), sats(7)]),
+    minimum=st.sampled_from([sats(0), sats(51)]),
+    payer=st.sampled_from(Payer),
+    insurance_percent=st.sampled_from([0, 10, 100]),
+)
 moods = st.sampled_from((*MOODS, "complete", "complete", "complete"))
 
 USUAL = settings(
@@ -61,12 +70,13 @@ class Chance(RuleBasedStateMachine):
             },
         ),
         fetch=st.booleans(),
+        fees=fee_terms,
         steps=st.lists(st.tuples(st.integers(0, 9), moods), max_size=9),
     )
     def begin(
-        self, reward: int, deadline: int, terms: dict[str, Any], fetch: bool, steps: list[tuple[int, str]]
+        self, reward: int, deadline: int, terms: dict[str, Any], fetch: bool, fees: Fees, steps: list[tuple[int, str]]
     ) -> None:
-        self.life.policy = dataclasses.replace(POLICY, fetch=fetch)
+        self.life.policy = dataclasses.replace(POLICY, fetch=fetch, fees=fees)
         self.life.offer(sats(reward), deadline, **terms)
         for kind, mood in steps:
             self.next_step(kind, mood)
@@ -105,7 +115,7 @@ class Chance(RuleBasedStateMachine):
     def destination(self, by: Any, pick: int) -> str:
         """Mostly a fresh invoice over what is owed; sometimes an old one, a wrong one or a short one."""
         task = self.life.task
-        owed = task.credit(by) or (task.share.amount if task.share else task.reward)
+        owed = task.credit(by) or (task.share.amount if task.share else task.net)
         self.names += 1
         name = f"invoice {self.names if pick % 5 else max(1, self.names - 1)}"
         expiry = {1: 120, 2: HOUR}.get(pick % 7, 60 * DAY)

@@ -37,7 +37,7 @@ def owed(life: Life) -> int:
 def adds_up(life: Life) -> bool:
     """In = out + still owed + what the house keeps, all three as this test counts them."""
     waiting = sum(p.amount + p.budget for p in life.task.payouts if not p.state.is_final)
-    return came(life) == went(life) + owed(life) + waiting + life.task.insurance
+    return came(life) == went(life) + owed(life) + waiting + life.task.fee + life.task.insurance
 
 
 @pytest.mark.parametrize(

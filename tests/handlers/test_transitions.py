@@ -118,6 +118,7 @@ WALKS: tuple[Callable[[], object], ...] = (
         for start in (lambda: builders.rejected(**RENEWS), lambda: builders.disputed(**RENEWS))
         for then in ((sees(H.HELD),), (sees(H.CANCELLED),), (lambda life: life.see(H.HELD, parts=()),))
     ),
+    *(ends(start, builders.compensate) for start in (builders.lost, builders.lost_after_payout)),
 )  # fmt: skip
 
 

@@ -255,4 +255,4 @@ class Town:
         task = self.life.task
         owed = sum(entry.amount + entry.budget for entry in task.credits)
         going = sum(p.amount + p.budget for p in task.payouts if p.from_credit and not p.state.is_final)
-        return came - went, owed + going + task.insurance
+        return came - went, owed + going + task.fee + task.insurance

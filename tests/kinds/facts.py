@@ -20,7 +20,14 @@ INVOICE = Secret("lnplay505u1p" + "qpzry9x8gf2tvdw0s3jn54khce6mua7l" * 9)
 PREIMAGE = Secret("77" * 32)
 
 ABOUT: dict[str, Any] = {"task": TASK, "title": "Build a landing page"}
-MONEY = {"reward_msat": Msat(50_000_000), "budget_msat": Msat(500_000), "hold_msat": Msat(50_500_000)}
+MONEY = {
+    "reward_msat": Msat(50_000_000), "net_msat": Msat(50_000_000), "service_fee_msat": Msat(0), "budget_msat": Msat(500_000),
+    "hold_msat": Msat(50_500_000),
+}  # fmt: skip
+SHARED_FEE = {"net_msat": Msat(49_500_000), "service_fee_msat": Msat(1_000_000), "hold_msat": Msat(51_000_000)}
+FEE_TERMS = {
+    "service_fee_ppm": 12_500, "service_fee_base_msat": 50_000, "service_fee_minimum_msat": 100_000, "service_fee_payer": "split",
+}  # fmt: skip
 PROOF = {"url": "https://example.org/page.zip", "sha256": SHA, "mime": None, "notes": "see the readme"}
 CHECKED = {"check": "unchecked", "check_reason": "fetching_off"}
 STATUS = {
@@ -48,7 +55,8 @@ STATUS = {
     "head": ENTRY,
 }
 TERMS = {
-    "network": "simnet", "play_money": True, "service_fee_ppm": 0, "budget_base_msat": 10_000, "budget_ppm": 10_000,
+    "network": "simnet", "play_money": True, "service_fee_ppm": 0, "service_fee_base_msat": 0,
+    "service_fee_minimum_msat": 0, "service_fee_payer": "employer", "insurance_percent": 10, "budget_base_msat": 10_000, "budget_ppm": 10_000,
     "min_reward_msat": 100_000, "max_reward_msat": 10**9, "min_part_msat": 5_000_000, "max_parts": 8,
     "custody_modes": ["lightning_self"], "on_hold_end": ["refund"], "arbiters": [], "hold_cltv": 864, "margin": 58,
     "payout_limit": 288, "dispute_reserve": 144, "max_final_cltv": 144, "invoice_expiry": 3600, "hold_timeout": DAY,
@@ -62,7 +70,7 @@ HOLD = {
     "goal": "", "amount_msat": 50_500_000, "age": 7200, "expiry_height": 964, "last_safe_height": 612,
 }  # fmt: skip
 INVOICED = {
-    "invoice": INVOICE, "payment_hash": SHA, "amount_msat": 50_500_000, "reward_msat": 50_000_000, "budget_msat": 500_000,
+    "invoice": INVOICE, "payment_hash": SHA, "amount_msat": 50_500_000, **MONEY,
     "expires_at": NOW + 3600, "hash_salt": SHA,
 }  # fmt: skip
 
@@ -141,6 +149,8 @@ PASSED: dict[R | T, list[dict[str, Any]]] = {
     R.HASH_USED: [{}],
     R.OWN_NODE: [{}],
     R.DOES_NOT_FIT: [{"limit": NOW + DAY}, {"task": TASK, "limit": NOW - DAY}],
+    R.NO_LOSS: [{"task": TASK}],
+    R.NOT_COVERED: [{"task": TASK, "wanted_msat": 5_000_000, "budget_msat": 50_000, "covered_msat": 0}],
     R.NOTHING_OWED: [{"task": TASK}],
     R.RATE_LIMITED: [{"what": "messages", "wait": 60}],
     R.NEEDS_WORK: [{"bits": 20}],
@@ -158,6 +168,7 @@ PASSED: dict[R | T, list[dict[str, Any]]] = {
     T.TERMS: [
         TERMS,
         TERMS | {"play_money": False, "service_fee_ppm": 2500, "fetches_deliverables": True, "arbiters": ["x"]},
+        TERMS | FEE_TERMS,
         TERMS | {"sees_parts": False, "limits_payouts": False, "paused": True},
         TERMS | {"min_inbound_msat": 10**9, "min_outbound_msat": 10**9, "min_free_slots": 20, "max_held_msat": 10**10},
     ],
@@ -183,9 +194,13 @@ PASSED: dict[R | T, list[dict[str, Any]]] = {
             ],
         },
     ],
-    T.CREATED: [{**ABOUT, **MONEY, "deadline": NOW + DAY}],
+    T.CREATED: [{**ABOUT, **MONEY, "deadline": NOW + DAY}, {**ABOUT, **MONEY, **SHARED_FEE, "deadline": NOW + DAY}],
     T.MAKING_INVOICE: [ABOUT],
-    T.INVOICE: [ABOUT | INVOICED, ABOUT | INVOICED | {"renews": True, "last_safe_height": 612}],
+    T.INVOICE: [
+        ABOUT | INVOICED,
+        ABOUT | INVOICED | SHARED_FEE,
+        ABOUT | INVOICED | {"renews": True, "last_safe_height": 612},
+    ],
     T.ROLLOVER_ASKED: [ABOUT | {"last_safe_height": 612}],
     T.ROLLED_OVER: [ABOUT | {"amount_msat": 50_500_000, "last_safe_height": 1112}],
     T.INVOICE_EXPIRED: [ABOUT],
@@ -204,11 +219,13 @@ PASSED: dict[R | T, list[dict[str, Any]]] = {
         | {
             "deadline": NOW + DAY,
             "reward_msat": 50_000_000,
+            "net_msat": 50_000_000 - fee,
+            "worker_fee_msat": fee,
             "needs_destination": missing,
             "description": said,
             "dest_salt": None,
         }
-        for missing, said in ((True, ""), (False, "One page, two columns."))
+        for missing, said, fee in ((True, "", 0), (False, "One page, two columns.", 0), (True, "", 500_000))
     ],
     T.CLAIMED_BY: [ABOUT | {"worker": WORKER, "deadline": NOW + DAY}],
     T.ABANDONED: [
@@ -257,8 +274,15 @@ PASSED: dict[R | T, list[dict[str, Any]]] = {
     ],
     T.PAID_WORKER: [ABOUT | {"amount_msat": 50_000_000, "payment_hash": SHA, "preimage": PREIMAGE}],
     T.PAID_EMPLOYER: [
-        ABOUT | {"amount_msat": 50_000_000, "hold_msat": 50_500_000, "payment_hash": SHA, "preimage": PREIMAGE},
-        ABOUT | {"amount_msat": 50_000_000, "hold_msat": 50_500_000, "payment_hash": SHA, "preimage": Secret("")},
+        ABOUT
+        | {
+            "amount_msat": 50_000_000,
+            "hold_msat": 50_500_000,
+            "service_fee_msat": fee,
+            "payment_hash": SHA,
+            "preimage": shown,
+        }
+        for fee, shown in ((0, PREIMAGE), (0, Secret("")), (500_000, PREIMAGE))
     ],
     T.CHANGE_OWED: [ABOUT | {"amount_msat": 34_000_000, "reason": "change"}],
     T.CREDITED: [ABOUT | {"amount_msat": 50_000_000, "reason": "unpaid at the end of the hold"}],

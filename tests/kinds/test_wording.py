@@ -133,6 +133,6 @@ def test_nothing_untrue_is_said_about_money() -> None:
         ended = said(code, never_funded | {"title": "T"}, "json")
         assert "no money is held" in ended
         assert "back" not in ended
-    used, lost = (said(Told.PAID_EMPLOYER, facts, "text") for facts in PASSED[Told.PAID_EMPLOYER])
+    used, lost, _ = (said(Told.PAID_EMPLOYER, facts, "text") for facts in PASSED[Told.PAID_EMPLOYER])
     assert "Your held 50,500 sats were used" in used
     assert "used" not in lost

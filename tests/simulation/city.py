@@ -13,7 +13,7 @@ from typing import Any
 
 from sqlalchemy import select
 
-from bot.config import Settings, TermsSettings
+from bot.config import FeeSettings, Settings, TermsSettings
 from bot.daemon import open_shop, parts_of, remembered
 from bot.dispatch import Dispatch
 from bot.hearing import OVERLAP, wants
@@ -21,6 +21,7 @@ from bot.moments import Moments
 from bot.nodes.simnet import Params, SimNode
 from bot.relays.genuine import Gate
 from bot.world import Limits, World
+from kinds.states import Payer
 from kinds.units import Secret
 from storage import house
 from storage.open import engine_for, migrate
@@ -39,6 +40,10 @@ from tests.simulation.story import Story
 EPOCH = 1_800_000_000
 HOUR = 3600
 SETTINGS = Settings(terms=TermsSettings(hold_cltv=560, review_window=HOUR, hold_timeout=3 * HOUR, min_reward_sat=100))
+FEES = (  # a city has one of these, by its seed; amounts are such that something must be rounded
+    *(FeeSettings(ppm=12_345, base_sat=1, minimum_sat=7, payer=payer, insurance_percent=10) for payer in Payer),
+    FeeSettings(),
+)
 
 
 @dataclass(slots=True)
@@ -65,6 +70,7 @@ class City:
 
     def __init__(self, seed: int, relays: int = 2) -> None:
         self.seed = seed
+        self._settings = SETTINGS.model_copy(update={"fees": FEES[seed % len(FEES)]})
         self._chance = random.Random(f"{seed}/city")
         self.loop = asyncio.get_running_loop()
         self.clock_ahead = 0
@@ -136,7 +142,7 @@ class City:
         moments = Moments(urls, self.clock, chance.randbytes, confirmed=memory.confirmed, deaf=memory.deaf)
         facts = self.node._facts()
         moments.node(facts)
-        policy = await writer.do(lambda tx: open_shop(tx, SETTINGS, self.bot, facts, moments.now(), urls))
+        policy = await writer.do(lambda tx: open_shop(tx, self._settings, self.bot, facts, moments.now(), urls))
         sea = Sea(
             self.relays,
             wants(self.bot),
@@ -162,7 +168,7 @@ class City:
             cursors=memory.cursors,
             limits=Limits(),
         )
-        return [asyncio.ensure_future(part) for part in parts_of(world, SETTINGS, Dispatch(world))]
+        return [asyncio.ensure_future(part) for part in parts_of(world, self._settings, Dispatch(world))]
 
     def _fail(self, error: BaseException) -> None:
         if not self._failed.done():

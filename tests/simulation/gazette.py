@@ -29,6 +29,20 @@ class Public:
     def is_final(self) -> bool:
         return bool(self.entries) and TaskState(self.newest["state"]).is_final
 
+    @property
+    def net(self) -> int:
+        """What the worker was shown that he gets, msat."""
+        return int(self.entries[1]["facts"]["net_msat"])
+
+    def share(self, percent: int) -> int:
+        """What he gets of so many percent: his part of the reward less that of what he bears of the fee, each in whole sats."""
+        reward = int(self.entries[1]["facts"]["reward_msat"])
+        if percent == 100:
+            return self.net
+        return sum(
+            sign * (amount * percent // 100 // 1000 * 1000) for sign, amount in ((1, reward), (-1, reward - self.net))
+        )
+
     def last(self, *kinds: str) -> dict[str, Any] | None:
         """The newest entry of one of these types."""
         found = [seq for seq, entry in self.entries.items() if entry["type"] in kinds]

@@ -121,6 +121,23 @@ def _has_a_reason(city: City, task: str, public: Public) -> None:
     elif end == "Refunded":
         _refunded_for_a_reason(task, public, deal, given, worker)
     _kept_its_word(task, public, end)
+    _cost_what_was_shown(task, public, deal)
+
+
+def _cost_what_was_shown(task: str, public: Public, deal: Deal) -> None:
+    """The hold is what everybody was shown, and the operator keeps no more than his fee; a hold that was lost brings none."""
+    shown = public.entries[1]["facts"]
+    if shown["hold_msat"] != public.net + shown["service_fee_msat"] + shown["budget_msat"]:
+        raise Violation(task, "the parts of the hold that were shown are not the hold")
+    if not public.net <= shown["reward_msat"] == deal.sat * 1000:
+        raise Violation(task, "the reward is not the one that was offered")
+    done = public.last("settlement.completed")
+    if done is None:
+        return
+    facts = done["facts"]
+    fee = 0 if "loss_msat" in facts else shown["service_fee_msat"] * facts["percent"] // 100
+    if facts["fee_msat"] * 100 > fee * (100 - shown["insurance_percent"]):
+        raise Violation(task, f"of a fee of {fee} msat the operator keeps {facts['fee_msat']}")
 
 
 def _end(public: Public) -> dict[str, Any]:
@@ -139,8 +156,8 @@ def _paid_for_a_reason(
     task: str, public: Public, deal: Deal, said: dict[str, set[tuple[str, int]]], worker: str
 ) -> None:
     end = _end(public)["facts"]
-    percent, reward = end["percent"], deal.sat * 1000
-    share = reward if percent == 100 else reward * percent // 100 // 1000 * 1000
+    percent = end["percent"]
+    share = public.share(percent)
     got = [payout["amount_msat"] for payout in end["payouts"]] + [
         credit["amount_msat"] for credit in end["credited"] if credit["role"] == "worker"
     ]
@@ -184,7 +201,7 @@ def _refunded_for_a_reason(
     if reason == "cancelled" and not cancelled:
         raise Violation(task, "refunded as cancelled, and the employer never did")
     if reason == "agreed":
-        nothing = [p for _, p in by_employer if deal.sat * p // 100 == 0 and ("cancel", p) in by_worker & by_employer]
+        nothing = [p for _, p in by_employer if public.share(p) == 0 and ("cancel", p) in by_worker & by_employer]
         if not nothing:
             raise Violation(task, "refunded by an agreement that was never made")
     if reason not in ("cancelled", "agreed", "no_resubmission", "hold_end"):

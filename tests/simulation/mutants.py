@@ -88,7 +88,7 @@ MUTANTS = (
     ),
     Mutant(
         "a wrong amount is kept",
-        (("handlers/funding.py", "    if view.received != funding.amount:", "    if False:"),),
+        (("handlers/holds.py", "    if view.received != funding.amount:", "    if False:"),),
     ),
     Mutant(
         "an id is remembered before it is verified",
@@ -168,9 +168,23 @@ MUTANTS = (
                 '        done = _credit(done, Role.WORKER, task.share_amount, task.budget, "unpaid at the end of the hold")',
                 "        pass",
             ),
-            ("handlers/check.py", "    if came != went + going + owed + task.insurance:", "    if False:"),
+            ("handlers/check.py", "    if came != went + going + owed + task.fee + task.insurance:", "    if False:"),
             ("handlers/check.py", "    if task.state is S.PAID and task.share_amount not in _to_worker(task):", "    if False:"),
         ),
+    ),
+    Mutant(
+        "the worker's part of the fee is not taken from him",
+        (
+            (
+                "handlers/task.py",
+                "        return Msat(part(self.reward, self.split) - part(self.terms.fees.of_worker(self.reward), self.split))",
+                "        return part(self.reward, self.split)",
+            ),
+        ),
+    ),
+    Mutant(
+        "the whole fee is taken for a part of the work",
+        (("handlers/task.py", "        return part(self.service_fee, self.split)", "        return self.service_fee"),),
     ),
     Mutant(
         "nobody looks whether a relay still has what it took",

@@ -209,9 +209,8 @@ class Player:
             self.me.pay(self.chance.choice(invoices))
 
     def _claim(self, public: Public) -> None:
-        reward = self.deal.sat * 1000
         if self.chance.random() < 0.7:
-            self._say("claim", destination=self._named(reward))
+            self._say("claim", destination=self._named(public.net))
         else:
             self._claim_later(public)
 
@@ -219,7 +218,7 @@ class Player:
         self._say("claim", public, "task.created")
 
     def _claim_bad(self, public: Public) -> None:
-        self._say("claim", destination=self._bad(self.deal.sat * 1000))
+        self._say("claim", destination=self._bad(public.net))
 
     def _submit(self, public: Public) -> None:
         sha256 = hashlib.sha256(self.chance.randbytes(8)).hexdigest()
@@ -263,10 +262,10 @@ class Player:
 
     def _payout_swap(self, public: Public) -> None:
         """Another destination while one may be on its way."""
-        self._say("payout", destination=self._named(self.deal.sat * 1000))
+        self._say("payout", destination=self._named(public.net))
 
     def _payout_bad(self, public: Public) -> None:
-        self._say("payout", destination=self._bad(self.deal.sat * 1000))
+        self._say("payout", destination=self._bad(public.net))
 
     def _withdraw(self, public: Public) -> None:
         desk = self.me.desk(self.deal.task)
@@ -287,9 +286,9 @@ class Player:
         return invoice
 
     def _bad(self, amount: int) -> str:
-        """A destination that must be refused: another amount, one that is used, the node's own, nonsense."""
-        desks = (self.me.desk(self.deal.task), self.deal.employer.desk(self.deal.task))
-        used = [invoice for desk in desks for invoice in (*desk.named, *desk.invoices)]
+        """A destination that must be refused: another amount, one that is used, the node's own, nonsense. What the other side has
+        named stays out of it: it may never have been used, and then who names it gives his own money away."""
+        used = [*self.me.desk(self.deal.task).named, *self.deal.employer.desk(self.deal.task).invoices]
         return self.chance.choice(
             [self.me.invoice(amount + 1000), self.me.invoice(amount // 2 or 1), "lnbc1nonsense", *used]
         )

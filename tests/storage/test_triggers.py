@@ -145,6 +145,7 @@ def filled() -> Engine:
             " values ('k', 's', '{}', 1, 1, 'b', 0, 'e', 'p')",
             "insert into chain values (1, 'i', 'start', 1, '{}')",
             "insert into policies values ('i', 1, '{}')",
+            "insert into bookings (at, task, account, amount) values (1, 't', 'fee', 5)",
             "insert into acts (at, who, what, result) values (1, 'cli', 'freeze x', 'done')",
             "insert into incidents (at, code, facts) values (1, 'c', '{}')",
         ):

@@ -71,6 +71,25 @@ def task_id(event_id: str) -> str:
     return "".join(LETTERS[letter] for letter in (*letters, check))
 
 
+@dataclass(frozen=True)
+class Fee:
+    """A service fee: the terms, and what a test has reckoned by hand that they come to."""
+
+    ppm: int = 0
+    base: int = 0
+    minimum: int = 0
+    payer: str = "employer"
+    insured: int = 10  # percent
+    whole: int = 0
+    workers: int = 0
+
+    def terms(self) -> dict[str, Any]:
+        return {
+            "service_fee_ppm": self.ppm, "service_fee_base_msat": self.base, "service_fee_minimum_msat": self.minimum,
+            "service_fee_payer": self.payer, "insurance_percent": self.insured,
+        }  # fmt: skip
+
+
 @dataclass
 class Line:
     """One entry of a log before it is chained."""
@@ -104,8 +123,16 @@ class Life:
     """A task's public record in the making. The clock moves by a minute with each line; `wait` moves it further."""
 
     def __init__(
-        self, name: str = "task", posted: bool = False, terms: dict[str, Any] | None = None, **facts: Any
+        self,
+        name: str = "task",
+        posted: bool = False,
+        terms: dict[str, Any] | None = None,
+        fee: Fee | None = None,
+        **facts: Any,
     ) -> None:
+        self.fee = fee or Fee()
+        self.net = REWARD - self.fee.workers
+        self.hold = self.net + self.fee.whole + BUDGET
         self.time, self.height, self.deaf = T0, H0, 0
         self.lines: list[Line] = []
         self.extra: list[Event] = []  # whatever else is to be found
@@ -116,7 +143,10 @@ class Life:
         self.frozen_at = 0
         self.worker = ""
         self.terms = BOT.sign(
-            78, [["d", "holdfast-terms"], ["t", "holdfast-terms"]], plain({"v": 1, **terms_facts()}), T0 - 9
+            78,
+            [["d", "holdfast-terms"], ["t", "holdfast-terms"]],
+            plain({"v": 1, **terms_facts(), **(fee.terms() if fee else {})}),
+            T0 - 9,
         )
         self.house += [("start", T0 - 9, {}), ("terms", T0 - 9, {"terms": self.terms["id"]})]
         self.deadline = T0 + 2 * DAY
@@ -136,12 +166,14 @@ class Life:
         self.pay_hash = sha(bytes.fromhex(self.pay_preimage))
         said = {
             "employer": EMPLOYER.pub, "title": "A page", "reward_msat": REWARD, "budget_msat": BUDGET,
-            "hold_msat": REWARD + BUDGET, "deadline": self.deadline, "review_window": DAY, "hold_timeout": DAY,
+            "hold_msat": self.hold, "deadline": self.deadline, "review_window": DAY, "hold_timeout": DAY,
             "on_reject": "dispute", "max_rejects": 3, "on_silence": "approve", "on_hold_end": "refund",
             "min_evidence": "attested", "margin": MARGIN, "payout_limit": LIMIT, "custody_mode": "lightning_self",
             "terms": self.terms["id"], "pinned": self.offer["id"], **(terms or {}), **facts,
         }  # fmt: skip
         said.pop("description", None)
+        if fee:
+            said |= {"net_msat": self.net, "service_fee_msat": fee.whole, **fee.terms(), **facts}
         if posted:
             self.add("task.created", "Draft", "PENDING", EMPLOYER, None, **said)
         else:
@@ -189,13 +221,13 @@ class Life:
     def fund(self) -> Life:
         self.wait()
         ref = f"{self.id}/h1"
-        self.add("invoice.created", "PendingFunding", "PENDING", "node", funding=ref, amount_msat=REWARD + BUDGET,
+        self.add("invoice.created", "PendingFunding", "PENDING", "node", funding=ref, amount_msat=self.hold,
                  expires_at=self.time + HOUR, hash_commitment=commit(self.salt, self.hash))  # fmt: skip
         self.wait()
         self.expiry = self.height + CLTV
         self.safe = self.expiry - MARGIN - LIMIT - 6
         until = min(self.time - self.deaf + DAY, self.deadline) + self.deaf
-        self.add("invoice.accepted", "Funded", "PENDING", "node", funding=ref, amount_msat=REWARD + BUDGET, parts=2,
+        self.add("invoice.accepted", "Funded", "PENDING", "node", funding=ref, amount_msat=self.hold, parts=2,
                  expiry_height=self.expiry, last_safe_height=self.safe, until=until)  # fmt: skip
         return self
 
@@ -248,23 +280,32 @@ class Life:
         """The end of a paid task. `kept` is what the numbers leave."""
         self.wait()
         ref = f"{self.id}/h1"
-        share = REWARD * percent // 100 // 1000 * 1000
+        share = self.part(REWARD, percent) - self.part(self.fee.workers, percent)
+        due = self.part(self.fee.whole, percent)
+        insured = due * self.fee.insured // 100
         by, reason = ("node", "paid") if paid else ("clock", "margin")
         self.add("settlement.started", "Verified", "APPROVED", by, funding=ref, reason=reason)
         self.wait()
-        rest = REWARD + BUDGET - (share + fee if paid else share + BUDGET)
+        rest = self.hold - due - (share + fee if paid else share + BUDGET)
         spare = max(10_000, -(-change // 100_000) * 1000) if change else 0
-        kept = rest - change - spare
+        kept = insured + rest - change - spare
         owed = [("worker", self.worker, credit, BUDGET), ("employer", EMPLOYER.pub, change, spare)]
         credited = [
             {"role": role, "to": to, "amount_msat": amount, "budget_msat": most}
             for role, to, amount, most in owed
             if amount
         ]
-        self.add("settlement.completed", "Paid", "RELEASED", "node", funding=ref, hold_msat=REWARD + BUDGET,
+        self.add("settlement.completed", "Paid", "RELEASED", "node", funding=ref, hold_msat=self.hold,
                  payment_hash=self.hash, hash_salt=self.salt, percent=percent, credited=credited, insurance_msat=kept,
-                 payouts=[self.payment(share, fee)] if paid else [])  # fmt: skip
+                 payouts=[self.payment(share, fee)] if paid else [], **self.kept(due - insured))  # fmt: skip
         return self
+
+    def part(self, amount: int, percent: int) -> int:
+        return amount if percent == 100 else amount * percent // 100 // 1000 * 1000
+
+    def kept(self, fee: int) -> dict[str, int]:
+        """The operator's part; a record from before there were fees does not name it."""
+        return {"fee_msat": fee} if self.fee.whole else {}
 
     def payment(self, amount: int, fee: int = 1000) -> dict[str, Any]:
         signed = self.lines[self.newest("task.claimed") - 1].proven == "signed"
@@ -290,7 +331,7 @@ class Life:
         type, state = ("task.expired", "Expired") if expired else ("refund.completed", "Refunded")
         mark = self.worker if reason in ("no_proof", "worker_unreachable") else None
         self.add(type, state, work, "node", funding=f"{self.id}/h1", reason=reason, mark=mark, payment_hash=self.hash,
-                 hash_salt=self.salt, amount_msat=REWARD + BUDGET)  # fmt: skip
+                 hash_salt=self.salt, amount_msat=self.hold)  # fmt: skip
         return self
 
     # the press
@@ -322,7 +363,7 @@ class Life:
         said = {
             "v": 1, "task": self.id, "title": "A page", "state": line.state, "work": line.work, "seq": seq,
             "head": head["id"], "employer": EMPLOYER.pub, "worker": self.worker or None, "reward_msat": REWARD,
-            "hold_msat": REWARD + BUDGET, **self.state_facts,
+            "hold_msat": self.hold, **self.state_facts,
         }  # fmt: skip
         tags = [["d", f"holdfast-{self.id}"], ["t", "holdfast-state"], ["e", head["id"]], ["seq", str(seq)],
                 ["a", self.address], ["e", log[0]["id"], "", "root"]]  # fmt: skip

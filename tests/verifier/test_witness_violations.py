@@ -20,6 +20,7 @@ from tests.verifier.forge import (
     T0,
     WORKER,
     Event,
+    Fee,
     Life,
     Line,
     codes,
@@ -34,6 +35,16 @@ from verifier import Code, check
 Spoil = Callable[[], Life]
 INVOICE = "lnplay500u1p" + "q" * 120
 NSEC = "nsec1" + "q" * 58
+
+
+# of 50,000 sats, 1.003 percent: 501.5 sats, and 501 when it is rounded; half of it 250
+FEES = {
+    "employer": Fee(10_030, payer="employer", whole=501_000),
+    "worker": Fee(10_030, payer="worker", whole=501_000, workers=501_000),
+    "split": Fee(10_030, payer="split", whole=501_000, workers=250_000),
+    "least": Fee(10_030, base=20_000, minimum=600_000, payer="worker", insured=33, whole=600_000, workers=600_000),
+    "base": Fee(10_030, base=20_000, minimum=520_000, payer="split", insured=0, whole=521_000, workers=260_000),
+}
 
 
 def at(life: Life, type: str) -> Line:
@@ -181,12 +192,51 @@ def split() -> Life:
     return life
 
 
-def margin() -> Life:
+def split_with_fee() -> Life:
+    """The same of which each side bears half of the fee: share 15,000,000 - 75,000, fee 150,000, of which 15,000 are insurance.
+    Rest = 50,751,000 - 14,926,000 - 150,000 = 35,675,000 -> 35,321 sat and a budget of 354 sat."""
+    life = Life(fee=FEES["split"]).fund().claim().proof().offer_end(EMPLOYER, 30)
+    life.wait()
+    event = life.decide(WORKER, "cancel", life.newest("cancel.offered"), percent=30)
+    facts = {"verified_by": "agreement", "how": "agreement", "percent": 30}
+    life.add("proof.verified", "Verified", "APPROVED", WORKER, event, **facts)
+    life.settle(30)
+    end = at(life, "settlement.completed").facts
+    assert (end["payouts"][0]["amount_msat"], end["fee_msat"]) == (14_925_000, 135_000)
+    end["credited"] = [{"role": "employer", "to": EMPLOYER.pub, "amount_msat": 35_321_000, "budget_msat": 354_000}]
+    end["insurance_msat"] = 15_000
+    return life
+
+
+def fee_fact(type: str, /, payer: str = "split", **changed: Any) -> Spoil:
+    """A paid life with a service fee in which an entry says something else of it; None takes a fact away."""
+
+    def make() -> Life:
+        life = paid_life(fee=FEES[payer])
+        facts = at(life, type).facts
+        for name, value in changed.items():
+            facts[name] = value(facts[name]) if callable(value) else value
+            if value is None:
+                del facts[name]
+        return life
+
+    return make
+
+
+def uninsured() -> Life:
+    """The operator keeps the insurance's share for himself."""
+    life = paid_life(fee=FEES["worker"])
+    end = at(life, "settlement.completed").facts
+    end["fee_msat"], end["insurance_msat"] = end["fee_msat"] + 50_100, end["insurance_msat"] - 50_100
+    return life
+
+
+def margin(fee: Fee | None = None) -> Life:
     """Nobody could be paid until the hold had to be settled: the worker is owed his reward."""
-    life = reviewing().approve()
+    life = Life(fee=fee).fund().claim().proof().approve()
     life.time, life.height = life.time + DAY, life.expiry - MARGIN
-    life.settle(paid=False, credit=REWARD)
-    life.lines[-1].facts["insurance_msat"] = 0
+    life.settle(paid=False, credit=life.net)
+    life.lines[-1].facts["insurance_msat"] = life.fee.whole * life.fee.insured // 100
     for line in life.lines[-2:]:
         line.height = life.expiry - MARGIN
     return life
@@ -315,17 +365,38 @@ def lost() -> Life:
     return life
 
 
-def lost_after_payout() -> Life:
-    life = reviewing().approve()
+def lost_after_payout(fee: Fee | None = None) -> Life:
+    life = Life(fee=fee).fund().claim().proof().approve()
     life.wait()
     life.add("hold.lost", "Verified", "APPROVED", "node", **opening(life))
     facts = {
-        "funding": f"{life.id}/h1", "hold_msat": REWARD + BUDGET, "payment_hash": life.hash, "hash_salt": life.salt,
-        "percent": 100, "payouts": [life.payment(REWARD)], "credited": [], "insurance_msat": 0,
-        "loss_msat": REWARD + 1000, "incident": "hold_lost_after_payout",
+        "funding": f"{life.id}/h1", "hold_msat": life.hold, "payment_hash": life.hash, "hash_salt": life.salt,
+        "percent": 100, "payouts": [life.payment(life.net)], "credited": [], "insurance_msat": 0, **life.kept(0),
+        "loss_msat": life.net + 1000, "incident": "hold_lost_after_payout",
     }  # fmt: skip
     for type in ("settlement.completed", "incident"):
         life.add(type, "Paid", "RELEASED", "node", **facts)
+    return life
+
+
+def made_good(life: Life, **changed: Any) -> Life:
+    """The insurance gives 5,000 sats: to the worker of a lost hold, or the employer when the worker was paid."""
+    life.wait()
+    last = life.lines[-1]
+    worker = last.state == "Expired" and bool(life.worker)
+    facts: dict[str, Any] = {"role": "worker" if worker else "employer", "to": life.worker if worker else EMPLOYER.pub}
+    facts |= {"amount_msat": 5_000_000, "budget_msat": 50_000, **changed}
+    life.add("compensation", last.state, last.work, "operator", **facts)
+    return life
+
+
+def made_good_receipt(life: Life, amount: int, **changed: Any) -> Life:
+    """What was given is paid out."""
+    life.wait()
+    last = life.lines[-1]
+    facts = {name: last.facts[name] for name in ("role", "to")}
+    payment = {**life.payment(amount), **facts, "dest_salt": "", "status": "attested", **changed}
+    life.add("receipt", last.state, last.work, "node", **payment)
     return life
 
 
@@ -352,6 +423,10 @@ SOUND: dict[str, Spoil] = {
     "rejected and delivered again": lambda: revising().proof(number=2).approve().settle(),
     "agreed on a share": split,
     "agreed on nothing": lambda: agreed(0),
+    **{f"paid, with a fee: {name}": lambda fee=fee: paid_life(fee=fee) for name, fee in FEES.items()},  # type: ignore[misc]
+    **{f"credited, with a fee: {name}": lambda fee=fee: margin(fee) for name, fee in FEES.items()},  # type: ignore[misc]
+    "agreed on a share, with a fee": split_with_fee,
+    "lost after the payout, with a fee": lambda: lost_after_payout(FEES["split"]),
     "credited, and paid later": lambda: receipt(margin(), fee_msat=7),
     "change, paid later": lambda: change_receipt(352_000),
     "ended: cancelled": lambda: ended("cancelled"),
@@ -365,6 +440,13 @@ SOUND: dict[str, Spoil] = {
     "approved once more after a dispute": lambda: reapproved(),
     "approved in a dispute without a proof": lambda: approved_on(4),
     "lost before a payout": lost,
+    "lost, and made good for": lambda: made_good(lost()),
+    "lost, made good for and paid": lambda: made_good_receipt(made_good(lost()), 5_000_000),
+    "lost, made good for twice and paid at once": lambda: made_good_receipt(made_good(made_good(lost())), 10_000_000),
+    "lost, made good for again before the first is paid": lambda: made_good_receipt(
+        made_good(made_good(lost())), 5_000_000
+    ),
+    "lost after the payout, and made good for": lambda: made_good(lost_after_payout()),
     "lost after the payout": lost_after_payout,
     "a restart": lambda: edited(Life(), lambda life: restarted(life)).fund(),
     "a pause that is told twice": lambda: edited(Life(), lambda life: told_twice(life)).fund(),
@@ -716,6 +798,22 @@ SPOILT: dict[str, tuple[str, Spoil]] = {
     "another percentage at the end": ("wrong_share", fact("settlement.completed", percent=99)),
     "a share that is not rounded down": ("wrong_share", lambda: edited(split(), lambda life: life.lines[-1].facts["payouts"][0].update(amount_msat=15_000_001))),
     "a fee above the budget": ("fee_above_budget", payout(fee_msat=BUDGET + 1)),
+    "a service fee that is off by a sat": ("wrong_fee", fee_fact("task.created", service_fee_msat=lambda old: old + 1000)),
+    "a service fee below its minimum": ("wrong_fee", fee_fact("task.created", "least", service_fee_msat=521_000)),
+    "a service fee that is not shown": ("wrong_fee", fee_fact("task.created", service_fee_msat=None)),
+    "a worker who bears more than his half": ("wrong_fee", fee_fact("task.created", net_msat=lambda old: old - 1000)),
+    "a hold without the service fee": ("wrong_amount", fee_fact("task.created", hold_msat=lambda old: old - 501_000)),
+    "a fee that somebody else pays": ("bad_facts", fee_fact("task.created", service_fee_payer="nobody")),
+    "a fee below a sat": ("bad_facts", fee_fact("task.created", service_fee_base_msat=500)),
+    "half of a fee's terms": ("bad_facts", fee_fact("task.created", service_fee_minimum_msat=None)),
+    "a fee that is off by an msat": ("wrong_fee", fee_fact("settlement.completed", fee_msat=lambda old: old + 1)),
+    "a fee that nobody books": ("wrong_fee", fee_fact("settlement.completed", fee_msat=None)),
+    "a fee that nobody agreed to": ("wrong_fee", lambda: edited(paid_life(), lambda life: life.lines[-1].facts.update(fee_msat=1000, insurance_msat=BUDGET - 2000))),
+    "insurance that the operator keeps": ("wrong_fee", uninsured),
+    "insurance that disappears": ("unbalanced", fee_fact("settlement.completed", insurance_msat=lambda old: old - 50_100)),
+    "the whole fee for a part of the work": ("wrong_fee", lambda: edited(split_with_fee(), lambda life: life.lines[-1].facts.update(fee_msat=450_900))),
+    "a worker who is paid before the fee": ("wrong_share", lambda: edited(paid_life(fee=FEES["worker"]), lambda life: life.lines[-1].facts["payouts"][0].update(amount_msat=REWARD))),
+    "a fee out of a lost hold": ("unbalanced", lambda: edited(lost_after_payout(FEES["split"]), lambda life: [line.facts.update(fee_msat=450_900) for line in life.lines[-2:]])),
     "a wrong preimage": ("wrong_preimage", payout(preimage="ab" * 32)),
     "a hold's commitment that does not open": ("commitment_broken", fact("settlement.completed", hash_salt="ab" * 32)),
     "a destination that does not open": ("commitment_broken", payout(dest_salt="ab" * 32)),
@@ -736,6 +834,16 @@ SPOILT: dict[str, tuple[str, Spoil]] = {
     "a credit with another fee budget": ("wrong_amount", lambda: edited(margin(), lambda life: life.lines[-1].facts["credited"][0].update(budget_msat=BUDGET + 1))),
     "change with another fee budget": ("wrong_amount", lambda: edited(split(), lambda life: life.lines[-1].facts["credited"][0].update(budget_msat=353_000))),
     "a credit without its fee budget": ("bad_facts", lambda: edited(margin(), lambda life: life.lines[-1].facts["credited"][0].pop("budget_msat"))),
+    "made good for where nothing was lost": ("illegal_move", lambda: made_good(paid_life())),
+    "made good for to the one who was paid": ("wrong_share", lambda: made_good(lost_after_payout(), role="worker", to=WORKER.pub)),
+    "made good for to somebody else": ("wrong_share", lambda: made_good(lost(), to=STRANGER.pub)),
+    "made good for with half a sat": ("wrong_amount", lambda: made_good(lost(), amount_msat=5_000_500)),
+    "made good for with nothing": ("wrong_amount", lambda: made_good(lost(), amount_msat=0)),
+    "made good for by the clock": ("wrong_author", lambda: edited(made_good(lost()), lambda life: life.lines[-1].__dict__.update(by="clock", proven="clock"))),
+    "made good for before the end": ("illegal_move", lambda: made_good(reviewing())),
+    "more than was given is paid": ("unbalanced", lambda: made_good_receipt(made_good(lost()), 5_001_000)),
+    "what was given is paid twice": ("unbalanced", lambda: made_good_receipt(made_good_receipt(made_good(lost()), 5_000_000), 5_000_000)),
+    "sending it cost more than was kept": ("fee_above_budget", lambda: made_good_receipt(made_good(lost()), 5_000_000, fee_msat=50_001)),
     "a receipt of somebody else": ("unbalanced", lambda: receipt(margin(), to=STRANGER.pub)),
     "a receipt whose fee is above the credit's budget": ("fee_above_budget", lambda: change_receipt(352_001)),
     "a receipt for more than was owed": ("unbalanced", lambda: receipt(margin(), REWARD + 1000)),
@@ -787,6 +895,9 @@ SPOILT: dict[str, tuple[str, Spoil]] = {
     "an agreement that is not carried out": ("agreement_ignored", ignored_agreement),
     "terms that were never published": ("terms_missing", unpublished_terms),
     "a fee budget outside the terms": ("outside_terms", lambda: Life(budget_msat=BUDGET + 1000, hold_msat=REWARD + BUDGET + 1000)),
+    "a fee outside the terms": ("outside_terms", lambda: Life(net_msat=REWARD, service_fee_msat=501_000, hold_msat=REWARD + BUDGET + 501_000, **FEES["employer"].terms())),
+    "another payer than in the terms": ("outside_terms", fee_fact("task.created", service_fee_payer="worker")),
+    "less insurance than in the terms": ("outside_terms", fee_fact("task.created", insurance_percent=0)),
     "a margin outside the terms": ("outside_terms", lambda: Life(margin=1)),
     "a custody outside the terms": ("outside_terms", lambda: Life(custody_mode="ledger")),
     "too many parts": ("outside_terms", fact("invoice.accepted", parts=9)),

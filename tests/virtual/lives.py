@@ -100,7 +100,7 @@ class Kept(Protocol):
 
 
 def books(town: Kept, loss: int) -> None:
-    """Of what the node has won since its start, every msat is owed to somebody or kept for the insurance, by the tasks' books."""
+    """Of what the node has won since its start, every msat is owed to somebody, a booked fee or kept for the insurance, by the tasks' books."""
     kept = 0
     with town.engine.begin() as tx:
         found = [commit.load(tx, row.id) for row in tx.execute(select(tasks.c.id))]
@@ -111,7 +111,7 @@ def books(town: Kept, loss: int) -> None:
         if each.state is not None and each.state.is_final and came:
             going = sum(p.amount + p.budget for p in each.payouts if not p.state.is_final)
             owed = sum(entry.amount + entry.budget for entry in each.credits)
-            assert came - went == each.insurance + owed + going
+            assert came - went == each.fee + each.insurance + owed + going
     network = town.node.network
     sent = sum(part.amount + part.fee for part in _own_parts(town))
     assert network.figures().node + sent - network.params.node_balance - kept == -loss
@@ -204,8 +204,8 @@ async def claimed(town: Town, destination: bool = True, **terms: Any) -> str:
 
 
 async def claim(town: Town, task: str, destination: bool = True) -> None:
-    reward = town.state_of(task)["reward_msat"]
-    invoice = town.worker.wallet.invoice(reward, expiry=30 * 86400) if destination else ""
+    net = town.state_of(task)["net_msat"]
+    invoice = town.worker.wallet.invoice(net, expiry=30 * 86400) if destination else ""
     await town.worker.say(f"claim {task} {invoice}".strip())
     await state(town, task, "Claimed")
 

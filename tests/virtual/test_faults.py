@@ -50,17 +50,17 @@ from tests.virtual.lives import (
 from tests.virtual.loop import run_virtually
 from tests.virtual.world import Person, Town
 
-Decide = Callable[[Task | None, What, Any, Any], Decision | Refused]
+Decide = Callable[..., Decision | Refused]
 REAL: Decide = handlers.decide.decide
 
 
 def choke(monkeypatch: pytest.MonkeyPatch, on: Callable[[Task | None, What], bool]) -> None:
     """From now on our code has a bug: it fails on such an input."""
 
-    def decide(task: Task | None, what: What, now: Any, policy: Any) -> Decision | Refused:
+    def decide(task: Task | None, what: What, *house: Any) -> Decision | Refused:
         if on(task, what):
             raise ZeroDivisionError("a bug of ours")
-        return REAL(task, what, now, policy)
+        return REAL(task, what, *house)
 
     monkeypatch.setattr(bot.dispatch, "decide", decide)
 
@@ -245,13 +245,13 @@ def test_a_tick_that_changes_nothing_does_not_block_what_is_due_later(
         task = await hired(town)
         ticks = 0
 
-        def decide(held: Task | None, what: What, now: Any, policy: Any) -> Decision | Refused:
+        def decide(held: Task | None, what: What, *house: Any) -> Decision | Refused:
             nonlocal ticks
             if isinstance(what, Tick) and held is not None and held.id == task:
                 ticks += 1
                 if ticks == 1:
                     return Decision(held)
-            return REAL(held, what, now, policy)
+            return REAL(held, what, *house)
 
         monkeypatch.setattr(bot.dispatch, "decide", decide)
         await asyncio.sleep(SOON * 3 // 4 + 120)
@@ -276,10 +276,10 @@ def test_three_hundred_tasks_that_are_due_at_once_all_end(monkeypatch: pytest.Mo
         town = await a_town(settings=SHORT, limits=Limits(messages_a_minute=10_000))
         patient = True
 
-        def decide(held: Task | None, what: What, now: Any, policy: Any) -> Decision | Refused:
+        def decide(held: Task | None, what: What, *house: Any) -> Decision | Refused:
             if patient and isinstance(what, Tick) and held is not None and held.title.startswith("stubborn"):
                 return Decision(held)
-            return REAL(held, what, now, policy)
+            return REAL(held, what, *house)
 
         monkeypatch.setattr(bot.dispatch, "decide", decide)
         deadline = town.time + 1800

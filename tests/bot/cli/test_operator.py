@@ -103,6 +103,21 @@ def test_ban_and_unban(cli: Cli, house: House, employer: Person, tmp_path: Path)
     assert cli("ban", "npub1nobody", *data).code == 2
 
 
+def test_compensate_needs_a_loss_on_record(cli: Cli, house: House, employer: Person) -> None:
+    data = ("--data", house.data)
+    task = offered(employer)
+    refused = cli("compensate", task, "5k", "the hold was lost", *data)
+    assert refused.code == 1
+    assert f"No loss is on record in task {task}" in refused.err
+    told = cli("compensate", task, "5,000", "the hold was lost", "--json", *data)
+    assert (told.code, told.json()["code"]) == (1, "no_loss")
+    assert cli("compensate", task, "0", "why", *data).code == 2
+    assert cli("compensate", task, "5000", *data).code == 2
+    assert employer.ask("compensate", task, "5000", "please", "--json").json()["code"] == "not_operator"
+    last = json.loads(cli("audit", "--last", "1", "--json", *data).out)
+    assert (last["what"], last["result"]) == (f"compensate {task} 5000 the hold was lost", "no_loss")
+
+
 def test_holds_and_incidents(cli: Cli, house: House, employer: Person) -> None:
     data = ("--data", house.data)
     task = offered(employer)

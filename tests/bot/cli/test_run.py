@@ -178,7 +178,7 @@ def test_the_example_config_holds_every_default() -> None:
 
 
 def test_reading_commands_say_what_is_missing(cli: Cli, house: House, tmp_path: Path) -> None:
-    for command in (("tasks",), ("export",), ("show", "7qk2m"), ("log", "7qk2m")):
+    for command in (("tasks",), ("export",), ("fees",), ("show", "7qk2m"), ("log", "7qk2m")):
         ran = cli(*command, "--data", tmp_path)
         assert (ran.code, "there is no database" in ran.err) == (1, True)
     assert cli("show", "7qk2m0", "--data", house.data).err == "holdfast: there is no task 7qk2m0 here\n"
@@ -199,7 +199,7 @@ def test_verify_says_what_it_needs(cli: Cli, tmp_path: Path) -> None:
 def test_no_words_show_the_help(cli: Cli) -> None:
     ran = cli()
     assert ran.code == 2
-    for name in ("run", "demo", "init", "client", "simnet", "verify", "tasks", "show", "log", "export"):
+    for name in ("run", "demo", "init", "client", "simnet", "verify", "tasks", "show", "log", "export", "fees"):
         assert f"\n  {name} " in ran.out + ran.err
 
 
