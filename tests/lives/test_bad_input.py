@@ -405,7 +405,7 @@ async def test_terms_that_are_not_built_are_refused_by_name(stage: Stage, name: 
         "deposit_percent": [10],
         "custody_mode": ["onchain_submarine", "ledger", "direct"],
         "verification": ["auto"],
-        "on_hold_end": ["rollover then ledger", "rollover then refund", "ledger"],
+        "on_hold_end": ["rollover then ledger", "ledger"],
     }
     async with stage.unchanged():
         for value in values[name]:
