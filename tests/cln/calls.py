@@ -84,6 +84,8 @@ class Calls:
     async def wait(self, subsystem: str, indexname: str, nextvalue: int) -> Row:
         if subsystem == "channelmoves":
             return {"subsystem": subsystem, "created": len(self._ledger.moves)}
+        if indexname == "created":
+            return {"subsystem": subsystem, "created": len(self._ledger.sendpays)}
         while self._ledger.updates < nextvalue:
             await self._routes.changed()
         return {"subsystem": subsystem, indexname: self._ledger.updates}

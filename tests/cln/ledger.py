@@ -49,6 +49,7 @@ class Ledger:
     htlcs: list[Htlc] = field(default_factory=list)
     sendpays: list[Row] = field(default_factory=list)
     updates: int = 0
+    unsent: set[int] = field(default_factory=set)  # of sendpays: lightningd died before they were on a channel
     moves: list[Row] = field(default_factory=list)
     chain_moves: list[Row] = field(default_factory=list)
     incoming: int = 0  # what came in to stay
@@ -112,7 +113,9 @@ class Ledger:
             "alias": {"local": "1x1x1", "remote": "2x2x2"},
             "spendable_msat": self.spendable() - self.incoming,
             "receivable_msat": 0,
-            "htlcs": [],
+            "htlcs": [
+                _out(row) for row in self.sendpays if row["status"] == "pending" and row["id"] not in self.unsent
+            ],
         }
         for channel in (payer, payee):
             if channel["short_channel_id"] in self.onchain:
@@ -135,3 +138,15 @@ class Ledger:
     def update(self, row: Row, **changes: Any) -> None:
         self.updates += 1
         row.update(changes, updated_index=self.updates)
+
+
+def _out(row: Row) -> Row:
+    """The HTLC of an outgoing part."""
+    return {
+        "direction": "out",
+        "id": row["id"],
+        "amount_msat": row["amount_sent_msat"],
+        "expiry": 500,
+        "payment_hash": row["payment_hash"],
+        "state": "SENT_ADD_ACK_REVOCATION",
+    }

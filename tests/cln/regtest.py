@@ -140,15 +140,28 @@ class Lightningd:
     def kill(self) -> None:
         """kill -9."""
         assert self._process is not None
+        channels = self._children("lightning_channeld")
         self._process.kill()
         self._process.wait(60)
+        for each in channels:
+            with suppress(ProcessLookupError):
+                os.kill(each, signal.SIGKILL)  # one that is frozen does not notice
+
+    def freeze_channels(self) -> None:
+        """Nothing moves on them any more."""
+        for each in self._children("lightning_channeld"):
+            os.kill(each, signal.SIGSTOP)
+
+    def _children(self, name: str) -> list[int]:
+        assert self._process is not None
+        main = Path(f"/proc/{self._process.pid}")
+        children = (main / "task" / main.name / "children").read_text().split()
+        return [int(each) for each in children if name in Path(f"/proc/{each}/cmdline").read_text()]
 
     def kill_plugin(self) -> None:
         """kill -9 of the plugin; lightningd ends, since it is an important one."""
         assert self._process is not None
-        main = Path(f"/proc/{self._process.pid}")
-        children = (main / "task" / main.name / "children").read_text().split()
-        [plugin] = [int(each) for each in children if PLUGIN in Path(f"/proc/{each}/cmdline").read_text()]
+        [plugin] = self._children(PLUGIN)
         os.kill(plugin, signal.SIGKILL)
         self._process.wait(60)
 

@@ -10,6 +10,7 @@ import pytest
 from bot.nodes.cln import paying
 from bot.nodes.cln.node import ClnNode
 from bot.nodes.cln.payments import LOST_WORD, Why, view, why_failed
+from bot.nodes.cln.plugin.keeper import GRACE
 from kinds import bolt11
 from kinds.lightning import Fault, PaymentStatus, PaySpec
 from kinds.units import Msat, PaymentHash, Secret, sats
@@ -125,6 +126,28 @@ async def test_an_attempt_of_an_earlier_life_is_met_and_not_repeated(bench: ClnB
     assert (await next_life.pay(spec)) == made
     assert len(double.ledger.sendpays) == 1
     await next_life.aclose()
+
+
+@pytest.mark.parametrize("sent", [True, False])
+async def test_a_part_that_lightningd_wrote_down_and_did_not_live_to_send_has_failed(
+    bench: ClnBench, double: Double, sent: bool
+) -> None:
+    await bench.payee_holds()
+    spec = spec_for(await bench.bill(AMOUNT))
+    await bench.node.pay(spec)
+    if not sent:
+        double.ledger.unsent.add(1)
+    await bench.restart()
+    fresh = ClnNode(double.socket, patience=0.2)  # of a new life of the daemon
+    assert (await fresh.payment(spec.payment_hash)).status is PaymentStatus.IN_FLIGHT, (
+        "lightningd has only just started"
+    )
+    await bench.wait(GRACE)
+    view = await fresh.payment(spec.payment_hash)
+    assert view.status is (PaymentStatus.IN_FLIGHT if sent else PaymentStatus.FAILED)
+    assert view.fault is Fault.OURS
+    assert (await fresh.pay(spec)).status is view.status, "lightningd refuses to send it again"
+    await fresh.aclose()
 
 
 async def test_an_attempt_whose_answer_was_lost_has_not_failed(bench: ClnBench, double: Double) -> None:

@@ -12,8 +12,9 @@ import pytest
 
 from bot.nodes.cln.node import ClnNode
 from bot.nodes.cln.plugin.keeper import GRACE
-from kinds.lightning import HoldRef, HoldSpec, HoldStatus, HoldView
-from kinds.units import sats
+from kinds import bolt11
+from kinds.lightning import HoldRef, HoldSpec, HoldStatus, HoldView, PaymentStatus, PaySpec
+from kinds.units import Secret, sats
 from tests.cln import wallets
 from tests.cln.regtest import Regtest, missing, town
 from tests.lives.people import until
@@ -155,3 +156,33 @@ async def test_a_hold_behind_a_private_channel_can_be_paid() -> None:
         await held.becomes(HoldStatus.SETTLED)
         await held.payer_sees("complete")
         await node.aclose()
+
+
+async def test_a_payout_that_lightningd_did_not_live_to_send_has_failed() -> None:
+    """It is killed when it has written the payment down, before the channel has it: pending for ever in lightningd's eyes, and no
+    HTLC of it is anywhere.
+    """
+    with town() as nodes:
+        node = ClnNode(nodes.us.socket)
+        bill = await asyncio.to_thread(wallets.held_invoice, nodes.payee, 50_000, 86400)
+        payment_hash = bolt11.decode(bill).payment_hash
+        spec = PaySpec("task/p1", payment_hash, Secret(bill), sats(50_000), sats(100), 288, timeout=5)
+        nodes.us.freeze_channels()
+        paying = asyncio.create_task(node.pay(spec))
+        await until(lambda: wallets.paid(nodes.us, payment_hash) == "pending", "the payment, written down", SECONDS)
+        nodes.us.kill()
+        await paying
+        await node.aclose()
+        nodes.us.start()
+        await asyncio.to_thread(nodes.together)
+        fresh = ClnNode(nodes.us.socket)  # of a new life of the daemon
+
+        assert wallets.paid(nodes.us, payment_hash) == "pending"
+
+        async def failed() -> bool:
+            return (await fresh.payment(payment_hash)).status is PaymentStatus.FAILED
+
+        await until(failed, "its end", GRACE + SECONDS)
+        assert (await fresh.pay(spec)).status is PaymentStatus.FAILED, "lightningd does not let us try again"
+        assert not wallets.holds(nodes.payee, payment_hash)
+        await fresh.aclose()

@@ -176,7 +176,7 @@ async def test_lightningd_ends_in_the_middle_of_a_life(town: Regtest, tmp_path: 
         await claimed(employer, worker, task, bill)
         await worker.delivers(task)
         await employer.tell(Approve(task=task))
-        await until(lambda: wallets.paid(town.us, payment_hash) == "pending", "a payout on its way", SECONDS)
+        await until(lambda: wallets.holds(town.payee, payment_hash), "a payout that is held", SECONDS)
         town.us.kill()
         town.us.start()
         await asyncio.to_thread(town.together)

@@ -41,6 +41,11 @@ def held_invoice(payee: Lightningd, sat: int, expiry: int) -> str:
     return str(payee.rpc.call(wire.CREATE, asked)["bolt11"])
 
 
+def holds(payee: Lightningd, payment_hash: str) -> bool:
+    """Has it arrived at the payee?"""
+    return bool(payee.rpc.call(wire.LOOKUP, {"payment_hash": payment_hash})["state"] == wire.State.HELD)
+
+
 def release(payee: Lightningd, payment_hash: str) -> None:
     """Once it has arrived."""
     taken = (wire.State.SETTLING, wire.State.SETTLED)

@@ -46,6 +46,15 @@ def held_on(channels: Channels, payment_hash: str) -> dict[Key, bool]:
     }
 
 
+def is_out(channels: Channels, payment_hash: str) -> bool:
+    """Is an outgoing HTLC of this hash on any channel, or on the chain?"""
+    return any(
+        htlc.get("direction") == "out" and htlc.get("payment_hash") == payment_hash
+        for channel in channels
+        for htlc in channel.get("htlcs", [])
+    )
+
+
 def _incoming(channel: Mapping[str, Any]) -> list[Mapping[str, Any]]:
     return [htlc for htlc in channel.get("htlcs", []) if htlc.get("direction") == "in"]
 

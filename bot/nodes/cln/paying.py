@@ -3,6 +3,9 @@
 `xpay` may run for as long as the payee likes, so each attempt is a task of its own, and `pay` returns when it is over or after a
 few seconds. If this process dies, lightningd goes on by itself; the next life looks. An error of `xpay` proves nothing about
 parts that are out, and an `xpay` whose answer got lost may still be trying: until its time is over nothing counts as failed.
+
+lightningd writes a part down before it is on a channel. If it dies in between, it calls the part pending for ever, and refuses
+another payment by the same invoice. Such a part has failed: it is of an earlier life, and no HTLC of its hash is anywhere.
 """
 
 from __future__ import annotations
@@ -13,8 +16,8 @@ from collections.abc import Callable
 
 import structlog
 
-from bot.nodes.cln import payments
-from bot.nodes.cln.channels import room
+from bot.nodes.cln import payments, wire
+from bot.nodes.cln.channels import is_out, room
 from bot.nodes.cln.payments import LOST_WORD, Why
 from bot.nodes.cln.rpc import NoAnswer, Refused, Rpc, rows
 from kinds import bolt11
@@ -44,7 +47,7 @@ class Payments:
 
     async def look(self, payment_hash: PaymentHash) -> PaymentView:
         try:
-            parts = rows(await self._rpc.call("listsendpays", {"payment_hash": payment_hash}), "payments")
+            parts = await self._without_the_left_behind(payment_hash, await self._parts(payment_hash))
             seen = payments.view(payment_hash, parts, self._why.get(payment_hash, LOST_WORD))
         except (NoAnswer, Refused):
             return PaymentView(payment_hash, PaymentStatus.UNKNOWN)
@@ -61,6 +64,19 @@ class Payments:
         if seen.status is PaymentStatus.ABSENT and why is not None:  # it ended before anything was sent
             return PaymentView(payment_hash, PaymentStatus.FAILED, fault=why.fault, reason=why.reason)
         return seen
+
+    async def _parts(self, payment_hash: PaymentHash) -> payments.Parts:
+        return rows(await self._rpc.call("listsendpays", {"payment_hash": payment_hash}), "payments")
+
+    async def _without_the_left_behind(self, payment_hash: PaymentHash, parts: payments.Parts) -> payments.Parts:
+        if payment_hash in self._running or not any(part.get("status") == payments.PENDING for part in parts):
+            return parts
+        health = await self._rpc.call(wire.HEALTH)
+        left = payments.left_behind(parts, int(health.get("payments_before", 0)))
+        if not left or is_out(rows(await self._rpc.call("listpeerchannels"), "channels"), payment_hash):
+            return parts
+        # Read again after the channels: an HTLC that ended meanwhile took its part's state along.
+        return payments.given_up(await self._parts(payment_hash), left)
 
     async def pay(self, spec: PaySpec, hrp: str, own: str) -> PaymentView:
         """`hrp` and `own` are the node's invoice prefix and public key: it pays neither elsewhere nor itself."""

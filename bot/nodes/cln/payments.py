@@ -14,6 +14,8 @@ from bot.nodes.cln.rpc import msat
 from kinds.lightning import Fault, PaymentStatus, PaymentView
 from kinds.units import Msat, PaymentHash, Secret
 
+Parts = Sequence[Mapping[str, Any]]
+
 
 @dataclass(frozen=True, slots=True)
 class Why:
@@ -24,11 +26,12 @@ class Why:
 
 
 LOST_WORD = Why(Fault.OURS, "unknown")
+PENDING = "pending"
 
 
-def view(payment_hash: PaymentHash, parts: Sequence[Mapping[str, Any]], why: Why) -> PaymentView:
+def view(payment_hash: PaymentHash, parts: Parts, why: Why) -> PaymentView:
     """A part that is complete shows the preimage, so the payment is made; the others can only follow, and their fees count."""
-    alive = [part for part in parts if part.get("status") in ("pending", "complete")]
+    alive = [part for part in parts if part.get("status") in (PENDING, "complete")]
     done = [part for part in alive if part.get("status") == "complete"]
     if done:
         amount = sum(msat(part, "amount_msat") for part in alive)
@@ -47,6 +50,20 @@ def view(payment_hash: PaymentHash, parts: Sequence[Mapping[str, Any]], why: Why
     if parts:
         return PaymentView(payment_hash, PaymentStatus.FAILED, fault=why.fault, reason=why.reason)
     return PaymentView(payment_hash, PaymentStatus.ABSENT)
+
+
+def left_behind(parts: Parts, before: int) -> frozenset[int]:
+    """Parts that are pending since an earlier life of lightningd, by their index; `before` is the last one of those lives."""
+    pending = (int(part.get("created_index", before + 1)) for part in parts if part.get("status") == PENDING)
+    return frozenset(index for index in pending if index <= before)
+
+
+def given_up(parts: Parts, left: frozenset[int]) -> Parts:
+    """The parts, those left behind as what they are."""
+    return [
+        {**part, "status": "failed"} if part.get("status") == PENDING and part.get("created_index") in left else part
+        for part in parts
+    ]
 
 
 def why_failed(code: int, message: str, enough: bool) -> Why:

@@ -29,6 +29,7 @@ class Desk:
     version: str
     installed: Installed = Installed.UNKNOWN
     block: str = ""  # hash of the newest block, once one was seen
+    payments: int = 0  # lightningd's index of the newest outgoing part when it started
 
     def create(self, ref: str, amount_msat: int, expiry: int, cltv: int, memo: str = "") -> dict[str, Any]:
         """The hold of this ref; the same one again, whatever became of it, when there is one. Raises Refusal, Trouble."""
@@ -75,6 +76,7 @@ class Desk:
             "installed": self.installed.value,
             "blockheight": self.keeper.height,
             "blockhash": self.block,
+            "payments_before": 0 if self.keeper.in_grace() else self.payments,
             "holds": {state.value: states.count(state) for state in State if state is not State.WAITING},
         }
 

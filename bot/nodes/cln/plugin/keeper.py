@@ -201,7 +201,7 @@ class Keeper:
             return record.state
         here = self._kept.get(record.payment_hash, {})
         whole = all(part.key in here for part in record.parts)
-        return State.HELD if whole or (here and not self._in_grace()) else State.WAITING
+        return State.HELD if whole or (here and not self.in_grace()) else State.WAITING
 
     # --- time, blocks and lightningd's books ---------------------------------------------------------------------
 
@@ -255,7 +255,7 @@ class Keeper:
             case State.HELD if self.height >= record.expiry_height - CANCEL_BLOCKS:
                 log.warning("the hold %s goes back: its first HTLC expires at %d", record.ref, record.expiry_height)
                 self.cancel(payment_hash, "height")
-            case State.HELD if not kept and not self._in_grace() and self._may_look(payment_hash):
+            case State.HELD if not kept and not self.in_grace() and self._may_look(payment_hash):
                 if not self.lightning.on_channels(payment_hash, leaving=False):
                     log.error("the hold %s is lost: it is on no channel any more", record.ref)
                     self._save(record.turned(State.LOST, "gone from the channels"))
@@ -273,7 +273,7 @@ class Keeper:
             self._save(record.turned(State.SETTLED))
         elif there:
             return
-        elif not self._in_grace():
+        elif not self.in_grace():
             log.error("the hold %s was to be settled and is lost", record.ref)
             self._save(record.turned(State.LOST, "not credited"))
 
@@ -284,7 +284,7 @@ class Keeper:
         self._looked[payment_hash] = now
         return True
 
-    def _in_grace(self) -> bool:
+    def in_grace(self) -> bool:
         return self.clock() - self._started < GRACE
 
     # --- the hands -----------------------------------------------------------------------------------------------

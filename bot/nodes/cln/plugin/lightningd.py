@@ -112,6 +112,10 @@ class Lightningd:
             _number(move, "credit_msat") for move in (*channels, *chain) if move.get("payment_hash") == payment_hash
         )
 
+    def payments(self) -> int:
+        """The index of the newest part of an outgoing payment."""
+        return _number(self.ask("wait", subsystem="sendpays", indexname="created", nextvalue=0), "created")
+
     # --- the node ------------------------------------------------------------------------------------------------
 
     def height(self) -> int:

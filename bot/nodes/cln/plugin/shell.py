@@ -76,11 +76,13 @@ class Shell:
             lightningd = Lightningd(os.path.join(str(plugin.lightning_dir), str(plugin.rpc_filename)))
             keeper = Keeper(lightningd, self._clock, self._news.changed)
             keeper.start(lightningd.load(), lightningd.height())
+            payments = lightningd.payments()
         except (Trouble, BadRecord) as error:
             plugin.log(f"{wire.PLUGIN} cannot read its holds and ends: {error}", level="error")
             os._exit(1)
         self._keeper = keeper
-        self._desk = Desk(keeper, lightningd, self._clock, self._version, lightningd.installed(self._program))
+        installed = lightningd.installed(self._program)
+        self._desk = Desk(keeper, lightningd, self._clock, self._version, installed, payments=payments)
         self._say_how_installed(self._desk.installed)
         threading.Thread(target=self._work, name="keeper", daemon=True).start()
 
