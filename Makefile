@@ -4,7 +4,7 @@ SHELL := bash
 .DEFAULT_GOAL := .venv
 
 # Never the one of the environment, which is made anew with it, though it may be the first on the path.
-PYTHON := $(shell PATH="$${PATH//$(CURDIR)\/.venv\/bin:/}"; command -v python3.11 || command -v python3)
+PYTHON := $(shell PATH="$(subst $(CURDIR)/.venv/bin:,,$(PATH))"; command -v python3.11 || command -v python3)
 BIN := .venv/bin
 PACKAGES := bot handlers kinds storage verifier
 # Extra arguments for the program a target runs: make test ARGS="-k paid"
