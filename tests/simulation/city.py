@@ -90,7 +90,6 @@ class City:
         self.everybody: list[Person] = []
         self.tally = Tally()
         self._life = Mortal()
-        self._wire: WireNode | None = None
 
     def clock(self) -> float:
         return EPOCH + self.loop.time() + self.clock_ahead
@@ -152,7 +151,7 @@ class City:
             self._gate,
             self.story.fault,
         )
-        self._wire = WireNode(self.guard, life, chance, lambda: self.wire_slow)
+        wire = WireNode(self.guard, life, chance, lambda: self.wire_slow)
         line: Any = Line(sea, life)
         world = World(
             clock=self.clock,
@@ -161,7 +160,7 @@ class City:
             writer=writer,
             relays=line,
             signer=self._signer,
-            node=self._wire,
+            node=wire,
             moments=moments,
             policy=policy,
             policy_id=await writer.do(lambda tx: house.remember_policy(tx, policy, moments.time)),

@@ -53,8 +53,6 @@ class Guard:
         self._final: dict[str, str] = {}
         self.payouts: dict[str, list[PaymentHash]] = {}  # task -> hashes of what was sent out of its hold
         self.holds: dict[str, dict[PaymentHash, str]] = {}  # task -> hash -> ref, in the order in which they were made
-        self.lost: set[PaymentHash] = set()  # holds that the weather has taken away
-        self.late_allowed = False
 
     async def facts(self) -> NodeFacts | None:
         return await self._node.facts()
@@ -162,8 +160,6 @@ class Guard:
 
     def at_block(self) -> None:
         """Rule 3: no hold comes near the height at which the node would give it back by itself."""
-        if self.late_allowed:
-            return
         for task, hashes in self.holds.items():
             for payment_hash in hashes:
                 if self.is_held(payment_hash) and self._expiry(payment_hash) - OWN_DEADLINE - 2 <= self._network.height:

@@ -55,9 +55,6 @@ class Deal:
     hurry: dict[str, asyncio.Event] = field(default_factory=dict)  # by role: act now
     tired: bool = False  # nobody renews the hold of a dispute any more, so that it ends
 
-    def was_said(self, who: Person, *actions: str) -> list[Said]:
-        return [each for each in self.said if each.who == who.name and each.action in actions]
-
 
 Weights = dict[str, float]
 

@@ -168,9 +168,7 @@ class Storm:
             return
         held = [h for hashes in city.guard.holds.values() for h in hashes if city.guard.is_held(h)]
         if held:
-            lost = self._chance.choice(held)
-            city.guard.lost.add(lost)
-            city.node.network.lose_hold(lost)
+            city.node.network.lose_hold(self._chance.choice(held))
 
     # The process
 

@@ -14,10 +14,8 @@ from tests.virtual.lives import (
     REWARD,
     SOON,
     a_town,
-    claim,
     delivered,
     entry,
-    funded,
     sound,
     state,
     task_of,
@@ -112,21 +110,6 @@ def test_the_old_hold_goes_back_though_the_node_is_slow_to_do_it() -> None:
         await town.employer.say(f"cancel {task}")
         await state(town, task, "Refunded", within=300)
         assert town.employer.wallet.balance == start
-        await sound(town)
-
-    run_virtually(life())
-
-
-def test_another_worker_after_a_renewed_hold() -> None:
-    """The terms of a task that is open again are those of its present hold."""
-
-    async def life() -> None:
-        town = await a_town(settings=SETTINGS)
-        task = await funded(town, **TERMS)
-        await claim(town, task)
-        await town.worker.say(f"abandon {task}")
-        await state(town, task, "Funded")
-        assert task_of(town, task).rollover is None
         await sound(town)
 
     run_virtually(life())
