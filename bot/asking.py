@@ -8,11 +8,11 @@ from typing import Any
 from sqlalchemy import Connection
 
 from bot.reading import Asker, Question
-from handlers import answers
+from handlers import account, answers
 from handlers.policy import Policy
 from kinds.codes import Told
 from kinds.inputs import Now
-from storage import commit, gate, reads
+from storage import accounts, books, commit, gate, reads
 
 _MOST = 100  # lines of a list that still fit into a letter
 
@@ -32,6 +32,10 @@ def facts_for(
             return answers.tasks(reads.mine(tx, asker.by), reads.claimable(tx), asker.by)
         case Told.TERMS:
             return {**answers.terms(policy), "version": policy.terms_version, "paused": gate.load(tx).paused}
+        case Told.BALANCE:
+            return account.balance(accounts.load(tx, asker.by).account, policy)
+        case Told.STATEMENT:
+            return books.statement(tx, asker.by, _MOST)
         case Told.HOLDS:
             return answers.holds(reads.holding(tx), now, _MOST)
         case Told.INCIDENTS:

@@ -21,16 +21,17 @@ from bot.floods import Floods
 from bot.reading import Asker, Meant, Question, interpret
 from bot.wake import Bell
 from bot.world import World
-from handlers.decide import decide
+from handlers.account import Movement
+from handlers.decide import decide, settle_account
 from handlers.decision import Decision, Fetch, Refusal, Say
 from handlers.policy import Policy
 from kinds.codes import BadWord, Form, Refused, Told
 from kinds.events import canonical_json
 from kinds.grammar import form_of
-from kinds.inputs import BY_HAND, Said, What
+from kinds.inputs import BY_HAND, AccountDue, OfAccount, RemitSeen, RemitWanted, Said, What
 from kinds.message import render
 from kinds.units import Pubkey
-from storage import acts, commit, house, inbox, outbox, people, reads
+from storage import accounts, acts, commit, house, inbox, outbox, people, reads
 from storage.inbox import NewInput, Row
 
 _BATCH = 32
@@ -169,6 +170,10 @@ class Dispatch:
             if meant.what.code in (Told.HOLDS, Told.INCIDENTS):
                 acts.record(tx, row.now, meant.asker.by, str(meant.what.code), "done")
             self._answer(tx, row, meant.asker, meant.what.code, facts)
+        elif isinstance(meant.what, RemitWanted | RemitSeen | AccountDue):
+            self._settle(tx, row, meant, meant.what, meant.what.owner, policy)
+        elif meant.account and isinstance(meant.what, Said):
+            self._settle(tx, row, meant, meant.what, meant.account, policy)
         elif meant.task is None and isinstance(meant.what, Said):
             assert meant.asker, "somebody says it"
             self._rule(tx, row, meant.asker, meant.what, policy)
@@ -188,6 +193,33 @@ class Dispatch:
             self._stirred[self._world.wakes.events] = None
         self._answer(tx, row, asker, Told.OPERATED, outcome.told)
 
+    def _settle(
+        self, tx: Connection, row: Row, meant: Meant, what: Said | OfAccount, owner: Pubkey, policy: Policy
+    ) -> None:
+        """What is about somebody's account."""
+        held = accounts.load(tx, owner, getattr(what, "ref", ""))
+        outcome = settle_account(held.account, what, row.now, policy)
+        if isinstance(outcome, Movement) and outcome != Movement(held.account):
+            news = gatekeeping.news(tx, None, outcome.incidents)
+            outcome = accounts.store(tx, held, outcome, row.now, policy) or outcome
+            for code in news if isinstance(outcome, Movement) else ():
+                self._alert(tx, row, policy, code, None)
+        if isinstance(outcome, Refusal):
+            inbox.finish(tx, row.n, "refused", str(outcome.code))
+            if meant.asker:
+                self._answer(tx, row, meant.asker, outcome.code, outcome.facts)
+            return
+        inbox.finish(tx, row.n, "done")
+        wakes = self._world.wakes
+        self._stirred[wakes.timers] = None
+        if outcome.effects:
+            self._stirred[wakes.money] = None
+        if outcome.published:
+            self._stirred[wakes.events] = None
+        for say in outcome.says:
+            to = meant.asker or _as_last(reads.person(tx, say.to), say.to)
+            self._answer(tx, row, to, say.code, say.facts)
+
     def _decide(self, tx: Connection, row: Row, meant: Meant, what: What, policy: Policy) -> None:
         self._current = meant.task
         if meant.asker and meant.task in self._held_back:
@@ -198,7 +230,7 @@ class Dispatch:
         there = gatekeeping.house_for(tx, what, self._world.moments.facts)
         outcome = decide(held.task if held else None, what, row.now, policy, there)
         if isinstance(outcome, Decision) and _changes(held, outcome):
-            news = gatekeeping.news(tx, meant.task, outcome)
+            news = gatekeeping.news(tx, meant.task, outcome.incidents)
             outcome = commit.store(tx, held, outcome, row.now, policy) or outcome
             self._stir(outcome)
             for code in news if isinstance(outcome, Decision) else ():

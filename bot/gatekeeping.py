@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, replace
 from typing import Any
 
@@ -10,7 +10,7 @@ from sqlalchemy import Connection
 
 from handlers import liquidity
 from handlers.decide import rule
-from handlers.decision import Decision, MakeHold, Refusal
+from handlers.decision import Decision, Incident, MakeHold, Refusal
 from handlers.doors import Ruling
 from handlers.house import OPEN, House
 from handlers.policy import Policy
@@ -52,9 +52,9 @@ def audit(tx: Connection, now: Now, what: What, result: str) -> None:
         acts.record(tx, now, what.by, write_text(what.command), result)
 
 
-def news(tx: Connection, task: str | None, done: Decision) -> list[str]:
-    """The incidents of this decision, asked before it is stored, that are not on record yet."""
-    return [each.code for each in done.incidents if not house.is_known(tx, each.code, task, each.facts)]
+def news(tx: Connection, task: str | None, incidents: Sequence[Incident]) -> list[str]:
+    """Those of a decision's incidents, asked before it is stored, that are not on record yet."""
+    return [each.code for each in incidents if not house.is_known(tx, each.code, task, each.facts)]
 
 
 def runs_short(tx: Connection, now: Now, outcome: Decision | Refusal) -> bool:

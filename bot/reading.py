@@ -14,11 +14,39 @@ from handlers.guards import is_operator
 from handlers.policy import Policy
 from kinds import decision, proof, task
 from kinds.codes import BadWord, Form, Refused, Told
-from kinds.commands import OPERATOR, Command, Fund, Help, History, Holds, Incidents, Post, Status, Tasks, TermsAsked
+from kinds.commands import (
+    OPERATOR,
+    Balance,
+    Command,
+    Fund,
+    Help,
+    History,
+    Holds,
+    Incidents,
+    Payout,
+    Post,
+    Statement,
+    Status,
+    Tasks,
+    TermsAsked,
+    Withdraw,
+)
 from kinds.commands.base import TaskCommand
 from kinds.events import PROOF, RECORD, TASK, Event
 from kinds.grammar import read_message
-from kinds.inputs import BY_HAND, Evidence, Now, Offered, Proven, Said, What
+from kinds.inputs import (
+    BY_HAND,
+    AccountDue,
+    Evidence,
+    Now,
+    OfAccount,
+    Offered,
+    Proven,
+    RemitSeen,
+    RemitWanted,
+    Said,
+    What,
+)
 from kinds.post import offer_of
 from kinds.units import EventId, Pubkey, TaskId, task_id
 from storage import commit, inbox, people, reads
@@ -51,8 +79,9 @@ class Question:
 @dataclass(frozen=True, slots=True)
 class Meant:
     task: TaskId | None
-    what: What | Question
+    what: What | OfAccount | Question
     asker: Asker | None
+    account: Pubkey | None = None  # whose it is about
 
 
 def interpret(tx: Connection, row: Row, policy: Policy, limits: Limits, floods: Floods) -> Meant | None:
@@ -63,7 +92,10 @@ def interpret(tx: Connection, row: Row, policy: Policy, limits: Limits, floods: 
         return _letter(tx, row, policy, limits, floods)
     if row.sort == "cli":
         return _by_hand(tx, row)
-    return Meant(TaskId(row.task or ""), read_fact(row.sort, row.body), None)
+    fact = read_fact(row.sort, row.body)
+    if isinstance(fact, RemitWanted | RemitSeen | AccountDue):
+        return Meant(None, fact, None, fact.owner)
+    return Meant(TaskId(row.task or ""), fact, None)
 
 
 def _admit(
@@ -175,13 +207,23 @@ def _letter(tx: Connection, row: Row, policy: Policy, limits: Limits, floods: Fl
     if isinstance(command, Post):
         pinned = EventId(said["id"])
         return Meant(None, Offered(Pubkey(said["by"]), offer_of(command, row.now.time), pinned, "", evidence), asker)
+    if isinstance(command, Withdraw):
+        return Meant(None, Said(asker.by, command, evidence), asker, asker.by)
     if not isinstance(command, TaskCommand):
         return _question(None, command, asker)
     found = _find(tx, command.letters, command.task, asker)
+    if isinstance(command, Payout) and _is_credited(tx, found, asker.by):
+        return Meant(None, Said(asker.by, Withdraw(destination=command.destination), evidence), asker, asker.by)
     if isinstance(command, Status | History):
         return _question(found, command, asker)
     _need_quota(tx, said["by"], found, command, row.now, limits)
     return Meant(found, Said(Pubkey(said["by"]), command, evidence), asker)
+
+
+def _is_credited(tx: Connection, task: TaskId, who: Pubkey) -> bool:
+    """Has this task ended and put something to his account? Then a destination for it is one of the account."""
+    held = commit.load(tx, task)
+    return held is not None and held.task.state is not None and held.task.state.is_final and bool(held.task.credit(who))
 
 
 def _by_hand(tx: Connection, row: Row) -> Meant:
@@ -239,6 +281,10 @@ def _question(found: TaskId | None, command: Command, asker: Asker) -> Meant:
             return Meant(found, Question(Told.HISTORY), asker)
         case Tasks():
             return Meant(None, Question(Told.TASKS), asker)
+        case Balance():
+            return Meant(None, Question(Told.BALANCE), asker)
+        case Statement():
+            return Meant(None, Question(Told.STATEMENT), asker)
         case TermsAsked():
             return Meant(None, Question(Told.TERMS), asker)
         case Help(topic=topic):

@@ -1,4 +1,5 @@
-"""Time and height: tasks whose next moment has come get a tick. Nothing is armed; the due columns are derived at each commit."""
+"""Time and height: tasks and accounts whose next moment has come get a tick. Nothing is armed; the due columns are derived at each
+commit."""
 
 from __future__ import annotations
 
@@ -8,8 +9,8 @@ from dataclasses import replace
 from sqlalchemy import Connection
 
 from bot.world import World
-from kinds.inputs import Tick
-from storage import inbox, reads
+from kinds.inputs import AccountDue, Tick
+from storage import accounts, inbox, reads
 from storage.codec import body_of
 from storage.inbox import NewInput
 
@@ -44,14 +45,20 @@ class Timers:
             reads.ticked(tx, task)
             moment = replace(now, entropy=self._world.entropy(32).hex())
             inbox.add(tx, NewInput(f"tick:{task.id}:{task.tick}", "tick", tick, task.id), moment, self._world.policy_id)
-        return len(due)
+        owed = accounts.due(tx, now.time, _AT_ONCE)
+        for each in owed:
+            accounts.ticked(tx, each)
+            key, word = f"due:{each.owner}:{each.tick}", body_of(AccountDue(each.owner))
+            inbox.add(tx, NewInput(key, "account_due", word), now, self._world.policy_id)
+        return len(due) + len(owed)
 
     def _until_next(self, tx: Connection) -> float:
         now = self._world.moments.now()
         heard, time, _ = reads.next_due(tx)
+        times = [each for each in (time, accounts.next_due(tx)) if each is not None]
         waits = [self._sweep]
         if heard is not None:
             waits.append(max(1.0, heard - now.heard))
-        if time is not None:
-            waits.append(max(1.0, time - now.time))
+        if times:
+            waits.append(max(1.0, min(times) - now.time))
         return min(waits)

@@ -4,16 +4,17 @@ from __future__ import annotations
 
 import asyncio
 import hashlib
+from collections.abc import Callable
 from contextlib import suppress
 
 import structlog
 from sqlalchemy import Connection
 
 from bot.world import World
-from kinds.inputs import HoldSeen, PaymentSeen
-from kinds.lightning import HoldStatus, HoldView, PaymentStatus
-from kinds.units import PaymentHash
-from storage import inbox, outbox, reads
+from kinds.inputs import HoldSeen, PaymentSeen, RemitSeen
+from kinds.lightning import HoldStatus, HoldView, PaymentStatus, PaymentView
+from kinds.units import PaymentHash, Pubkey
+from storage import accounts, inbox, outbox, reads
 from storage.codec import body_of
 from storage.inbox import NewInput
 from storage.reads import Watched
@@ -71,16 +72,21 @@ class Watch:
     async def _look_at(self, payment_hash: PaymentHash) -> None:
         world = self._world
 
-        def job(tx: Connection) -> tuple[list[Watched], tuple[str, str] | None]:
+        def job(tx: Connection) -> tuple[list[Watched], tuple[str, str] | None, tuple[str, Pubkey] | None]:
             outbox.look_again(tx, payment_hash)
-            return reads.watched_holds(tx, payment_hash), reads.given_up_payout(tx, payment_hash)
+            watched = reads.watched_holds(tx, payment_hash)
+            return watched, reads.given_up_payout(tx, payment_hash), accounts.given_up(tx, payment_hash)
 
-        holds, given_up = await world.writer.do(job)
+        holds, payout, withdrawal = await world.writer.do(job)
         world.wakes.money.ring()
         for hold in holds:
             await self._look(hold)
-        if given_up:
-            await self._look_back(payment_hash, *given_up)
+        if payout:
+            ref, task = payout
+            await self._look_back(payment_hash, "payment_seen", lambda view: PaymentSeen(ref, view), task)
+        if withdrawal:
+            named, owner = withdrawal
+            await self._look_back(payment_hash, "remit_seen", lambda view: RemitSeen(owner, named, view))
 
     async def _look(self, watched: Watched) -> None:
         view = await self._world.node.hold(watched.hold)
@@ -97,11 +103,17 @@ class Watch:
             key = f"hold:{watched.hold.payment_hash}:{watched.looks + 1}"
             report_hold(tx, self._world, watched.hold.ref, watched.task, view, key)
 
-    async def _look_back(self, payment_hash: PaymentHash, ref: str, task: str) -> None:
-        """A payout that was given up must not arrive; if it does, that goes on record."""
+    async def _look_back(
+        self,
+        payment_hash: PaymentHash,
+        sort: str,
+        word: Callable[[PaymentView], PaymentSeen | RemitSeen],
+        task: str | None = None,
+    ) -> None:
+        """A payment that was given up must not arrive; if it does, that goes on record."""
         view = await self._world.node.payment(payment_hash)
         if view.status is PaymentStatus.COMPLETE:
-            fresh = NewInput(f"late:{payment_hash}", "payment_seen", body_of(PaymentSeen(ref, view)), task)
+            fresh = NewInput(f"late:{payment_hash}", sort, body_of(word(view)), task)
             world = self._world
             await world.writer.do(lambda tx: inbox.add(tx, fresh, world.moments.now(), world.policy_id))
             world.wakes.inputs.ring()

@@ -1,4 +1,5 @@
-"""What must be true of every task at every commit: legal combinations of its machines, and the money rules on one aggregate.
+"""What must be true of every aggregate at every commit: legal combinations of a task's machines, and the money rules on one task or
+one account.
 
 A violation is a bug of ours. The commit is refused, the input marked stuck and the operator told.
 """
@@ -7,6 +8,8 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+from handlers.account import Account
+from handlers.booking import of_account, party
 from handlers.task import Task
 from kinds.states import FundingState, PayoutState, Phase, Role, TaskState, WorkState
 from kinds.units import Msat
@@ -35,6 +38,33 @@ def check(task: Task) -> None:
     wrong = [*_machines(task), *_money(task)]
     if wrong:
         raise Broken(f"{task.id}: " + "; ".join(wrong))
+
+
+def check_account(before: Account, after: Account) -> None:
+    """Raises Broken with every rule that does not hold."""
+    wrong = list(_account(before, after))
+    if wrong:
+        raise Broken(f"account {after.owner[:16]}: " + "; ".join(wrong))
+
+
+def _account(before: Account, after: Account) -> Iterator[str]:
+    if after.available < 0:
+        yield "it is below zero"
+    own = party(after.owner)
+    booked = sum(line.amount for line in of_account(before, after) if line.account == own)
+    if after.available - before.available != booked:
+        yield f"the balance changes by {after.available - before.available}, and {booked} are booked"
+    known = {each.ref: each for each in before.withdrawals}
+    for each in after.withdrawals:
+        was = known.get(each.ref)
+        if was and (was.amount, was.budget, was.payment_hash) != (each.amount, each.budget, each.payment_hash):
+            yield f"{each.ref}: it is another one now"
+        if was and was.state.is_final and was != each:
+            yield f"{each.ref}: it was over"
+        if each.amount <= 0 or each.budget < 0 or not 0 <= each.fee <= each.budget:
+            yield f"{each.ref}: amounts do not fit"
+        if (each.state is P.COMPLETE) != bool(each.preimage):
+            yield f"{each.ref}: a preimage belongs to what is complete"
 
 
 def _machines(task: Task) -> Iterator[str]:
@@ -66,8 +96,8 @@ def _money(task: Task) -> Iterator[str]:
     if sum(1 for f in task.fundings if f.state in (F.MAKING, F.CREATED) and not f.goal) > 1:
         yield "two open invoices"
     for role in Role:
-        active = [p for p in task.payouts if p.role is role and not p.from_credit and not p.state.is_final]
-        done = [p for p in task.payouts if p.role is role and not p.from_credit and p.state is P.COMPLETE]
+        active = [p for p in task.payouts if p.role is role and not p.state.is_final]
+        done = [p for p in task.payouts if p.role is role and p.state is P.COMPLETE]
         if len(active) + len(done) > 1:
             yield f"two payouts for the {role}"
     hashes = [f.payment_hash for f in task.fundings if f.payment_hash] + [
@@ -77,7 +107,7 @@ def _money(task: Task) -> Iterator[str]:
         yield "a payment hash is used twice"
     for funding in task.fundings:
         if funding.goal == "cancel" and funding.state is F.ACCEPTED and any(
-            p.state in (P.IN_FLIGHT, P.COMPLETE) for p in task.payouts if not p.from_credit
+            p.state in (P.IN_FLIGHT, P.COMPLETE) for p in task.payouts
         ):  # fmt: skip
             yield "refunding after a payout started"
     for payout in task.payouts:
@@ -85,34 +115,36 @@ def _money(task: Task) -> Iterator[str]:
             yield f"{payout.ref}: amounts do not fit"
         if payout.state is P.COMPLETE and not payout.preimage:
             yield f"{payout.ref}: complete without a preimage"
-    if min((task.credit(entry.to) for entry in task.credits), default=0) < 0:
-        yield "a credit below zero"
+    if any(entry.amount <= 0 for entry in task.credits):
+        yield "a credit of nothing or less"
     if task.state in (S.PAID, S.REFUNDED, S.EXPIRED):
         yield from _conserved(task)
 
 
 def _conserved(task: Task) -> Iterator[str]:
-    """In = out + owed + fees, to the msat, once the task is at its end. What was paid out of a lost hold is the house's own loss."""
+    """In = out + given to accounts + fees, to the msat, once the task is at its end. What was paid out of a lost hold is the house's own
+    loss."""
     lost = any(f.state is F.LOST for f in task.fundings)
     came = sum(f.amount for f in task.fundings if f.state is F.SETTLED) + task.compensated
-    came += sum(p.amount + p.fee for p in task.payouts if lost and p.state is P.COMPLETE and not p.from_credit)
+    came += sum(p.amount + p.fee for p in task.payouts if lost and p.state is P.COMPLETE)
     went = sum(p.amount + p.fee for p in task.payouts if p.state is P.COMPLETE)
     going = sum(p.amount + p.budget for p in task.payouts if not p.state.is_final)
-    owed = sum(entry.amount + entry.budget for entry in task.credits)
-    if came != went + going + owed + task.fee + task.insurance:
+    given = sum(entry.amount for entry in task.credits)
+    if came != went + going + given + task.fee + task.insurance:
         kept = f"{task.fee} of fees and {task.insurance} of insurance kept"
-        yield f"money does not add up: {came} came, {went} went, {going} going, {owed} owed, {kept}"
+        yield f"money does not add up: {came} came, {went} went, {going} going, {given} given, {kept}"
     due = task.fee_due if task.state is S.PAID and not lost else Msat(0)
     if task.fee != due - task.terms.fees.insured(due):
         yield f"the service fee is {due}, and {task.fee} of it are booked"
-    if task.state is S.PAID and task.share_amount not in _to_worker(task):
+    if task.state is S.PAID and not _worker_has_his_share(task):
         yield "the worker did not get his share"
 
 
-def _to_worker(task: Task) -> list[Msat]:
-    paid = [p.amount for p in task.payouts if p.role is Role.WORKER and p.state is P.COMPLETE and not p.from_credit]
-    owed = [entry.amount for entry in task.credits if entry.role is Role.WORKER and entry.amount > 0]
-    return paid or owed
+def _worker_has_his_share(task: Task) -> bool:
+    """Paid, or put to his account with what sending it may cost."""
+    paid = [p.amount for p in task.payouts if p.role is Role.WORKER and p.state is P.COMPLETE]
+    given = [entry.amount for entry in task.credits if entry.role is Role.WORKER]
+    return task.share_amount in paid if paid else task.share_amount + task.budget in given
 
 
 def _settled(task: Task) -> bool:

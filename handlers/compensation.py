@@ -1,5 +1,8 @@
 """Making good for a loss, out of the insurance account: a credit like any other, booked against what the house has kept for it.
 
+An answer that is lost makes people say things twice, and this one gives money: the same sats for the same words are given once, unless he
+says that they are meant again.
+
 Who it is for is no choice of the operator's: the worker, unless he was paid or there was none; then the employer. How much is his choice,
 up to what the account holds.
 """
@@ -32,6 +35,9 @@ def compensate(task: Task, said: Said, command: Compensate, moment: Moment) -> D
         raise refuse(Refused.NO_LOSS, task=task.id)
     if task.state is None or not task.state.is_final:
         raise wrong_state(task, said.by, command)
+    said_so = (command.amount, command.reason)
+    if said_so in task.compensations and not command.again:
+        raise refuse(Refused.ALREADY, action=command.action, again=True)
     amount = sats(command.amount)
     budget = moment.policy.budget(amount)
     if amount + budget > moment.house.insured:
@@ -43,14 +49,18 @@ def compensate(task: Task, said: Said, command: Compensate, moment: Moment) -> D
         )
     role = Role.WORKER if task.worker and not task.paid_share else Role.EMPLOYER
     to = task.worker if role is Role.WORKER and task.worker else task.employer
-    entry = CreditEntry(role=role, to=to, amount=amount, budget=budget, why="compensation")
+    given = Msat(amount + budget)
+    entry = CreditEntry(role=role, to=to, amount=given, why="compensation")
     credited = replace(
-        task, credits=(*task.credits, entry), compensated=Msat(task.compensated + entry.amount + entry.budget)
+        task,
+        credits=(*task.credits, entry),
+        compensated=Msat(task.compensated + given),
+        compensations=(*task.compensations, said_so),
     )
-    facts = {"role": str(role), "to": to, "amount_msat": amount, "budget_msat": budget}
+    facts = {"role": str(role), "to": to, "amount_msat": given}
     done = move(
         Decision(credited), Cause.COMPENSATED, replace(moment, by="operator", evidence=None), **facts
     )  # why, in words, is for the person and the operator's own record
-    return done.say(to, Told.CREDITED, amount_msat=amount, reason=command.reason).say(
+    return done.say(to, Told.CREDITED, amount_msat=given, payable_msat=amount, reason=command.reason).say(
         said.by, Told.OPERATED, action=command.action
     )

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from typing import assert_never
 
-from handlers import compensation, dispute, doors, freezing, funding, hire, offer, payout, review, tick, work
+from handlers import account, compensation, dispute, doors, freezing, funding, hire, offer, payout, review, tick, work
+from handlers.account import Account, Movement
 from handlers.decision import Decision, Moment, Refusal, refuse
 from handlers.doors import Ruling
 from handlers.guards import need_thawed
@@ -25,8 +26,25 @@ from kinds.commands import (
     Reject,
     Submit,
     Unfreeze,
+    Withdraw,
 )
-from kinds.inputs import Fetched, HoldMade, HoldSeen, Now, Offered, PaymentSeen, PayWanted, Reached, Said, Tick, What
+from kinds.inputs import (
+    AccountDue,
+    Fetched,
+    HoldMade,
+    HoldSeen,
+    Now,
+    OfAccount,
+    Offered,
+    PaymentSeen,
+    PayWanted,
+    Reached,
+    RemitSeen,
+    RemitWanted,
+    Said,
+    Tick,
+    What,
+)
 
 
 def decide(task: Task | None, what: What, now: Now, policy: Policy, house: House = OPEN) -> Decision | Refusal:
@@ -51,6 +69,30 @@ def rule(house: House, said: Said, now: Now, policy: Policy) -> Ruling | Refusal
         return doors.rule(house, said, Moment(now, policy, said.by, said.evidence, house))
     except Refusal as refusal:
         return refusal
+
+
+def settle_account(there: Account, what: Said | OfAccount, now: Now, policy: Policy) -> Movement | Refusal:
+    """What follows for somebody's account. Pure; a Refusal changes nothing."""
+    try:
+        return _of_account(there, what, now, policy)
+    except Refusal as refusal:
+        return refusal
+
+
+def _of_account(there: Account, what: Said | OfAccount, now: Now, policy: Policy) -> Movement:
+    match what:
+        case Said(command=Withdraw() as command):
+            return account.withdraw(there, command, Moment(now, policy, what.by, what.evidence))
+        case Said():
+            raise AssertionError(f"{what.command.action} is not about an account")
+        case RemitWanted():
+            return account.wanted(there, what)
+        case RemitSeen():
+            return account.seen(there, what, Moment(now, policy, "node"))
+        case AccountDue():
+            return account.due(there, Moment(now, policy, "clock"))
+        case _:
+            assert_never(what)
 
 
 def _happened(

@@ -78,7 +78,16 @@ class Fetch:
     sha256: str
 
 
-Effect = MakeHold | SettleHold | CancelHold | Pay | Fetch
+@dataclass(frozen=True, slots=True)
+class Remit:
+    """Sends what somebody withdraws from his account."""
+
+    owner: Pubkey
+    ref: str  # withdrawal
+    payment_hash: PaymentHash
+
+
+Effect = MakeHold | SettleHold | CancelHold | Pay | Fetch | Remit
 
 
 @dataclass(frozen=True, slots=True)

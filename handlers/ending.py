@@ -11,7 +11,7 @@ from handlers.transitions import Cause, move
 from kinds.codes import Told
 from kinds.lightning import HoldView
 from kinds.states import FundingState, PayoutState, Phase, Role, TaskState
-from kinds.units import Msat, Pubkey, Secret, opens
+from kinds.units import Msat, Secret, opens
 
 P = PayoutState
 
@@ -55,13 +55,12 @@ def settled(done: Decision, funding: Funding, view: HoldView, moment: Moment) ->
         taken = taken.incident("hold_preimage_unknown", funding=funding.ref)
     if funding.goal == "settle":
         return finish(taken, moment)
-    owed = moment.policy.affordable(funding.amount)  # settled behind our back: what can't be given back is owed
-    taken = _credit(taken, Role.EMPLOYER, owed, Msat(moment.policy.budget(owed)), "refund")
-    taken = taken.change(insurance=Msat(taken.task.insurance + funding.amount - owed - moment.policy.budget(owed)))
+    taken = credit(taken, Role.EMPLOYER, funding.amount, "refund")  # settled behind our back: all of it is owed
     taken = taken.incident("settled_instead_of_refunded", funding=funding.ref, amount_msat=funding.amount)
     if taken.task.phase is not Phase.REFUNDING:
         return taken
-    return _ended(taken, funding, moment, amount_msat=0, credited=public_credits(taken.task))
+    ended = _ended(taken, funding, moment, amount_msat=0, credited=public_credits(taken.task))
+    return _tell_credits(ended, moment)
 
 
 def finish(done: Decision, moment: Moment) -> Decision:
@@ -74,18 +73,18 @@ def finish(done: Decision, moment: Moment) -> Decision:
     paid = task.paid_share
     rest = funding.amount - (paid.amount + paid.fee if paid else 0)
     if paid is None:
-        done = _credit(done, Role.WORKER, task.share_amount, task.budget, "unpaid at the end of the hold")
-        rest -= task.share_amount + task.budget
+        owed = Msat(task.share_amount + task.budget)
+        done = credit(done, Role.WORKER, owed, "unpaid at the end of the hold")
+        rest -= owed
     fee = task.fee_due
     insured = task.terms.fees.insured(fee)
     rest -= fee
     if task.split != 100:
-        change = moment.policy.affordable(Msat(rest))
-        done = _credit(done, Role.EMPLOYER, change, moment.policy.budget(change), "change")
-        rest -= change + moment.policy.budget(change) if change else 0
+        done = credit(done, Role.EMPLOYER, Msat(rest), "change")
+        rest = 0
     done = done.change(fee=Msat(fee - insured), insurance=Msat(done.task.insurance + insured + rest))
     ended = move(done, Cause.SETTLED, moment, **_final_facts(done.task, funding))
-    return _tell_paid(ended, funding)
+    return _tell_paid(ended, funding, moment)
 
 
 def hold_lost(done: Decision, funding: Funding, moment: Moment) -> Decision:
@@ -120,7 +119,7 @@ def lost_paid(done: Decision, moment: Moment) -> Decision:
     loss = Msat(paid.amount + paid.fee)
     done = done.incident("loss", amount_msat=loss)
     facts = _final_facts(task, funding) | {"loss_msat": loss, "incident": "hold_lost_after_payout"}
-    return _tell_paid(move(done, Cause.LOST_PAID, moment, **facts), funding)
+    return _tell_paid(move(done, Cause.LOST_PAID, moment, **facts), funding, moment)
 
 
 def lost_unpaid(done: Decision, moment: Moment) -> Decision:
@@ -147,7 +146,7 @@ def _final_facts(task: Task, funding: Funding) -> dict[str, Any]:
         "payment_hash": funding.payment_hash,
         "hash_salt": funding.salt,
         "percent": task.split,
-        "payouts": [public(payout) for payout in task.payouts if payout.state is P.COMPLETE and not payout.from_credit],
+        "payouts": [public(payout) for payout in task.payouts if payout.state is P.COMPLETE],
         "credited": public_credits(task),
         "fee_msat": task.fee,
         "insurance_msat": task.insurance,
@@ -170,20 +169,15 @@ def public(payout: Payout) -> dict[str, Any]:
 
 
 def public_credits(task: Task) -> list[dict[str, Any]]:
-    owed = {entry.to: entry.role for entry in task.credits}
-    budgets = {who: sum(entry.budget for entry in task.credits if entry.to == who) for who in owed}
-    return [
-        {"role": str(role), "to": to, "amount_msat": task.credit(to), "budget_msat": budgets[to]}
-        for to, role in owed.items()
-        if task.credit(to)
-    ]
+    return [{"role": str(entry.role), "to": entry.to, "amount_msat": entry.amount} for entry in task.credits]
 
 
-def _credit(done: Decision, role: Role, amount: Msat, budget: Msat, why: str) -> Decision:
+def credit(done: Decision, role: Role, amount: Msat, why: str) -> Decision:
+    """Puts money of this task to somebody's account; the commit books it there."""
     to = done.task.worker if role is Role.WORKER else done.task.employer
     if amount <= 0 or to is None:
         return done
-    entry = CreditEntry(role=role, to=to, amount=amount, budget=budget, why=why)
+    entry = CreditEntry(role=role, to=to, amount=amount, why=why)
     return done.change(credits=(*done.task.credits, entry))
 
 
@@ -202,7 +196,7 @@ def _tell_both(done: Decision, code: Told, **facts: Any) -> Decision:
     return done
 
 
-def _tell_paid(done: Decision, funding: Funding) -> Decision:
+def _tell_paid(done: Decision, funding: Funding, moment: Moment) -> Decision:
     task, paid = done.task, done.task.paid_share
     if paid:
         done = done.say(
@@ -219,7 +213,12 @@ def _tell_paid(done: Decision, funding: Funding) -> Decision:
         "service_fee_msat": 0 if task.lost else task.fee_due,
     }
     done = done.say(task.employer, Told.PAID_EMPLOYER, **facts, **proof)
+    return _tell_credits(done, moment)
+
+
+def _tell_credits(done: Decision, moment: Moment) -> Decision:
     for entry in done.task.credits:
         code = Told.CREDITED if entry.role is Role.WORKER else Told.CHANGE_OWED
-        done = done.say(Pubkey(entry.to), code, amount_msat=entry.amount, reason=entry.why)
+        payable = moment.policy.affordable(entry.amount)
+        done = done.say(entry.to, code, amount_msat=entry.amount, payable_msat=payable, reason=entry.why)
     return done

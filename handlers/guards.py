@@ -23,7 +23,7 @@ def fitting(task: Task, role: Role | None) -> list[str]:
     if task.phase is not Phase.NONE or task.state is None or task.frozen:
         return ["status"]
     if task.state.is_final:
-        return ["payout", "history"] if role and task.credit(_who(task, role)) else ["history"]
+        return ["balance", "history"] if role and task.credit(_who(task, role)) else ["history"]
     submitted, verified = task.current.state is W.SUBMITTED, task.state is S.VERIFIED
     renew = ["fund"] if task.rollover else []
     by_state: dict[TaskState, dict[Role | None, list[str]]] = {

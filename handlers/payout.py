@@ -1,4 +1,4 @@
-"""The worker is paid: a destination is checked, a payout planned, sent, retried, and at the very end credited instead.
+"""The worker is paid: a destination is checked, a payout planned, sent, retried, and at the very end credited instead (`ending`).
 
 The order of money: approve, pay the worker, keep the preimage of his invoice, settle the hold. A payout's row is the intent;
 the worker that calls the node asks for leave (`wanted`) right before, and reports what the node says (`seen`).
@@ -13,14 +13,14 @@ from handlers import ending, rollover, safety
 from handlers.decision import Decision, Moment, Pay, refuse
 from handlers.destination import check_destination
 from handlers.guards import need_role, next_ref, wrong_state
-from handlers.task import CreditEntry, Destination, Patience, Payout, Task
-from handlers.transitions import Cause, move
+from handlers.task import Destination, Patience, Payout, Task
+from handlers.transitions import Cause
 from kinds import commands
 from kinds.codes import Refused, Told
 from kinds.inputs import PaymentSeen, PayWanted, Proven, Said
 from kinds.lightning import Fault, PaymentStatus
 from kinds.states import PayoutState, Phase, Role, TaskState
-from kinds.units import Msat, Pubkey, commitment
+from kinds.units import Msat, commitment
 
 P = PayoutState
 
@@ -49,8 +49,6 @@ def payout(task: Task, said: Said, command: commands.Payout, moment: Moment) -> 
             problem="an invoice is private: send it by DM, not signed",
         )
     need_role(task, said, Role.WORKER, Role.EMPLOYER)
-    if task.credit(said.by) and task.state is not None and task.state.is_final:
-        return _pay_credit(task, said, command, moment)
     if said.by != task.worker:
         raise refuse(Refused.NOTHING_OWED, task=task.id)
     if task.state is TaskState.CLAIMED and task.phase is Phase.NONE:
@@ -96,7 +94,7 @@ def wanted(task: Task, what: PayWanted, moment: Moment) -> Decision:
         raise refuse(Refused.PAYOUT_BUSY, task=task.id)
     if task.frozen:
         raise refuse(Refused.FROZEN, task=task.id)
-    if not payout.from_credit and (task.state is not TaskState.VERIFIED or task.phase is not Phase.NONE or task.lost):
+    if task.state is not TaskState.VERIFIED or task.phase is not Phase.NONE or task.lost:
         raise refuse(Refused.PAYOUT_BUSY, task=task.id)
     return Decision(task.with_payout(payout.ref, state=P.CLAIMED))
 
@@ -125,20 +123,9 @@ def _complete(done: Decision, payout: Payout, what: PaymentSeen, moment: Moment)
     view, fee = what.view, min(what.view.fee, payout.budget)
     if view.fee > fee:  # the node broke its limit: the house bears it, and the worker's payment stands
         done = done.incident("fee_above_budget", payout=payout.ref, fee_msat=view.fee, budget_msat=payout.budget)
-    paid = replace(payout, state=P.COMPLETE, fee=fee, preimage=view.preimage, ordered=False, next_try=0)
     done = done.on(
         done.task.with_payout(payout.ref, state=P.COMPLETE, fee=fee, preimage=view.preimage, ordered=False, next_try=0)
     )
-    if payout.from_credit:
-        done = done.change(insurance=Msat(done.task.insurance + payout.budget - fee))
-        done = move(done, Cause.CREDIT_PAID, moment, **ending.public(paid))
-        return done.say(
-            payout.to,
-            Told.CREDIT_PAID,
-            amount_msat=payout.amount,
-            payment_hash=payout.payment_hash,
-            preimage=view.preimage,
-        )
     if done.task.lost:
         return ending.lost_paid(done, moment)
     if done.task.phase is Phase.SETTLING:
@@ -152,10 +139,6 @@ def _failed(done: Decision, payout: Payout, what: PaymentSeen, moment: Moment) -
     absent = view.status is PaymentStatus.ABSENT
     ours = absent or view.fault is Fault.OURS
     reason = "not_sent" if absent else view.reason
-    if payout.from_credit and (not ours or payout.expires_at <= now.time + 60):
-        return _credit_failed(done, payout, reason, moment)
-    if payout.from_credit:
-        return _again_later(done, payout, reason, moment)
     if task.lost:
         return ending.lost_unpaid(done.on(task.with_payout(payout.ref, state=P.FAILED, reason=reason)), moment)
     if task.phase is Phase.SETTLING:
@@ -201,10 +184,7 @@ def retry(task: Task, moment: Moment) -> Decision:
         if payout.state not in (P.PLANNED, P.CLAIMED) or not 0 < payout.next_try <= moment.now.time:
             continue
         if payout.expires_at <= moment.now.time + 60:
-            if payout.from_credit:
-                done = _credit_failed(done, payout, "invoice_expired", moment)
-            else:
-                done = _ask_again(done, payout, "invoice_expired", moment)
+            done = _ask_again(done, payout, "invoice_expired", moment)
         else:
             done = done.on(done.task.with_payout(payout.ref, ordered=True, next_try=0)).do(
                 Pay(payout.ref, payout.payment_hash)
@@ -216,29 +196,6 @@ def _ask_again(done: Decision, payout: Payout, reason: str, moment: Moment) -> D
     task = done.task.with_payout(payout.ref, state=P.FAILED, reason=reason, ordered=False, next_try=0)
     done = done.on(_with_new(task, payout.role, payout.amount, payout.budget, None))
     return done.say(payout.to, Told.DESTINATION_NEEDED, ref="patience", amount_msat=payout.amount, reason=reason)
-
-
-def _pay_credit(task: Task, said: Said, command: commands.Payout, moment: Moment) -> Decision:
-    """What this task's small ledger owes is paid as a payout of its own, reserved in the same commit."""
-    amount = task.credit(said.by)
-    role = next(entry.role for entry in task.credits if entry.to == said.by)
-    budget = Msat(sum(entry.budget for entry in task.credits if entry.to == said.by))
-    destination = check_destination(task, command.destination, amount, moment.now.time + 60, moment)
-    task = _with_new(task, role, amount, budget, destination, from_credit=True, to=said.by)
-    entry = CreditEntry(role=role, to=said.by, amount=Msat(-amount), budget=Msat(-budget), why=task.payouts[-1].ref)
-    task = replace(task, credits=(*task.credits, entry))
-    return order(Decision(task)).say(said.by, Told.DESTINATION_NOTED, amount_msat=amount)
-
-
-def _credit_failed(done: Decision, payout: Payout, reason: str, moment: Moment) -> Decision:
-    task = done.task
-    back = f"{payout.ref} failed"
-    entry = CreditEntry(role=payout.role, to=payout.to, amount=payout.amount, budget=payout.budget, why=back)
-    task = replace(
-        task.with_payout(payout.ref, state=P.FAILED, reason=reason, ordered=False, next_try=0),
-        credits=(*task.credits, entry),
-    )
-    return done.on(task).say(payout.to, Told.CREDITED, amount_msat=payout.amount, reason=reason)
 
 
 def _promised(task: Task, command: commands.Payout, named: Destination) -> Destination:
@@ -268,13 +225,10 @@ def _with_new(
     amount: Msat,
     budget: Msat,
     destination: Destination | None,
-    from_credit: bool = False,
-    to: Pubkey | None = None,
 ) -> Task:
     ref, counter = next_ref(task, "p")
-    to = to or task.worker
-    assert to is not None, "a payout has somebody to go to"
-    new = Payout(ref=ref, role=role, to=to, amount=amount, budget=budget, from_credit=from_credit)
+    assert task.worker is not None, "a payout has somebody to go to"
+    new = Payout(ref=ref, role=role, to=task.worker, amount=amount, budget=budget)
     if destination:
         new = _to(new, destination)
     return replace(task, payouts=(*task.payouts, new), counter=counter)

@@ -29,18 +29,16 @@ NOT_PAID = NotNow("not_paid_yet")
 def may_pay(
     task: Task, payout: Payout, hold: HoldView | None, facts: NodeFacts | None, timeout: int
 ) -> PaySpec | NotNow:
-    """The attempt that may start now, or why none may. `hold` is None only for a payout from a credit."""
+    """The attempt that may start now, or why none may."""
     if facts is None or not facts.synced:
         return NotNow("node_not_synced")
     if facts.outbound < payout.amount + payout.budget:
         return NotNow("no_outbound_liquidity")
-    limit = task.terms.payout_limit
-    if not payout.from_credit:
-        if hold is None or hold.status is not HoldStatus.HELD or not all(part.on_channel for part in hold.parts):
-            return NotNow("hold_not_on_channel")
-        if hold.received < payout.amount + payout.budget:
-            return NotNow("hold_too_small")
-        limit = min(limit, hold.expiry_height - task.terms.margin - facts.height - 6)
+    if hold is None or hold.status is not HoldStatus.HELD or not all(part.on_channel for part in hold.parts):
+        return NotNow("hold_not_on_channel")
+    if hold.received < payout.amount + payout.budget:
+        return NotNow("hold_too_small")
+    limit = min(task.terms.payout_limit, hold.expiry_height - task.terms.margin - facts.height - 6)
     if limit < payout.final_cltv + 3:
         return NotNow(TOO_CLOSE)
     return PaySpec(
@@ -73,7 +71,6 @@ def may_cancel(task: Task, funding: Funding) -> NotNow | None:
     if funding.goal == "cancel" and any(
         p.state in (PayoutState.IN_FLIGHT, PayoutState.COMPLETE) or (p.ordered and not p.state.is_final)
         for p in task.payouts
-        if not p.from_credit
     ):
         return NotNow("payout_on_its_way")
     return None

@@ -101,7 +101,6 @@ class Payout:
     to: Pubkey
     amount: Msat
     budget: Msat
-    from_credit: bool = False
     state: PayoutState = PayoutState.PLANNED
     salt: str = ""  # opens the claim's dest_hash; "" when none was published
     promised: bool = False  # the worker's signed claim committed to it
@@ -139,12 +138,11 @@ class Dispute:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CreditEntry:
-    """One line of the small ledger, append-only: plus when owed, minus when a payout of it is planned, plus when that failed."""
+    """What this task has put to somebody's account, for ever; what becomes of it there is no longer the task's affair."""
 
     role: Role
     to: Pubkey
-    amount: Msat
-    budget: Msat  # kept beside it for the routing fee of its payout
+    amount: Msat  # all of it: also what sending it may cost, since that is the person's own
     why: str
 
 
@@ -186,7 +184,10 @@ class Task:
     credits: tuple[CreditEntry, ...] = ()
     fee: Msat = Msat(0)  # the operator's part of the service fee, booked at the settlement
     insurance: Msat = Msat(0)  # its insured part, and what is left of the budget, booked to the house's insurance
-    compensated: Msat = Msat(0)  # what the insurance has given for losses of this task, with the budgets of its payouts
+    compensated: Msat = Msat(0)  # what the insurance has given for losses of this task
+    compensations: tuple[
+        tuple[int, str], ...
+    ] = ()  # what for: the sats and the words of each, so that none is given twice
     dispute: Dispute | None = None
     offers: tuple[tuple[Pubkey, int, int], ...] = ()  # who offered which percentage to the worker, seq of that entry
     split: int = 100  # percent of the reward that the worker gets
@@ -245,13 +246,11 @@ class Task:
     @property
     def share(self) -> Payout | None:
         """The worker's active payout out of the hold."""
-        return next(
-            (p for p in self.payouts if not p.from_credit and p.role is Role.WORKER and not p.state.is_final), None
-        )
+        return next((p for p in self.payouts if p.role is Role.WORKER and not p.state.is_final), None)
 
     @property
     def paid_share(self) -> Payout | None:
-        return next((p for p in self.payouts if not p.from_credit and p.state is PayoutState.COMPLETE), None)
+        return next((p for p in self.payouts if p.state is PayoutState.COMPLETE), None)
 
     @property
     def share_amount(self) -> Msat:
@@ -293,7 +292,7 @@ class Task:
         return next((p for p in self.payouts if p.ref == ref), None)
 
     def credit(self, who: Pubkey) -> Msat:
-        """What is owed to him from this task's small ledger and not yet on its way."""
+        """What this task has put to his account."""
         return Msat(sum(entry.amount for entry in self.credits if entry.to == who))
 
     def seq_of(self, kind: LogType) -> int:

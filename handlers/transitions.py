@@ -66,7 +66,6 @@ class Cause(StrEnum):
     LOST_PAYING = "the hold vanished under a payout"
     LOST_UNPAID = "the hold vanished and the payout failed"
     LOST_PAID = "the hold vanished and the payout arrived"
-    CREDIT_PAID = "a credit was paid out"
     COMPENSATED = "the insurance makes good for a loss"
     FROZEN = "the operator freezes it"
     UNFROZEN = "the operator lets it go on"
@@ -190,11 +189,10 @@ ROWS: tuple[Row, ...] = (
         W.RELEASED,
         phase=_SET,
     ),
-    # a stray payment changes nothing but is on record, in any state; so is a freeze, and a credit that was paid out later
+    # a stray payment changes nothing but is on record, in any state; so is a freeze, and a compensation behind a loss
     *(Row(s, Cause.STRAY_HELD, s, (L.FUNDING_STRAY,), "node", tuple(W), phase=p, phase_after=p) for s in S for p in P),
     *(Row(s, Cause.FROZEN, s, (L.TASK_FROZEN,), "operator", tuple(W), phase=p, phase_after=p) for s, p in _OPEN),
     *(Row(s, Cause.UNFROZEN, s, (L.TASK_UNFROZEN,), "operator", tuple(W), phase=p, phase_after=p) for s, p in _OPEN),
-    *(Row(s, Cause.CREDIT_PAID, s, (L.RECEIPT,), "node", tuple(W)) for s in S if s.is_final),
     *(Row(s, Cause.COMPENSATED, s, (L.COMPENSATION,), "operator", tuple(W)) for s in (S.PAID, S.EXPIRED)),
 )
 

@@ -37,6 +37,10 @@ def card(code: Refused | Told, facts: Facts, now: int) -> str:
             return history_card(facts, now)
         case Told.TERMS:
             return terms_card(facts, now)
+        case Told.BALANCE:
+            return balance_card(facts, now)
+        case Told.STATEMENT:
+            return statement_card(facts, now)
         case Told.HOLDS:
             return holds_card(facts, now)
         case Told.INCIDENTS:
@@ -113,6 +117,30 @@ def history_card(facts: Facts, now: int) -> str:
     entries = _listed(facts.get("entries"))
     earlier = [_label("earlier", {"count": len(entries) - _ENTRIES}, now)] if len(entries) > _ENTRIES else []
     return _joined([_label("history", facts, now), *earlier, *(_entry_line(each) for each in entries[-_ENTRIES:])])
+
+
+def balance_card(facts: Facts, now: int) -> str:
+    """What somebody has here, what is on its way to him, and what he can do now."""
+    lines = [_label("balance", facts, now)]
+    if facts.get("payable_msat"):
+        lines.append(_label("payable", facts, now))
+    elif facts.get("available_msat"):
+        lines.append(_label("too little", facts, now))
+    moving = _listed(facts.get("withdrawals"))
+    if moving:
+        lines += [_label("under way", facts, now), *(_label("withdrawal", each, now) for each in moving)]
+    return _joined(lines)
+
+
+def statement_card(facts: Facts, now: int) -> str:
+    """What came to somebody's account and left it."""
+    lines = _listed(facts.get("lines"))
+    if not lines:
+        return _label("no lines", facts, now)
+    earlier = facts["earlier"] if isinstance(facts.get("earlier"), int) else 0
+    left = earlier + len(lines[_ENTRIES:])
+    told = _label("earlier", {"count": left}, now) if left > 0 else ""
+    return _joined([_label("statement", facts, now), *(_label("line", each, now) for each in lines[:_ENTRIES]), told])
 
 
 def holds_card(facts: Facts, now: int) -> str:

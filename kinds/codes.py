@@ -52,7 +52,9 @@ class Refused(StrEnum):
     TOO_LATE = "too_late"  # task, what, since
     TAKEN = "taken"  # task: somebody else has claimed it
     FROZEN = "frozen"  # task, broken: by an error of ours, not by the operator
-    ALREADY = "already"  # action: what the operator asks for is so already
+    ALREADY = (
+        "already"  # action: what the operator asks for is so already; again: he can say that he means it once more
+    )
     FUNDING_BUSY = "funding_busy"  # task: the invoice is being made
     PAYOUT_BUSY = "payout_busy"  # task: a payout may be under way, it can't be replaced now
     BASIS_MISSING = "basis_missing"  # task, action, needs: log entry type
@@ -66,7 +68,9 @@ class Refused(StrEnum):
     HASH_USED = "hash_used"
     OWN_NODE = "own_node"
     DOES_NOT_FIT = "does_not_fit"  # limit: the latest deadline that the hold can carry
-    NOTHING_OWED = "nothing_owed"  # task
+    NOTHING_OWED = "nothing_owed"  # task: of this one; without it, nothing stands in his account. under_way_msat
+    TOO_MUCH = "too_much"  # wanted_msat, budget_msat, available_msat, payable_msat: the most that he can withdraw now
+    TOO_MANY_WITHDRAWALS = "too_many_withdrawals"  # limit: so many are under way at once
     NO_LOSS = "no_loss"  # task: nothing was lost in it that could be made good
     NOT_COVERED = "not_covered"  # wanted_msat, budget_msat, covered_msat: the most that the insurance account can give
     # how much
@@ -90,6 +94,10 @@ class Told(StrEnum):
     TASKS = "tasks"  # tasks: list of {task, title, state, role, reward_msat, net_msat}
     STATUS = "status"  # the card of a task
     HISTORY = "history"  # task, entries: list of {seq, type, time, state}
+    BALANCE = "balance"  # available_msat, payable_msat and payable_budget_msat of it, under_way_msat, withdrawals: list
+    STATEMENT = (
+        "statement"  # available_msat, lines: list of {at, amount_msat, balance_msat, what, task, payment_hash}, earlier
+    )
     HOLDS = "holds"  # to the operator: count, total_msat, height, holds: list
     INCIDENTS = "incidents"  # to the operator: count, incidents: list of {at, code, task, facts}
     # a task's life; all carry task and title
@@ -125,9 +133,12 @@ class Told(StrEnum):
     PAID_EMPLOYER = (
         "paid_employer"  # amount_msat, service_fee_msat, preimage: of the hold invoice, his proof of payment
     )
-    CHANGE_OWED = "change_owed"  # amount_msat
-    CREDITED = "credited"  # amount_msat
-    CREDIT_PAID = "credit_paid"  # amount_msat, payment_hash, preimage
+    CHANGE_OWED = "change_owed"  # amount_msat: put to his account, payable_msat: of it, reason
+    CREDITED = "credited"  # the same
+    WITHDRAWAL_NOTED = "withdrawal_noted"  # amount_msat, budget_msat, available_msat, payable_msat
+    WITHDRAWAL_DELAYED = "withdrawal_delayed"  # amount_msat, reason, until
+    WITHDRAWAL_FAILED = "withdrawal_failed"  # amount_msat, reason, available_msat, payable_msat
+    CREDIT_PAID = "credit_paid"  # amount_msat, fee_msat, payment_hash, preimage, available_msat, payable_msat
     REFUNDING = "refunding"
     REFUNDED = "refunded"  # amount_msat, reason
     EXPIRED = "expired"  # reason, marked

@@ -108,6 +108,30 @@ class PaymentSeen:
     view: PaymentView
 
 
+@dataclass(frozen=True, slots=True)
+class RemitWanted:
+    """The same of a withdrawal: leave to send it."""
+
+    owner: Pubkey
+    ref: str
+
+
+@dataclass(frozen=True, slots=True)
+class RemitSeen:
+    """The node's word on a withdrawal."""
+
+    owner: Pubkey
+    ref: str
+    view: PaymentView
+
+
+@dataclass(frozen=True, slots=True)
+class AccountDue:
+    """The next try of one of this person's withdrawals is due."""
+
+    owner: Pubkey
+
+
 class Check(StrEnum):
     """What is known of a deliverable."""
 
@@ -139,3 +163,7 @@ class Tick:
 
 
 What = Offered | Said | HoldMade | HoldSeen | PayWanted | PaymentSeen | Fetched | Reached | Tick
+"""What happens to a task."""
+
+OfAccount = RemitWanted | RemitSeen | AccountDue
+"""What happens to somebody's account, beside what he says himself."""

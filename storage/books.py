@@ -1,66 +1,166 @@
-"""The house's own books: what it has earned, and the insurance account. Each commit that changes one of them adds a line."""
+"""The books: double entry over everything that the house keeps, for itself and for others (`handlers.booking`).
+
+Each commit that moves booked money writes one journal: its postings first, then the row that closes them. The database refuses a journal
+that does not sum to zero, postings that no journal closes, a line that changes, and an account below zero; it keeps each
+balance with the posting, so that to know one costs one look.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from enum import StrEnum
+from typing import Any
 
-from sqlalchemy import Connection, bindparam, func, insert, select
+from sqlalchemy import Connection, bindparam, case, func, insert, literal, select
 
-from handlers.task import Task
-from kinds.units import Msat
-from storage.schema import bookings
+from handlers.booking import Posting, Sort, party
+from kinds.units import Msat, Pubkey
+from storage.schema import balances, journals, postings, totals, withdrawals
 from storage.statements import Statement
 
 DAY = 86400
 
+_NEXT = Statement(select(func.coalesce(func.max(journals.c.n), 0) + 1))
+_POST = Statement(insert(postings), "journal", "account", "amount", "why", "withdrawal")
+_CLOSE = Statement(insert(journals), "n", "at", "task")
+_BALANCE = Statement(select(balances.c.amount).where(balances.c.account == bindparam("which")))
+_TOTAL = Statement(select(totals.c.amount).where(totals.c.sort == bindparam("which")))
+_CREDITED = Statement(
+    select(func.count().label("entries"), func.coalesce(func.sum(postings.c.amount), 0).label("amount")).where(
+        postings.c.account == bindparam("which"), postings.c.withdrawal == ""
+    )
+)
+_LINES = Statement(
+    select(
+        journals.c.at,
+        journals.c.task,
+        postings.c.amount,
+        postings.c.why,
+        func.coalesce(withdrawals.c.payment_hash, "").label("payment_hash"),
+    )
+    .join(journals, journals.c.n == postings.c.journal)
+    .outerjoin(withdrawals, withdrawals.c.ref == postings.c.withdrawal)
+    .where(postings.c.account == bindparam("which"))
+    .order_by(postings.c.n.desc())
+    .limit(bindparam("most"))
+)
+_COUNT = Statement(select(func.count()).where(postings.c.account == bindparam("which")))
 
-class Account(StrEnum):
-    FEE = "fee"  # the operator's part of service fees
-    INSURANCE = "insurance"  # the insured part of them, and what was left of routing budgets
-    COMPENSATION = "compensation"  # what the insurance has given, with the budgets for sending it
+
+def write(tx: Connection, lines: Sequence[Posting], at: int, task: str = "") -> None:
+    """One journal; nothing when nothing moves."""
+    if not lines:
+        return
+    number = _NEXT.scalar(tx)
+    rows = [
+        {"journal": number, "account": each.account, "amount": each.amount, "why": each.why, "withdrawal": each.withdrawal}
+        for each in lines
+    ]  # fmt: skip
+    _POST.many(tx, rows)
+    _CLOSE.run(tx, {"n": number, "at": at, "task": task})
 
 
-_BOOK = Statement(insert(bookings), "at", "task", "account", "amount")
-_SUM = Statement(select(func.coalesce(func.sum(bookings.c.amount), 0)).where(bookings.c.account == bindparam("which")))
+def balance(tx: Connection, account: str) -> Msat:
+    return Msat(int(_BALANCE.scalar(tx, {"which": str(account)}) or 0))
 
 
-def book(tx: Connection, before: Task | None, task: Task, time: int) -> None:
-    """What this commit brings the house, by the task's own books."""
-    for account, was, now in _moved(before, task):
-        if now != was:
-            _BOOK.run(tx, {"at": time, "task": task.id, "account": str(account), "amount": now - was})
-
-
-def _moved(before: Task | None, task: Task) -> Iterator[tuple[Account, int, int]]:
-    yield Account.FEE, before.fee if before else 0, task.fee
-    yield Account.INSURANCE, before.insurance if before else 0, task.insurance
-    yield Account.COMPENSATION, before.compensated if before else 0, task.compensated
-
-
-def balance(tx: Connection, account: Account) -> Msat:
-    return Msat(int(_SUM.scalar(tx, {"which": str(account)}) or 0))
+def total(tx: Connection, sort: Sort) -> Msat:
+    """Over all accounts of this sort."""
+    return Msat(int(_TOTAL.scalar(tx, {"which": str(sort)}) or 0))
 
 
 def insured(tx: Connection) -> Msat:
     """What is left in the insurance account."""
-    return Msat(balance(tx, Account.INSURANCE) - balance(tx, Account.COMPENSATION))
+    return balance(tx, Sort.INSURANCE)
+
+
+def credited(tx: Connection, who: Pubkey) -> tuple[int, Msat]:
+    """(in how many entries, how much) tasks have ever put to his account."""
+    row = _CREDITED.first(tx, {"which": party(who)})
+    return (row.entries, Msat(int(row.amount))) if row else (0, Msat(0))
+
+
+def statement(tx: Connection, who: Pubkey, most: int) -> dict[str, Any]:
+    """His lines, the newest first, each with what stood in the account after it; `earlier`: how many more there are."""
+    own = {"which": party(who)}
+    stood = available = balance(tx, party(who))
+    lines = []
+    for row in _LINES.rows(tx, own | {"most": most}):
+        about = {"task": row.task or None, "payment_hash": row.payment_hash or None}
+        lines.append({"at": row.at, "amount_msat": row.amount, "balance_msat": stood, "what": row.why, **about})
+        stood = Msat(stood - row.amount)
+    earlier = int(_COUNT.scalar(tx, own) or 0) - len(lines)
+    return {"available_msat": available, "lines": lines, "earlier": earlier}
 
 
 @dataclass(frozen=True, slots=True)
-class Booked:
-    """What one day, in UTC, has brought to one account. `day` is its first second."""
+class Day:
+    """What one day, in UTC, has brought to the house. `day` is its first second."""
 
     day: int
-    account: Account
+    earned: Msat
+    insured: Msat
+    given: Msat  # for losses
+
+
+def days(tx: Connection) -> list[Day]:
+    """The oldest first."""
+    day = (journals.c.at - journals.c.at % DAY).label("day")
+
+    def when(sort: Sort, why: str) -> Any:
+        fits = (postings.c.account == sort) & (postings.c.why == why)
+        return func.sum(case((fits, postings.c.amount), else_=literal(0)))
+
+    found = (
+        select(
+            day,
+            when(Sort.FEES, "fee").label("earned"),
+            when(Sort.INSURANCE, "insured").label("insured"),
+            when(Sort.INSURANCE, "compensation").label("given"),
+        )
+        .join(postings, postings.c.journal == journals.c.n)
+        .where(postings.c.account.in_([str(Sort.FEES), str(Sort.INSURANCE)]))
+        .group_by(day)
+        .order_by(day)
+    )
+    return [Day(row.day, Msat(row.earned), Msat(row.insured), Msat(-row.given)) for row in tx.execute(found)]
+
+
+@dataclass(frozen=True, slots=True)
+class Class:
+    """All accounts of a sort: how many there are, and what stands in them."""
+
+    sort: Sort
+    accounts: int
     amount: Msat
 
 
-def days(tx: Connection) -> list[Booked]:
-    """The oldest first."""
-    day = (bookings.c.at - bookings.c.at % DAY).label("day")
-    found = select(day, bookings.c.account, func.sum(bookings.c.amount).label("amount")).group_by(
-        day, bookings.c.account
-    )
-    return [Booked(row.day, Account(row.account), Msat(row.amount)) for row in tx.execute(found.order_by(day))]
+def classes(tx: Connection) -> list[Class]:
+    found = select(balances.c.sort, func.count().label("many"), func.sum(balances.c.amount).label("amount"))
+    rows = {row.sort: row for row in tx.execute(found.group_by(balances.c.sort))}
+    return [
+        Class(sort, rows[sort].many if sort in rows else 0, Msat(int(rows[sort].amount) if sort in rows else 0))
+        for sort in Sort
+    ]
+
+
+def differences(tx: Connection) -> list[str]:
+    """Where what is kept is not what the lines add up to: accounts, sorts, journals. Nothing, in sound books."""
+    lines = select(postings.c.account, func.sum(postings.c.amount)).group_by(postings.c.account)
+    kept = select(balances.c.account, balances.c.amount)
+    by_sort = select(balances.c.sort, func.sum(balances.c.amount)).group_by(balances.c.sort)
+    kept_by_sort = select(totals.c.sort, totals.c.amount)
+    unbalanced = select(postings.c.journal).group_by(postings.c.journal).having(func.sum(postings.c.amount) != 0)
+    return [
+        *_unlike(_read(tx, lines), _read(tx, kept)),
+        *_unlike(_read(tx, by_sort), _read(tx, kept_by_sort)),
+        *(f"journal {row.journal}" for row in tx.execute(unbalanced)),
+    ]
+
+
+def _read(tx: Connection, found: Any) -> dict[str, int]:
+    return {row[0]: row[1] for row in tx.execute(found)}
+
+
+def _unlike(one: dict[str, int], other: dict[str, int]) -> Iterable[str]:
+    return sorted(name for name in one.keys() | other.keys() if one.get(name, 0) != other.get(name, 0))

@@ -8,13 +8,26 @@ from typing import Any
 
 from pydantic import TypeAdapter
 
-from handlers.decision import CancelHold, Effect, Fetch, MakeHold, Pay, SettleHold
+from handlers.account import Withdrawal
+from handlers.decision import CancelHold, Effect, Fetch, MakeHold, Pay, Remit, SettleHold
 from handlers.policy import Policy
 from handlers.task import Task
 from kinds.events import canonical_json
-from kinds.inputs import Fetched, HoldMade, HoldSeen, PaymentSeen, PayWanted, Reached, Tick
+from kinds.inputs import (
+    AccountDue,
+    Fetched,
+    HoldMade,
+    HoldSeen,
+    PaymentSeen,
+    PayWanted,
+    Reached,
+    RemitSeen,
+    RemitWanted,
+    Tick,
+)
 
 _task = TypeAdapter(Task)
+_withdrawal = TypeAdapter(Withdrawal)
 _policy = TypeAdapter(Policy)
 
 EFFECTS: dict[str, type[Effect]] = {
@@ -23,8 +36,9 @@ EFFECTS: dict[str, type[Effect]] = {
     "cancel": CancelHold,
     "pay": Pay,
     "fetch": Fetch,
+    "remit": Remit,
 }
-Fact = HoldMade | HoldSeen | PayWanted | PaymentSeen | Fetched | Reached | Tick
+Fact = HoldMade | HoldSeen | PayWanted | PaymentSeen | Fetched | Reached | Tick | RemitWanted | RemitSeen | AccountDue
 FACTS: dict[str, type[Fact]] = {
     "hold_made": HoldMade,
     "hold_seen": HoldSeen,
@@ -33,6 +47,9 @@ FACTS: dict[str, type[Fact]] = {
     "fetched": Fetched,
     "reached": Reached,
     "tick": Tick,
+    "remit_wanted": RemitWanted,
+    "remit_seen": RemitSeen,
+    "account_due": AccountDue,
 }
 _adapters: dict[type, TypeAdapter[Any]] = {kind: TypeAdapter(kind) for kind in (*EFFECTS.values(), *FACTS.values())}
 _names: dict[type, str] = {kind: name for name, kind in (*EFFECTS.items(), *FACTS.items())}
@@ -44,6 +61,14 @@ def task_text(task: Task) -> str:
 
 def read_task(document: str) -> Task:
     return _task.validate_json(document)
+
+
+def withdrawal_text(withdrawal: Withdrawal) -> str:
+    return _withdrawal.dump_json(withdrawal).decode()
+
+
+def read_withdrawal(document: str) -> Withdrawal:
+    return _withdrawal.validate_json(document)
 
 
 def sort_of(value: Effect | Fact) -> str:

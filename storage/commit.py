@@ -8,6 +8,7 @@ from typing import Any
 
 from sqlalchemy import Connection, Table, bindparam, insert, select, update
 
+from handlers.booking import of_task
 from handlers.check import check
 from handlers.decision import Decision, Refusal, refuse
 from handlers.policy import Policy
@@ -21,7 +22,7 @@ from kinds.states import FundingState
 from kinds.units import EventId, Pubkey
 from storage import books, house, outbox
 from storage.codec import read_task, task_text
-from storage.schema import credits, fundings, log, payment_hashes, payouts, tasks
+from storage.schema import fundings, log, payment_hashes, payouts, tasks
 from storage.statements import Statement, among, insert_or_update, listed
 
 _TASK = Statement(
@@ -82,7 +83,7 @@ def store(tx: Connection, before: Held | None, done: Decision, now: Now, policy:
     state_at = max(now.time, before.state_at + 1 if before else 0) if changed else (before.state_at if before else 0)
     _write_task(tx, before, task, root, head, state_at)
     _write_money(tx, before.task if before else None, task, fresh)
-    books.book(tx, before.task if before else None, task, now.time)
+    books.write(tx, of_task(before.task if before else None, task), now.time, task.id)
     if changed:
         outbox.publish(tx, _state(done, policy, root, head, state_at, now), address=f"state:{task.id}")
     for effect in done.effects:
@@ -214,13 +215,6 @@ def _write_money(tx: Connection, before: Task | None, task: Task, fresh: dict[st
     if before is None or before.payouts != task.payouts:
         known = set(before.payouts) if before else set()
         _put(tx, payouts, [_payout_row(task, p) for p in task.payouts if p not in known])
-    start = len(before.credits) if before else 0
-    for n, entry in enumerate(task.credits[start:], start + 1):
-        tx.execute(
-            insert(credits).values(
-                task=task.id, n=n, pubkey=entry.to, role=str(entry.role), amount=entry.amount, why=entry.why
-            )
-        )
 
 
 def _put(tx: Connection, table: Table, rows: list[dict[str, Any]]) -> None:
@@ -248,7 +242,6 @@ def _payout_row(task: Task, payout: Any) -> dict[str, Any]:
         "ref": payout.ref,
         "task": task.id,
         "role": str(payout.role),
-        "from_credit": int(payout.from_credit),
         "state": str(payout.state),
         "amount": payout.amount,
         "budget": payout.budget,

@@ -6,13 +6,14 @@ from dataclasses import asdict
 
 from sqlalchemy import Connection, bindparam, delete, func, select
 
+from handlers.booking import Sort
 from handlers.house import House
 from handlers.liquidity import Room, Tight, room
 from kinds.inputs import Now
 from kinds.lightning import NodeFacts
 from kinds.units import Msat, Pubkey
-from storage import books, house
-from storage.schema import bans, credits, fundings, payouts
+from storage import accounts, books, house
+from storage.schema import bans, fundings, payouts
 from storage.statements import Statement, among, insert_new, listed, word
 
 _PAUSED, _TIGHT = "paused", "tight"
@@ -26,13 +27,12 @@ _APPROVED = Statement(
         payouts.c.state.in_([word("planned"), word("claimed")])
     )
 )
-_OWED = Statement(select(func.coalesce(func.sum(credits.c.amount), 0)))
 _BANNED = Statement(select(bans.c.pubkey).where(bans.c.pubkey.in_(among("about"))))
 _UNBAN = Statement(delete(bans).where(bans.c.pubkey == bindparam("who")))
 
 
 def load(tx: Connection, *about: str, insurance: bool = False) -> House:
-    """As far as it concerns these people; with the insurance account, which is added up, only where it is asked for."""
+    """As far as it concerns these people; with the insurance account only where it is asked for."""
     banned = _BANNED.rows(tx, {"about": listed(about)}) if about else []
     return House(
         paused_at=int(house.get(tx, _PAUSED) or 0),
@@ -53,7 +53,7 @@ def keep(tx: Connection, before: House, after: House, now: Now) -> None:
 
 def measure(tx: Connection, facts: NodeFacts) -> Room:
     """The room for another hold, by the node's word and what our books promise."""
-    approved = int(_APPROVED.scalar(tx) or 0) + int(_OWED.scalar(tx) or 0)
+    approved = int(_APPROVED.scalar(tx) or 0) + books.total(tx, Sort.PARTY) + accounts.promised(tx)
     return room(facts, Msat(int(_HELD.scalar(tx) or 0)), Msat(approved))
 
 

@@ -1,11 +1,24 @@
 """The tables. Money is integer msat, times unix seconds unless named heard (hearing clock), heights blocks.
 
-Append-only by trigger (`triggers`): heard, inputs, log, chain, credits, payment_hashes, policies, acts, bookings.
+Append-only by trigger (`triggers`): heard, inputs, log, chain, payment_hashes, policies, acts, journals, postings.
 """
 
 from __future__ import annotations
 
-from sqlalchemy import BigInteger, Column, Index, Integer, MetaData, String, Table, Text, UniqueConstraint, text
+from sqlalchemy import (
+    BigInteger,
+    CheckConstraint,
+    Column,
+    ForeignKey,
+    Index,
+    Integer,
+    MetaData,
+    String,
+    Table,
+    Text,
+    UniqueConstraint,
+    text,
+)
 
 metadata = MetaData()
 
@@ -139,7 +152,6 @@ payouts = Table(
     Column("ref", String(24), primary_key=True),
     Column("task", String(13), nullable=False, index=True),
     Column("role", String(10), nullable=False),
-    Column("from_credit", Integer, nullable=False),
     Column("state", String(10), nullable=False),
     Column("amount", Money, nullable=False),
     Column("budget", Money, nullable=False),
@@ -150,12 +162,12 @@ payouts = Table(
         "task",
         "role",
         unique=True,
-        sqlite_where=text("from_credit = 0 and state in ('planned', 'claimed', 'in_flight', 'complete')"),
-        postgresql_where=text("from_credit = 0 and state in ('planned', 'claimed', 'in_flight', 'complete')"),
+        sqlite_where=text("state in ('planned', 'claimed', 'in_flight', 'complete')"),
+        postgresql_where=text("state in ('planned', 'claimed', 'in_flight', 'complete')"),
     ),
 )
 
-payment_hashes = Table(  # a hash is used once, across holds and payouts
+payment_hashes = Table(  # a hash is used once, across holds, payouts and withdrawals; of these, `task` is ""
     "payment_hashes",
     metadata,
     Column("hash", String(64), primary_key=True),
@@ -163,15 +175,29 @@ payment_hashes = Table(  # a hash is used once, across holds and payouts
     Column("task", String(13), nullable=False),
 )
 
-credits = Table(
-    "credits",
+accounts = Table(  # people's; what stands in one is said by `balances`
+    "accounts",
     metadata,
-    Column("task", String(13), primary_key=True),
-    Column("n", Integer, primary_key=True),
-    Column("pubkey", String(64), nullable=False, index=True),
-    Column("role", String(10), nullable=False),
+    Column("owner", String(64), primary_key=True),
+    Column("version", Integer, nullable=False),
+    Column("counter", Integer, nullable=False),
+    Column("due_time", BigInteger, index=True),
+    Column("ticked", Text, nullable=False, server_default=""),  # the last tick that was given
+)
+
+withdrawals = Table(
+    "withdrawals",
+    metadata,
+    Column("ref", String(80), primary_key=True),
+    Column("owner", String(64), nullable=False),
+    Column("state", String(10), nullable=False),
+    Column("open", Integer, nullable=False),  # 1 while it is under way
     Column("amount", Money, nullable=False),
-    Column("why", Text, nullable=False),
+    Column("budget", Money, nullable=False),
+    Column("fee", Money, nullable=False),
+    Column("payment_hash", String(64), nullable=False, index=True),
+    Column("document", Text, nullable=False),
+    Index("withdrawals_open", "owner", sqlite_where=text("open = 1")),
 )
 
 events = Table(  # what we publish: unsigned with its id, then signed once, sent until every listed relay has it
@@ -251,15 +277,45 @@ incidents = Table(
     UniqueConstraint("code", "task", "facts"),
 )
 
-bookings = Table(  # what the house has earned, and its insurance account: a line for each change
-    "bookings",
+journals = Table(  # the books: a row for each step that moves money, written behind its postings; it closes them
+    "journals",
     metadata,
-    Column("n", Integer, primary_key=True, autoincrement=True),
+    Column("n", Integer, primary_key=True),
     Column("at", BigInteger, nullable=False),
-    Column("task", String(13), nullable=False),
-    Column("account", String(12), nullable=False),
+    Column("task", String(13), nullable=False),  # whose step it is; "" of an account's
+)
+
+postings = Table(  # the lines of a journal, which sum to zero; none is left without its journal at a commit
+    "postings",
+    metadata,
+    Column("n", Integer, primary_key=True),
+    Column(
+        "journal",
+        Integer,
+        ForeignKey("journals.n", deferrable=True, initially="DEFERRED"),
+        nullable=False,
+        index=True,
+    ),
+    Column("account", Text, nullable=False),  # a sort, or sort:whose
     Column("amount", Money, nullable=False),
-    sqlite_autoincrement=True,
+    Column("why", Text, nullable=False),
+    Column("withdrawal", String(80), nullable=False),  # the one that it is about, or ""
+    Index("postings_account", "account", "n"),
+)
+
+balances = Table(  # kept by trigger with each posting
+    "balances",
+    metadata,
+    Column("account", Text, primary_key=True),
+    Column("sort", Text, nullable=False),
+    Column("amount", Money, CheckConstraint("amount >= 0 OR sort = 'node'", name="never_below_zero"), nullable=False),
+)
+
+totals = Table(  # the same over all accounts of a sort
+    "totals",
+    metadata,
+    Column("sort", Text, primary_key=True),
+    Column("amount", Money, nullable=False),
 )
 
 bans = Table(  # who may make no new agreements
@@ -287,5 +343,7 @@ house = Table(  # a few facts about ourselves: hearing, cursors, heads
     Column("value", Text, nullable=False),
 )
 
-APPEND_ONLY = ("log", "chain", "credits", "payment_hashes", "policies", "acts", "bookings")
-NEVER_DELETED = ("heard", "inputs", "tasks", "fundings", "payouts", "effects", "incidents")
+APPEND_ONLY = ("log", "chain", "payment_hashes", "policies", "acts", "journals", "postings")
+NEVER_DELETED = (
+    "heard", "inputs", "tasks", "fundings", "payouts", "effects", "incidents", "accounts", "withdrawals", "balances", "totals",
+)  # fmt: skip

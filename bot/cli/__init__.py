@@ -7,7 +7,7 @@ import typer
 from bot.cli.cln import cln_plugin_app
 from bot.cli.daemon import run_command
 from bot.cli.doctor import doctor_command
-from bot.cli.fees import fees_command
+from bot.cli.fees import books_command, fees_command
 from bot.cli.look import export_command, log_command, show_command, tasks_command
 from bot.cli.operator import audit_command, holds_command, incidents_command, operator_commands
 from bot.cli.people import client_app
@@ -35,6 +35,7 @@ for name, command in (
     ("log", log_command),
     ("export", export_command),
     ("fees", fees_command),
+    ("books", books_command),
     ("holds", holds_command),
     ("incidents", incidents_command),
     ("audit", audit_command),

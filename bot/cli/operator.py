@@ -52,10 +52,11 @@ def _compensate(
     task: Id,
     amount: Annotated[str, typer.Argument(metavar="AMOUNT", help="In sats; 50k is 50,000.")],
     reason: Annotated[str, typer.Argument(metavar="REASON", help="Why, in words: he is told, and it stays on record.")],
+    again: Annotated[bool, typer.Option("--again", help="Once more, though the same was given for the same.")] = False,
     data: Data = None,
     as_json: Json = False,
 ) -> None:
-    order(data, f"{Compensate.action} {task} {amount} {reason}", as_json)
+    order(data, f"{Compensate.action} {task} {amount} {'again=yes ' if again else ''}{reason}", as_json)
 
 
 def _of_the_house(act: type[Command]) -> Callable[..., None]:

@@ -17,21 +17,32 @@ from sqlalchemy.exc import OperationalError
 
 from bot.dispatch import Dispatch
 from bot.world import World
-from handlers import safety
-from handlers.decision import CancelHold, MakeHold, Pay, SettleHold
+from handlers import account, safety
+from handlers.account import Withdrawal
+from handlers.decision import CancelHold, MakeHold, Pay, Remit, SettleHold
 from handlers.task import Payout, Task
-from kinds.inputs import HoldMade, HoldSeen, PaymentSeen, PayWanted
-from kinds.lightning import Fault, HoldRef, HoldSpec, HoldStatus, HoldView, NodeFacts, PaymentStatus, PaymentView
+from kinds.inputs import HoldMade, HoldSeen, PaymentSeen, PayWanted, RemitSeen, RemitWanted
+from kinds.lightning import (
+    Fault,
+    HoldRef,
+    HoldSpec,
+    HoldStatus,
+    HoldView,
+    NodeFacts,
+    PaymentStatus,
+    PaymentView,
+    PaySpec,
+)
 from kinds.states import PayoutState
 from kinds.units import opens
-from storage import commit, inbox, outbox
-from storage.codec import body_of
+from storage import accounts, commit, inbox, outbox
+from storage.codec import body_of, sort_of
 from storage.inbox import NewInput
 from storage.outbox import Order
 from storage.schema import effects
 
 GRACE = 600  # seconds after `started` in which ABSENT proves nothing
-_SORTS = ("make_hold", "settle", "cancel", "pay")
+_SORTS = ("make_hold", "settle", "cancel", "pay", "remit")
 _AT_ONCE = 64
 _PAY_TIMEOUT = 60
 log = structlog.get_logger()
@@ -39,24 +50,41 @@ log = structlog.get_logger()
 
 @dataclass(frozen=True, slots=True)
 class _Footing:
-    """What an attempt to pay rests on, all of it looked at just now."""
+    """What an attempt to pay a share rests on, all of it looked at just now."""
 
     task: Task
     payout: Payout | None
     facts: NodeFacts | None
-    hold: HoldView | None  # None for a payout that rests on no hold
+    hold: HoldView | None
+
+    def may_start(self) -> PaySpec | safety.NotNow | None:
+        """None: there is no such payout."""
+        if self.payout is None:
+            return None
+        return safety.may_pay(self.task, self.payout, self.hold, self.facts, _PAY_TIMEOUT)
+
+
+@dataclass(frozen=True, slots=True)
+class _Ground:
+    """The same of a withdrawal, which rests on no hold: it was reserved in the books."""
+
+    withdrawal: Withdrawal | None
+    facts: NodeFacts | None
+
+    def may_start(self) -> PaySpec | safety.NotNow | None:
+        return account.may_send(self.withdrawal, self.facts, _PAY_TIMEOUT) if self.withdrawal else None
 
 
 class Cashier:
     def __init__(self, world: World, dispatch: Dispatch) -> None:
         self._world = world
         self._dispatch = dispatch
-        self._busy: set[str] = set()  # tasks whose lane is at work
+        self._busy: set[str] = set()  # lanes that are at work
         self._room = asyncio.Semaphore(_AT_ONCE)
         self._called: set[int] = set()  # orders whose call returned in this life of the process
 
     async def run(self) -> None:
-        """One lane per task: its orders one after the other, the oldest first."""
+        """One lane per task and per account: its orders one after the other, the oldest first."""
         world = self._world
         async with asyncio.TaskGroup() as tasks:
             while True:
@@ -68,8 +96,8 @@ class Cashier:
                 )
                 lanes: dict[str, list[Order]] = {}
                 for order in found:
-                    if order.task not in self._busy:
-                        lanes.setdefault(order.task, []).append(order)
+                    if _lane_of(order) not in self._busy:
+                        lanes.setdefault(_lane_of(order), []).append(order)
                 self._busy.update(lanes)
                 for lane in lanes.values():
                     await self._room.acquire()
@@ -86,7 +114,7 @@ class Cashier:
             log.error("an order failed", order=order.n, task=order.task, error=type(error).__name__)
             await self._later(order, most=60.0)
         finally:
-            self._busy.discard(lane[0].task)
+            self._busy.discard(_lane_of(lane[0]))
             self._room.release()
             self._world.wakes.money.ring()
 
@@ -98,7 +126,7 @@ class Cashier:
                 await self._end_hold(order, HoldRef(wish.ref, wish.payment_hash), settle=True)
             case CancelHold() as wish:
                 await self._end_hold(order, HoldRef(wish.ref, wish.payment_hash), settle=False)
-            case Pay() as wish:
+            case Pay() | Remit() as wish:
                 await self._pay(order, wish)
 
     async def _make(self, order: Order, wish: MakeHold) -> None:
@@ -153,7 +181,7 @@ class Cashier:
             outbox.order_started(tx, order.n, self._world.moments.time)
         return refused
 
-    async def _pay(self, order: Order, wish: Pay) -> None:
+    async def _pay(self, order: Order, wish: Pay | Remit) -> None:
         started = order.started_at > 0
         look = self._world.node.payment(wish.payment_hash)
         if started:
@@ -177,32 +205,35 @@ class Cashier:
             case _:
                 await self._later(order, most=60.0)
 
-    async def _flew(self, order: Order, wish: Pay) -> bool:
-        payout = (await self._world.writer.do(lambda tx: _task(tx, order))).payout(wish.ref)
-        return payout is not None and payout.state is PayoutState.IN_FLIGHT
+    async def _flew(self, order: Order, wish: Pay | Remit) -> bool:
+        found = await self._world.writer.do(lambda tx: _payment(tx, order, wish))
+        return found is not None and found.state is PayoutState.IN_FLIGHT
 
     def _proves(self, order: Order) -> bool:
         """Does FAILED or ABSENT speak of this very attempt? Yes when its call has returned to us or its grace period is over:
         until then a request may still be on its way to the node, and the failure that of the attempt before."""
         return order.n in self._called or self._world.moments.time - order.started_at > GRACE
 
-    async def _footing(self, order: Order, wish: Pay) -> _Footing:
+    async def _footing(self, order: Order, wish: Pay | Remit) -> _Footing | _Ground:
+        if isinstance(wish, Remit):
+            facts = await self._world.node.facts()
+            return _Ground(await self._world.writer.do(lambda tx: _withdrawal(tx, wish)), facts)
         facts, (task, hold) = await asyncio.gather(self._world.node.facts(), self._rests_on(order, wish))
         return _Footing(task, task.payout(wish.ref), facts, hold)
 
     async def _rests_on(self, order: Order, wish: Pay) -> tuple[Task, HoldView | None]:
         task = await self._world.writer.do(lambda tx: _task(tx, order))
-        payout, hold = task.payout(wish.ref), task.hold
-        if payout is None or payout.from_credit or hold is None:
+        hold = task.hold
+        if task.payout(wish.ref) is None or hold is None:
             return task, None
         return task, await self._world.node.hold(HoldRef(hold.ref, hold.payment_hash))
 
-    async def _attempt(self, order: Order, wish: Pay, footing: _Footing) -> None:
+    async def _attempt(self, order: Order, wish: Pay | Remit, footing: _Footing | _Ground) -> None:
         world = self._world
-        if footing.payout is None:
+        spec = footing.may_start()
+        if spec is None:
             await world.writer.do(lambda tx: outbox.order_done(tx, order.n))
             return
-        spec = safety.may_pay(footing.task, footing.payout, footing.hold, footing.facts, _PAY_TIMEOUT)
         if isinstance(spec, safety.NotNow):
             failed = PaymentView(wish.payment_hash, PaymentStatus.FAILED, fault=Fault.OURS, reason=spec.reason)
             await self._report_payment(order, wish, failed)
@@ -225,34 +256,33 @@ class Cashier:
                 self._called.discard(order.n)  # it may still arrive: only the grace period tells
                 await self._later(order, most=15.0)
 
-    async def _leave(self, order: Order, wish: Pay) -> bool | None:
-        """The write-ahead intent: the payout is claimed and the order started in one commit, or it may not go. None: not now."""
+    async def _leave(self, order: Order, wish: Pay | Remit) -> bool | None:
+        """The write-ahead intent: the payment is claimed and the order started in one commit, or it may not go. None: not now."""
         key = f"effect:{order.n}:wanted:{order.tries}"
         started = self._world.moments.time
+        ask = RemitWanted(wish.owner, wish.ref) if isinstance(wish, Remit) else PayWanted(wish.ref)
         refused = await self._dispatch.ask(
-            NewInput(key, "pay_wanted", body_of(PayWanted(wish.ref)), order.task),
+            NewInput(key, sort_of(ask), body_of(ask), order.task or None),
             and_then=lambda tx: outbox.order_started(tx, order.n, started),
         )
         return None if refused is None else not refused
 
-    async def _in_flight(self, order: Order, wish: Pay, view: PaymentView) -> None:
+    async def _in_flight(self, order: Order, wish: Pay | Remit, view: PaymentView) -> None:
         """Told once; then looked at until it is over."""
         world = self._world
-        key = f"effect:{order.n}:in_flight"
-        body = body_of(PaymentSeen(wish.ref, view))
+        fact = _seen(order, wish, view)
 
         def record(tx: Connection) -> None:
             if order.started_at == 0:
                 outbox.order_started(tx, order.n, world.moments.time)
-            inbox.add(tx, NewInput(key, "payment_seen", body, order.task), world.moments.now(), world.policy_id)
+            inbox.add(tx, fact, world.moments.now(), world.policy_id)
             outbox.order_later(tx, order.n, order.tries + 1, world.backoff(order.tries, most=30.0))
 
         await world.writer.do(record)
         world.wakes.inputs.ring()
 
-    async def _report_payment(self, order: Order, wish: Pay, view: PaymentView) -> None:
-        body = body_of(PaymentSeen(wish.ref, view))
-        await self._report(order, NewInput(f"effect:{order.n}:{view.status}", "payment_seen", body, order.task))
+    async def _report_payment(self, order: Order, wish: Pay | Remit, view: PaymentView) -> None:
+        await self._report(order, _seen(order, wish, view))
 
     async def _report(self, order: Order, fact: NewInput) -> None:
         """One write: the order is done and what it found out is an input."""
@@ -275,6 +305,25 @@ def _task(tx: Connection, order: Order) -> Task:
     held = commit.load(tx, order.task)
     assert held is not None, "an order belongs to a task"
     return held.task
+
+
+def _lane_of(order: Order) -> str:
+    """Whose orders are carried out one after the other: a task's, or somebody's withdrawals."""
+    return order.effect.owner if isinstance(order.effect, Remit) else order.task
+
+
+def _payment(tx: Connection, order: Order, wish: Pay | Remit) -> Payout | Withdrawal | None:
+    return _withdrawal(tx, wish) if isinstance(wish, Remit) else _task(tx, order).payout(wish.ref)
+
+
+def _withdrawal(tx: Connection, wish: Remit) -> Withdrawal | None:
+    return accounts.load(tx, wish.owner, wish.ref).account.withdrawal(wish.ref)
+
+
+def _seen(order: Order, wish: Pay | Remit, view: PaymentView) -> NewInput:
+    """The node's word on a payment, as an input: each word once for an order."""
+    fact = RemitSeen(wish.owner, wish.ref, view) if isinstance(wish, Remit) else PaymentSeen(wish.ref, view)
+    return NewInput(f"effect:{order.n}:{view.status}", sort_of(fact), body_of(fact), order.task or None)
 
 
 def _plausible(view: PaymentView) -> PaymentView:

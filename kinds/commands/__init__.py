@@ -1,4 +1,4 @@
-"""Everything a person can tell the daemon: one model per command, in four chapters.
+"""Everything a person can tell the daemon: one model per command, in five chapters.
 
 A model's docstring is its help text; the order of its fields is its text grammar (`kinds/grammar.py`); its JSON form is
 the same model with `v` and `action` added.
@@ -6,6 +6,7 @@ the same model with `v` and `action` added.
 
 from __future__ import annotations
 
+from kinds.commands.account import Balance, Statement, Withdraw
 from kinds.commands.asks import Help, History, Status, Tasks, TermsAsked
 from kinds.commands.base import Command
 from kinds.commands.offer import Cancel, Fund, Post
@@ -27,17 +28,18 @@ COMMANDS: tuple[type[Command], ...] = (
     Help, TermsAsked, Tasks, Status, History,
     Post, Fund, Cancel,
     Claim, Submit, Abandon, Approve, Reject, Dispute, Payout,
+    Balance, Withdraw, Statement,
     *OPERATOR,
 )  # fmt: skip
 
 PLANNED = frozenset((
     "hire", "options", "agree", "milestones", "deposit", "evidence", "vote", "rate", "say", "hours", "appeal", "reputation",
-    "receipt", "balance", "withdraw",
+    "receipt",
 ))  # fmt: skip
 """Words of the protocol that are not built yet: refused by name, so that nobody takes silence for consent."""
 
 __all__ = [
-    "COMMANDS", "OPERATOR", "PLANNED", "Abandon", "Approve", "Ban", "Cancel", "Claim", "Command", "Compensate", "Dispute", "Freeze", "Fund",
-    "Help", "History", "Holds", "Incidents", "Pause", "Payout", "Post", "Reject", "Resume", "Status", "Submit", "Tasks", "TermsAsked", "Unban",
-    "Unfreeze",
+    "COMMANDS", "OPERATOR", "PLANNED", "Abandon", "Approve", "Balance", "Ban", "Cancel", "Claim", "Command", "Compensate", "Dispute", "Freeze", "Fund",
+    "Help", "History", "Holds", "Incidents", "Pause", "Payout", "Post", "Reject", "Resume", "Statement", "Status", "Submit", "Tasks", "TermsAsked",
+    "Unban", "Unfreeze", "Withdraw",
 ]  # fmt: skip

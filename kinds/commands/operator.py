@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from typing import Annotated, ClassVar
+from typing import Annotated, ClassVar, Literal
 
 from pydantic import Field
 
-from kinds.commands.base import Command, InSats, Npub, Rest, TaskCommand, Text
+from kinds.commands.base import Command, InSats, Npub, Option, Rest, TaskCommand, Text
 
 
 class Pause(Command):
@@ -55,11 +55,13 @@ class Unban(Command):
 
 class Compensate(TaskCommand):
     """Gives so many sats of the insurance account to the one who lost in a task whose hold was lost: the worker, or the employer if
-    the worker was paid or there was none. At the machine only."""
+    the worker was paid or there was none. The same sats for the same words are given once, unless you add again=yes. At the machine
+    only."""
 
     action: ClassVar[str] = "compensate"
     example: ClassVar[str] = "compensate 7qk2m0x9t4h1h 5000 the hold was lost after the approval"
     amount: Annotated[int, InSats, Field(ge=1, le=2_100_000_000_000_000)]
+    again: Annotated[Literal["", "yes"], Option] = ""  # the same sats for the same words once more
     reason: Annotated[Text, Rest, Field(min_length=1)]
 
 

@@ -45,7 +45,7 @@ SENTENCES: Mapping[R | T, str] = {
     R.TAKEN: "Somebody else has claimed task {task} before you. tasks shows what is open.",
     R.FROZEN: "Task {task} stands still[broken? : something is broken on my side and the operator was told]"
     "[!broken? : the operator has frozen it]. The money stays where it is; try again later.",
-    R.ALREADY: "That is so already ({action}); nothing was changed.",
+    R.ALREADY: "That is so already ({action}); nothing was changed.[again? If you mean it once more, say it with again=yes.]",
     R.FUNDING_BUSY: "The invoice for task {task} is being made. It comes by itself in a moment.",
     R.PAYOUT_BUSY: "A payout of task {task} may be on its way, so its destination cannot be changed now. status {task} shows more.",
     R.BASIS_MISSING: "A signed {action} must name what it rests on: an e tag with the marker basis and the id of"
@@ -68,7 +68,12 @@ SENTENCES: Mapping[R | T, str] = {
     R.NO_LOSS: "No loss is on record in task {task}, so there is nothing to make good for. log {task} shows its entries.",
     R.NOT_COVERED: "The insurance account cannot give {wanted_msat:sats} and {budget_msat:sats} for sending them. The most that it can"
     " give now: {covered_msat:sats}.",
-    R.NOTHING_OWED: "Nothing is owed to you in task {task}, so no destination is needed.",
+    R.NOTHING_OWED: "[task? Nothing is owed to you in task {task}, so no destination is needed.][!task? Nothing stands in your account.]"
+    "[under_way_msat? {under_way_msat:sats} are on their way to you already.]",
+    R.TOO_MUCH: "Your account has {available_msat:sats}, and this takes {wanted_msat:sats} and up to {budget_msat:sats} for sending them."
+    "[payable_msat? The most that you can withdraw now: {payable_msat:sats}. Make an invoice over that or less and send it.]"
+    "[!payable_msat? It is too little to be sent; it stays yours, and more may come.]",
+    R.TOO_MANY_WITHDRAWALS: "You have {limit} withdrawals under way, which is the limit. Wait for one to end; balance shows them.",
     # how much
     R.RATE_LIMITED: "That is too much at once[ ({what})]. Try again in {wait:span}.",
     R.NEEDS_WORK: "From keys that I do not know yet I only read messages with proof of work (NIP-13): {bits} bits."
@@ -89,6 +94,9 @@ SENTENCES: Mapping[R | T, str] = {
     T.STATUS: "“{title}” is {state:word}[phase? , and the node is {phase:word}].[ {until_what:ahead}"
     " {until:when}.][ You can: {may:or}.]",
     T.HISTORY: "The published entries of task {task}.",
+    T.BALANCE: "Your account: {available_msat:sats}.[payable_msat? You can withdraw {payable_msat:sats} now: withdraw INVOICE]"
+    "[under_way_msat? On their way: {under_way_msat:sats}.]",
+    T.STATEMENT: "[lines? What came to your account and left it, the newest first.][!lines? Nothing has come to your account.]",
     T.HOLDS: "[holds? Payments that are held: {count}, {total_msat:sats} in all.][!holds? Nothing is held.]",
     T.INCIDENTS: "[incidents? Incidents so far: {count}.][!incidents? There was no incident.]",
     # a task's life
@@ -157,17 +165,24 @@ SENTENCES: Mapping[R | T, str] = {
     "[\nPreimage {preimage:exact}]",
     T.PAID_EMPLOYER: "The task is done: {amount_msat:sats} are the worker's now.[preimage? Your held {hold_msat:sats} were used;"
     " your proof of payment is the preimage {preimage:exact}][service_fee_msat? \nThe service fee: {service_fee_msat:sats}]",
-    T.CHANGE_OWED: "You get {amount_msat:sats} of the held money back. Send me an invoice over exactly that: payout {task} INVOICE",
-    T.CREDITED: "You are owed {amount_msat:sats}[ ({reason:word})]. Send me an invoice over exactly that: payout {task}"
-    " INVOICE",
-    T.CREDIT_PAID: "What was owed to you is paid: {amount_msat:sats}.[ Payment hash {payment_hash:exact}]"
-    "[\nPreimage {preimage:exact}]",
+    T.CHANGE_OWED: "You get {amount_msat:sats} of the held money back: they stand in your account.[payable_msat? Of them {payable_msat:sats}"
+    " can be sent to you, the rest is for sending. Send me an invoice: withdraw INVOICE]",
+    T.CREDITED: "You are owed {amount_msat:sats}[ ({reason:word})]: they stand in your account.[payable_msat? Of them {payable_msat:sats}"
+    " can be sent to you, the rest is for sending. Send me an invoice: withdraw INVOICE]",
+    T.WITHDRAWAL_NOTED: "I have your invoice over {amount_msat:sats}, and keep up to {budget_msat:sats} for sending them. You are told when"
+    " it is paid. In your account remain {available_msat:sats}.",
+    T.WITHDRAWAL_DELAYED: "Your {amount_msat:sats} did not arrive yet[: {reason:word}]. I keep trying[ until {until:when}]; there is"
+    " nothing that you must do.",
+    T.WITHDRAWAL_FAILED: "Your {amount_msat:sats} could not be sent[: {reason:word}]. They are back in your account: {available_msat:sats}."
+    " Check that your wallet is online and can receive, then send another invoice: withdraw INVOICE",
+    T.CREDIT_PAID: "You are paid {amount_msat:sats} out of your account[fee_msat? , which cost {fee_msat:sats} of fees on the way]."
+    "[ In it remain {available_msat:sats}.][ Payment hash {payment_hash:exact}][\nPreimage {preimage:exact}]",
     T.REFUNDING: "The task ends[: {reason:word}], and the held money goes back to the employer. I tell you when the node has"
     " done it.",
     T.REFUNDED: "The task has ended[: {reason:word}].[amount_msat? The employer has {amount_msat:sats} back.]"
-    "[credited? The node could not give the money back; the employer is owed it: payout {task} INVOICE]",
+    "[credited? The node could not give the money back; it stands in the employer's account: withdraw INVOICE]",
     T.EXPIRED: "The task has expired[: {reason:word}].[amount_msat? The employer has {amount_msat:sats} back.]"
-    "[credited? The node could not give the money back; the employer is owed it: payout {task} INVOICE]"
+    "[credited? The node could not give the money back; it stands in the employer's account: withdraw INVOICE]"
     "[marked? It leaves a mark on the worker.]",
     T.HOLD_LOST: "The held payment of this task is gone, and it was not me who ended it. I make sure that nobody is paid"
     " twice and tell you how it ends; the operator knows.",

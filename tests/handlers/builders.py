@@ -116,7 +116,7 @@ def paid(**given: Any) -> Life:
 
 
 def credited(**given: Any) -> Life:
-    """Paid, but into the task's small ledger: the share is owed."""
+    """Paid, but into the worker's account: the share could not be sent in time."""
     life = margin(**given)
     life.see(H.SETTLED)
     return life

@@ -136,7 +136,7 @@ class Life:
     @property
     def share(self) -> Payout:
         """The newest payout of the worker's share."""
-        return [p for p in self.task.payouts if p.role is Role.WORKER and not p.from_credit][-1]
+        return [p for p in self.task.payouts if p.role is Role.WORKER][-1]
 
     @property
     def types(self) -> list[str]:
@@ -283,7 +283,7 @@ class Life:
         """Names a destination for what this person is owed now."""
         owed = amount
         if owed is None:
-            owed = self.task.credit(by) or (self.task.share.amount if self.task.share else self.task.net)
+            owed = self.task.share.amount if self.task.share else self.task.net
         return self.say(by, self.command("payout", destination=invoice(name, owed, self.time, **shape)))
 
     # ------------------------------------------------------------------ the node

@@ -10,7 +10,6 @@ from handlers.decision import Refusal
 from handlers.house import House
 from kinds.codes import Refused, Told
 from kinds.inputs import BY_HAND
-from kinds.lightning import Fault, PaymentStatus
 from kinds.states import LogType
 from kinds.units import Msat, sats
 from tests.handlers import builders
@@ -33,40 +32,27 @@ def test_the_one_who_lost_is_credited(start: Callable[[], Life], who: str) -> No
     builders.compensate(life, amount=5_000, reason="the channel was closed")
     budget = POLICY.budget(sats(5_000))
     assert life.stands == before
-    assert life.task.credit(who) == sats(5_000)  # type: ignore[arg-type]
-    assert life.task.compensated == sats(5_000) + budget
+    assert life.task.credit(who) == life.task.compensated == sats(5_000) + budget  # type: ignore[arg-type]
     line = life.last(LogType.COMPENSATION)
     role = "worker" if who == WORKER else "employer"
-    assert line.facts == {"role": role, "to": who, "amount_msat": sats(5_000), "budget_msat": budget}
+    assert line.facts == {"role": role, "to": who, "amount_msat": sats(5_000) + budget}
     assert (line.by, line.proven) == ("operator", "operator")
     told = life.told(Told.CREDITED)[-1]
     assert (told.to, told.facts["reason"]) == (who, "the channel was closed")
+    assert told.facts["payable_msat"] == sats(5_000)
     assert life.told(Told.OPERATED)[-1].to == BY_HAND
 
 
-def test_it_is_paid_like_any_credit_and_what_sending_spares_goes_back() -> None:
+def test_the_same_words_give_once_unless_they_are_meant_again() -> None:
     life = builders.compensate(builders.lost())
-    life.payout("made good")
-    payout = life.task.payouts[-1]
-    assert life.task.credit(WORKER) == 0
-    life.pay(PaymentStatus.FAILED, payout, fault=Fault.THEIRS)
-    assert life.task.credit(WORKER) == sats(5_000), "it is owed again"
-    life.payout("made good at last")
-    life.pay(PaymentStatus.COMPLETE, life.task.payouts[-1], fee=Msat(3_000))
-    assert life.task.credit(WORKER) == 0
-    assert life.task.insurance == payout.budget - 3_000
-    assert life.types[-1] == "receipt"
-
-
-def test_more_than_once_as_long_as_the_account_has_it() -> None:
-    life = builders.compensate(builders.lost())
-    life.payout("first")
+    same = life.said(BY_HAND, life.command("compensate"))
+    assert life.hear(same) == Refusal(Refused.ALREADY, {"action": "compensate", "again": True})
+    given = sats(5_000) + POLICY.budget(sats(5_000))
+    assert life.task.credit(WORKER) == given
     builders.compensate(life, amount=700)
-    assert life.task.credit(WORKER) == sats(700)
-    life.pay(PaymentStatus.COMPLETE, life.task.payouts[-1])
-    life.payout("second")
-    life.pay(PaymentStatus.COMPLETE, life.task.payouts[-1])
-    assert life.task.compensated == sats(5_700) + POLICY.budget(sats(5_000)) + POLICY.budget(sats(700))
+    builders.compensate(life, reason="something else")
+    builders.compensate(life, again="yes")
+    assert life.task.credit(WORKER) == 3 * given + sats(700) + POLICY.budget(sats(700)) == life.task.compensated
 
 
 @pytest.mark.parametrize(("insured", "allowed"), [(5_049_999, False), (5_050_000, True), (0, False)])

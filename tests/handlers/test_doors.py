@@ -119,7 +119,6 @@ CELLS: tuple[tuple[Callable[[], Life], Pubkey, str, str, str], ...] = (
     (builders.submitted, EMPLOYER, "reject", "done", "done"),
     (builders.submitted, WORKER, "dispute", "done", "done"),
     (builders.verified, WORKER, "payout", "done", "done"),
-    (builders.credited, WORKER, "payout", "done", "done"),
 )
 
 

@@ -16,7 +16,7 @@ from kinds.lightning import Fault, HoldStatus, Part, PaymentStatus, PaySpec
 from kinds.states import LogType, PayoutState
 from kinds.units import Msat, sats
 from tests.handlers import builders
-from tests.handlers.life import POLICY, WORKER, H, Life, hash_of
+from tests.handlers.life import WORKER, H, Life, hash_of
 
 PS = PaymentStatus
 OURS, THEIRS = Fault.OURS, Fault.THEIRS
@@ -57,7 +57,7 @@ def test_at_the_margin_in_flight_it_is_the_node_who_ends_it() -> None:
     assert arrived.task.credits == ()
     failed.fail(OURS)
     assert failed.stands == "Paid:RELEASED"
-    assert failed.task.credit(WORKER) == REWARD
+    assert failed.task.credit(WORKER) == REWARD + failed.task.budget
 
 
 def test_at_the_margin_complete_may_come_before_the_settle() -> None:
@@ -239,14 +239,6 @@ def test_every_attempt_ends_before_the_margin() -> None:
         assert isinstance(spec, PaySpec)
         assert height + spec.cltv_limit <= margin - 6
     assert may_pay(life, height=margin - 6 - 42) == safety.NotNow("too_close_to_the_hold's_end")  # final CLTV 40 + 3
-
-
-def test_a_payout_from_a_credit_rests_on_no_hold() -> None:
-    life = builders.credited()
-    life.payout("owed")
-    spec = safety.may_pay(life.task, life.task.payouts[-1], None, life.facts(), 60)
-    assert isinstance(spec, PaySpec)
-    assert spec.cltv_limit == POLICY.payout_limit
 
 
 def test_a_settle_needs_the_share_paid_or_the_last_moment() -> None:

@@ -9,9 +9,8 @@ import pytest
 
 from handlers.decision import Refusal
 from kinds.codes import Refused
-from kinds.lightning import PaymentStatus
 from kinds.states import TaskState, WorkState
-from kinds.units import Pubkey, sats
+from kinds.units import Pubkey
 from tests.handlers import builders
 from tests.handlers.life import EMPLOYER, STRANGER, WORKER, H, Life, invoice
 
@@ -64,7 +63,6 @@ Claimed, REJECTED                 | wrong_state  | own_task  | not_your_task | n
 Disputed, IN_PROGRESS             | wrong_state  | own_task  | not_your_task | not_your_task | Verified    | wrong_state     | wrong_state       | +                | nothing_owed
 Disputed, SUBMITTED               | wrong_state  | own_task  | not_your_task | not_your_task | Verified    | wrong_state     | wrong_state       | +                | nothing_owed
 Disputed, REJECTED                | wrong_state  | own_task  | not_your_task | not_your_task | Verified    | wrong_state     | wrong_state       | +                | nothing_owed
-Paid, change                      | wrong_state  | own_task  | not_your_task | not_your_task | wrong_state | wrong_state     | wrong_state       | wrong_state      | =
 *                                 | wrong_state  | own_task  | not_your_task | not_your_task | wrong_state | wrong_state     | wrong_state       | wrong_state      | nothing_owed
 worker
 Draft                             | not_your_task | wrong_state | not_your_task | not_your_task | not_your_task | not_your_task | not_your_task     | not_your_task    | not_your_task
@@ -88,7 +86,6 @@ Verified, hold lost               | not_your_task | wrong_state | wrong_state   
 Verified, hold lost, ordered      | not_your_task | wrong_state | wrong_state   | wrong_state | not_your_task | not_your_task   | wrong_state       | wrong_state      | payout_busy
 settling, unpaid                  | not_your_task | wrong_state | wrong_state   | wrong_state | not_your_task | not_your_task   | wrong_state       | wrong_state      | payout_busy
 settling, in flight               | not_your_task | wrong_state | wrong_state   | wrong_state | not_your_task | not_your_task   | wrong_state       | wrong_state      | payout_busy
-Paid, owed                        | not_your_task | wrong_state | wrong_state   | wrong_state | not_your_task | not_your_task   | wrong_state       | wrong_state      | =
 *                                 | not_your_task | wrong_state | wrong_state   | wrong_state | not_your_task | not_your_task   | wrong_state       | wrong_state      | wrong_state
 stranger
 Draft                             | not_your_task | wrong_state | not_your_task | not_your_task | not_your_task | not_your_task | not_your_task     | not_your_task    | not_your_task
@@ -143,7 +140,7 @@ def _fields(life: Life, action: str, by: Pubkey) -> dict[str, object]:
     if action != "payout":
         return {}
     share = life.task.share
-    owed = life.task.credit(by) or (share.amount if share else life.task.reward)
+    owed = share.amount if share else life.task.reward
     return {"destination": invoice("a fresh one", owed)}
 
 
@@ -210,17 +207,3 @@ def test_an_offer_is_taken_once() -> None:
     life = builders.draft()
     with pytest.raises(AssertionError, match="address_taken"):
         life.offer()
-
-
-def test_a_payout_that_arrives_is_not_asked_twice() -> None:
-    life = builders.credited()
-    life.payout("owed")
-    assert life.refuses(life.said(WORKER, life.command("payout", destination=invoice("again", sats(50_000))))) in (
-        Refused.WRONG_STATE,
-        Refused.NOTHING_OWED,
-    )
-    life.pay(PaymentStatus.COMPLETE, life.task.payouts[-1])
-    assert life.refuses(life.said(WORKER, life.command("payout", destination=invoice("again", sats(50_000))))) in (
-        Refused.WRONG_STATE,
-        Refused.NOTHING_OWED,
-    )

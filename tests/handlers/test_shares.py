@@ -8,11 +8,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from handlers.decision import Pay
-from handlers.policy import HOUR
 from kinds.codes import Refused, Told
-from kinds.inputs import PayWanted
-from kinds.lightning import Fault, PaymentStatus
+from kinds.lightning import PaymentStatus
 from kinds.states import LogType, PayoutState
 from kinds.units import Msat, Secret, sats
 from tests.handlers import builders
@@ -31,7 +28,7 @@ def went(life: Life) -> int:
 
 
 def owed(life: Life) -> int:
-    return sum(entry.amount + entry.budget for entry in life.task.credits)
+    return sum(entry.amount for entry in life.task.credits)
 
 
 def adds_up(life: Life) -> bool:
@@ -59,18 +56,15 @@ def test_an_agreed_share(reward: int, percent: int, share: int, change: int) -> 
     assert life.task.share_amount == sats(share)
     rest = life.task.hold_amount - sats(share) - 1000  # the routing fee of the worker's payout was 1 sat
     got = life.task.credit(EMPLOYER)
-    assert got == sats(change)
-    assert got + POLICY.budget(got) <= rest < got + sats(1) + POLICY.budget(Msat(got + sats(1)))
+    assert got == rest, "all that is left of the hold is his, to the msat"
+    assert POLICY.affordable(got) == sats(change), "what of it can be sent to him at once"
     assert adds_up(life)
     done = life.last(LogType.SETTLEMENT_COMPLETED).facts
-    shown = {"role": "employer", "to": EMPLOYER, "amount_msat": got, "budget_msat": POLICY.budget(got)}
+    shown = {"role": "employer", "to": EMPLOYER, "amount_msat": got}
     assert done["credited"] == [shown]
     assert done["percent"] == percent
-    life.payout("change", by=EMPLOYER)
-    assert life.task.credit(EMPLOYER) == 0
-    life.pay(PS.COMPLETE, life.task.payouts[-1])
-    assert adds_up(life)
-    assert owed(life) == 0
+    assert life.told(Told.CHANGE_OWED, EMPLOYER)[-1].facts["payable_msat"] == sats(change)
+    assert life.task.insurance == 0
 
 
 @pytest.mark.parametrize(("reward", "percent"), [(100, 0), (101, 0), (50_000, 0)])
@@ -104,8 +98,7 @@ def test_every_split_adds_up(reward: int, percent: int, fee: int) -> None:
     life.pay(PS.COMPLETE, fee=Msat(min(fee, life.task.budget)))
     life.see(H.SETTLED)
     assert adds_up(life)
-    assert life.task.insurance >= 0
-    assert life.task.insurance <= sats(11), "what is left over a split is the employer's, up to the grain of a sat"
+    assert life.task.insurance == 0, "what is left over a split is the employer's"
 
 
 @given(st.integers(0, 3_000_000_000))
@@ -129,45 +122,8 @@ def test_what_could_not_be_paid_in_time_is_owed(start: object) -> None:
     else:
         life.see(H.SETTLED)
     assert life.stands == "Paid:RELEASED"
-    assert life.task.credit(WORKER) == life.task.reward
-    assert life.told(Told.CREDITED, WORKER)
-    assert adds_up(life)
-
-
-def test_a_credit_is_paid_out_once_by_a_payout_of_its_own() -> None:
-    life = builders.credited()
-    wrong = life.command("payout", destination=invoice("less", sats(49_999)))
-    assert life.refuses(life.said(WORKER, wrong)) is Refused.AMOUNT_MISMATCH
-    life.payout("owed")
-    assert isinstance(life.effects[-1], Pay)
-    assert life.task.credit(WORKER) == 0
-    credit = life.task.payouts[-1]
-    life.did(PayWanted(credit.ref))
-    life.pay(PS.IN_FLIGHT, credit)
-    life.pay(PS.FAILED, credit, fault=Fault.THEIRS)
-    assert life.task.credit(WORKER) == life.task.reward, "it is owed again"
-    same = life.command("payout", destination=invoice("owed", life.task.reward))
-    assert life.refuses(life.said(WORKER, same)) is Refused.HASH_USED
-    life.payout("owed again")
-    life.pay(PS.COMPLETE, life.task.payouts[-1], fee=life.task.budget)
-    assert life.types[-1] == "receipt"
-    assert life.last(LogType.RECEIPT).facts["status"] == "attested"
-    assert life.told(Told.CREDIT_PAID, WORKER)
-    assert (life.task.insurance, owed(life)) == (0, 0)
-    assert adds_up(life)
-
-
-def test_a_credit_waits_while_the_failure_is_ours_and_as_long_as_its_invoice_lives() -> None:
-    life = builders.credited()
-    life.payout("owed", expiry=HOUR)
-    credit = life.task.payouts[-1]
-    life.pay(PS.FAILED, credit, fault=Fault.OURS)
-    assert life.task.credit(WORKER) == 0, "it is still on its way"
-    life.wait(30).ticks()
-    assert life.effects[-1] == Pay(credit.ref, credit.payment_hash)
-    life.pay(PS.FAILED, credit, fault=Fault.OURS)
-    life.wait(HOUR).ticks()
-    assert life.task.credit(WORKER) == life.task.reward
+    assert life.task.credit(WORKER) == life.task.reward + life.task.budget
+    assert life.told(Told.CREDITED, WORKER)[-1].facts["payable_msat"] == life.task.reward
     assert adds_up(life)
 
 
@@ -175,14 +131,8 @@ def test_share_and_change_may_both_be_owed() -> None:
     life = builders.claimed().agree(33)
     life.to_height(life.task.settle_height).ticks()
     life.see(H.SETTLED)
-    assert life.task.credit(WORKER) == sats(16_500)
-    assert life.task.credit(EMPLOYER) > sats(33_000)
-    assert adds_up(life)
-    life.payout("change", by=EMPLOYER)
-    life.payout("part", by=WORKER)
-    for credit in life.task.payouts[-2:]:
-        life.pay(PS.COMPLETE, credit)
-    assert owed(life) == 0
+    assert life.task.credit(WORKER) == sats(16_500) + life.task.budget
+    assert life.task.credit(EMPLOYER) == life.task.hold_amount - sats(16_500) - life.task.budget
     assert adds_up(life)
 
 

@@ -51,10 +51,8 @@ def at_deadline(life: Life) -> Life:
 
 
 def owed_after_refund(life: Life) -> None:
-    """The node settled what should have gone back: it is owed to the employer, and paid out."""
+    """The node settled what should have gone back: it is put to the employer's account."""
     life.see(H.SETTLED)
-    life.payout("back", by=EMPLOYER)
-    life.pay(PS.COMPLETE, life.task.payouts[-1])
 
 
 def abandon(life: Life) -> Decision:
@@ -103,7 +101,6 @@ WALKS: tuple[Callable[[], object], ...] = (
     ends(builders.in_flight, sees(H.CANCELLED), lambda life: life.fail(Fault.OURS)),
     ends(builders.in_flight, sees(H.CANCELLED), lambda life: life.pay(PS.COMPLETE)),
     ends(lambda: builders.margin(builders.in_flight), sees(H.CANCELLED), lambda life: life.fail(Fault.OURS)),
-    ends(builders.credited, lambda life: life.payout("owed"), lambda life: life.pay(PS.COMPLETE, life.task.payouts[-1])),
     ends(lambda: builders.refunding(builders.submitted), owed_after_refund),
     ends(lambda: builders.claimed(), at_deadline, owed_after_refund),
     *(

@@ -136,7 +136,7 @@ class Town:
             return True
         payout, hold = life.task.payout(wish.ref), life.task.hold
         assert payout
-        view = self.holds[hold.ref] if hold and not payout.from_credit else None
+        view = self.holds[hold.ref] if hold else None
         spec = safety.may_pay(life.task, payout, view, life.facts(), 60)
         if isinstance(spec, safety.NotNow):
             self.report_payment(wish.ref, PaymentView(wish.payment_hash, PS.FAILED, reason=spec.reason))
@@ -152,7 +152,7 @@ class Town:
     def _send(self, wish: Pay, payout: Payout, ends: int, mood: str) -> bool:
         view = PaymentView(wish.payment_hash, PS.IN_FLIGHT, payout.amount)
         self.sent[wish.payment_hash] = Sent(payout.ref, view, ends)
-        assert self.lying or payout.from_credit or len([s for s in self.shares() if s.view.status in UNDER_WAY]) == 1
+        assert self.lying or len([s for s in self.shares() if s.view.status in UNDER_WAY]) == 1
         if mood == "in_flight":
             self.report_payment(wish.ref, view)
             return False
@@ -165,7 +165,7 @@ class Town:
 
     def shares(self) -> list[Sent]:
         """Payments of the worker's share that left the node."""
-        refs = {p.ref for p in self.life.task.payouts if p.role is Role.WORKER and not p.from_credit}
+        refs = {p.ref for p in self.life.task.payouts if p.role is Role.WORKER}
         return [one for one in self.sent.values() if one.payout in refs]
 
     def resolve(self, payment_hash: PaymentHash, mood: str) -> None:
@@ -249,10 +249,9 @@ class Town:
         raise AssertionError("it never comes to rest")
 
     def balance(self) -> tuple[int, int]:
-        """(what the node has more than before, what the task says that it should have more)."""
+        """(what the node has more than before, what the task says that it should have more: accounts have it, or the house)."""
         came = sum(view.amount for view in self.holds.values() if view.status is H.SETTLED)
         went = sum(one.view.amount + one.view.fee for one in self.sent.values() if one.view.status is PS.COMPLETE)
         task = self.life.task
-        owed = sum(entry.amount + entry.budget for entry in task.credits)
-        going = sum(p.amount + p.budget for p in task.payouts if p.from_credit and not p.state.is_final)
-        return came - went, owed + going + task.fee + task.insurance
+        given = sum(entry.amount for entry in task.credits)
+        return came - went, given + task.fee + task.insurance

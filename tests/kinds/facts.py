@@ -24,6 +24,7 @@ MONEY = {
     "reward_msat": Msat(50_000_000), "net_msat": Msat(50_000_000), "service_fee_msat": Msat(0), "budget_msat": Msat(500_000),
     "hold_msat": Msat(50_500_000),
 }  # fmt: skip
+LEFT = {"available_msat": Msat(10_100_000), "payable_msat": Msat(10_000_000), "payable_budget_msat": Msat(100_000)}
 SHARED_FEE = {"net_msat": Msat(49_500_000), "service_fee_msat": Msat(1_000_000), "hold_msat": Msat(51_000_000)}
 FEE_TERMS = {
     "service_fee_ppm": 12_500, "service_fee_base_msat": 50_000, "service_fee_minimum_msat": 100_000, "service_fee_payer": "split",
@@ -151,7 +152,12 @@ PASSED: dict[R | T, list[dict[str, Any]]] = {
     R.DOES_NOT_FIT: [{"limit": NOW + DAY}, {"task": TASK, "limit": NOW - DAY}],
     R.NO_LOSS: [{"task": TASK}],
     R.NOT_COVERED: [{"task": TASK, "wanted_msat": 5_000_000, "budget_msat": 50_000, "covered_msat": 0}],
-    R.NOTHING_OWED: [{"task": TASK}],
+    R.NOTHING_OWED: [{"task": TASK}, {"under_way_msat": 0}, {"under_way_msat": 50_500_000}],
+    R.TOO_MUCH: [
+        {"wanted_msat": 60_000_000, "budget_msat": 600_000, "available_msat": 50_500_000, "payable_msat": payable}
+        for payable in (50_000_000, 0)
+    ],
+    R.TOO_MANY_WITHDRAWALS: [{"limit": 5}],
     R.RATE_LIMITED: [{"what": "messages", "wait": 60}],
     R.NEEDS_WORK: [{"bits": 20}],
     R.TOO_MANY_PROOFS: [{"limit": 3, "wait": 3600}],
@@ -191,6 +197,48 @@ PASSED: dict[R | T, list[dict[str, Any]]] = {
             "incidents": [
                 {"at": NOW, "code": "hold_lost", "task": TASK, "facts": {"amount_msat": 50_500_000}},
                 {"at": NOW, "code": "input_stuck", "task": None, "facts": {"error": "KeyError"}},
+            ],
+        },
+    ],
+    T.BALANCE: [
+        {"available_msat": 0, "payable_msat": 0, "payable_budget_msat": 0, "under_way_msat": 0, "withdrawals": []},
+        {"available_msat": 900, "payable_msat": 0, "payable_budget_msat": 0, "under_way_msat": 0, "withdrawals": []},
+        LEFT
+        | {
+            "under_way_msat": 40_400_000,
+            "withdrawals": [
+                {
+                    "amount_msat": 40_000_000,
+                    "budget_msat": 400_000,
+                    "state": "in_flight",
+                    "asked": NOW - 60,
+                    "payment_hash": SHA,
+                }
+            ],
+        },
+    ],
+    T.STATEMENT: [
+        {"available_msat": 0, "lines": [], "earlier": 0},
+        {
+            "available_msat": 10_100_000,
+            "earlier": 7,
+            "lines": [
+                {
+                    "at": NOW,
+                    "amount_msat": -40_400_000,
+                    "balance_msat": 10_100_000,
+                    "what": "withdrawal",
+                    "task": None,
+                    "payment_hash": SHA,
+                },
+                {
+                    "at": NOW - 60,
+                    "amount_msat": 50_500_000,
+                    "balance_msat": 50_500_000,
+                    "what": "change",
+                    "task": TASK,
+                    "payment_hash": None,
+                },
             ],
         },
     ],
@@ -284,9 +332,20 @@ PASSED: dict[R | T, list[dict[str, Any]]] = {
         }
         for fee, shown in ((0, PREIMAGE), (0, Secret("")), (500_000, PREIMAGE))
     ],
-    T.CHANGE_OWED: [ABOUT | {"amount_msat": 34_000_000, "reason": "change"}],
-    T.CREDITED: [ABOUT | {"amount_msat": 50_000_000, "reason": "unpaid at the end of the hold"}],
-    T.CREDIT_PAID: [ABOUT | {"amount_msat": 50_000_000, "payment_hash": SHA, "preimage": PREIMAGE}],
+    T.CHANGE_OWED: [
+        ABOUT | {"amount_msat": 34_000_000, "payable_msat": 33_663_000, "reason": "change"},
+        ABOUT | {"amount_msat": 500, "payable_msat": 0, "reason": "change"},
+    ],
+    T.CREDITED: [
+        ABOUT | {"amount_msat": 50_500_000, "payable_msat": 50_000_000, "reason": "unpaid at the end of the hold"}
+    ],
+    T.WITHDRAWAL_NOTED: [{"amount_msat": 40_000_000, "budget_msat": 400_000} | LEFT],
+    T.WITHDRAWAL_DELAYED: [{"amount_msat": 40_000_000, "reason": "no_route", "until": NOW + DAY}],
+    T.WITHDRAWAL_FAILED: [{"amount_msat": 40_000_000, "reason": "not_sent"} | LEFT],
+    T.CREDIT_PAID: [
+        {"amount_msat": 50_000_000, "fee_msat": fee, "payment_hash": SHA, "preimage": PREIMAGE} | LEFT
+        for fee in (0, 7_000)
+    ],
     T.REFUNDING: [ABOUT | {"reason": "cancelled"}, ABOUT | {"reason": "agreed", "how": "agreement", "percent": 0}],
     T.REFUNDED: [
         ABOUT | {"reason": "cancelled", "amount_msat": 0},

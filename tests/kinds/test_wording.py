@@ -127,7 +127,7 @@ def test_nothing_untrue_is_said_about_money() -> None:
     """An end says where the money is only as far as its facts prove it."""
     cancelled, _, credited = (said(Told.REFUNDED, facts, "text") for facts in PASSED[Told.REFUNDED])
     assert "back" not in cancelled
-    assert "the employer is owed it: payout" in credited
+    assert "it stands in the employer's account: withdraw INVOICE" in credited
     never_funded = {"task": "nentqaxbnentv", "state": "Refunded", "action": "fund", "may": ["history"]}
     for code in (Refused.WRONG_STATE, Told.STATUS):
         ended = said(code, never_funded | {"title": "T"}, "json")
