@@ -93,6 +93,7 @@ class Code(StrEnum):
     SECRET_QUOTED = "secret_quoted"  # a person published an invoice or key in his own words
     HOLD_LOST = "hold_lost"
     OVERDUE = "overdue"
+    CREDITS_UNSEEN = "credits_unseen"  # logs of tasks that put something to somebody's account are not at hand
     RELAY = "relay"  # trouble with a relay
 
 

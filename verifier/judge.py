@@ -6,7 +6,7 @@ from collections import defaultdict
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 
-from verifier import beside, leaks
+from verifier import accounts, beside, leaks
 from verifier.chain import ADDRESSABLE, HOUSE, LOG, RECORD, STATE, TERMS, Chain, house_chain, task_chain
 from verifier.crypto import Bad, Event, is_hex64, read, read_task_id
 from verifier.findings import Code, Finding, Notes
@@ -54,6 +54,7 @@ def check(events: Iterable[object], bot: str, task: str | None = None) -> Report
     _overdue(
         judged, max((entry.height for chain in (house, *(c for _, c in judged)) for entry in chain.entries), default=0)
     )
+    accounts.check(house, [s for s, _ in judged], book, notes, all_tasks=not wanted)
     if wanted and not judged:
         notes.violations.append(Finding(Code.NOT_FOUND, "no entry of this task was found", wanted))
     for event in (*found.house, *found.terms):

@@ -20,15 +20,6 @@ def budget(terms: Mapping[str, Any], amount: int) -> int:
     return max(int(terms["budget_base_msat"]), -(-ppm // 1000) * 1000)
 
 
-def affordable(terms: Mapping[str, Any], rest: int) -> int:
-    """The largest amount in whole sats that `rest` can pay together with its own fee budget."""
-    base, ppm = int(terms["budget_base_msat"]), int(terms["budget_ppm"])
-    amount = max(0, min(rest - base, rest * 1_000_000 // (1_000_000 + ppm))) // 1000 * 1000
-    while amount > 0 and amount + budget(terms, amount) > rest:
-        amount -= 1000
-    return amount
-
-
 def invoiced(s: Standing, entry: Entry, move: Move) -> None:
     say, facts = s.sayer(entry), entry.facts
     ref = facts["funding"]
@@ -136,28 +127,21 @@ def settled(s: Standing, entry: Entry, move: Move) -> None:
 
 
 def _balance(s: Standing, facts: Mapping[str, Any], out: int, owed: list[Any], say: Say) -> None:
-    """hold = paid + routing fees + credits and their fee budgets + service fee + insurance; of what is left the employer gets all
-    that can be paid."""
+    """hold = paid + routing fees + credits + service fee + insurance; of an agreed share the employer gets all that is left."""
     due, insured = s.fee.due(s.percent), s.fee.insured(s.percent)
     if facts.get("fee_msat", 0) != due - insured:
         say(
             Code.WRONG_FEE,
             f"of a service fee of {due} msat {insured} are insurance, and {facts.get('fee_msat', 0)} were kept",
         )
-    credited = {item["role"]: item["amount_msat"] + item["budget_msat"] for item in owed}
+    credited = {item["role"]: item["amount_msat"] for item in owed}
     rest = s.hold - out - credited.get("worker", 0) - due
-    change = next((item["amount_msat"] for item in owed if item["role"] == "employer"), 0)
-    wanted = 0 if s.percent == 100 else affordable(s.terms, rest) if _budgeted(s) else change
+    change = credited.get("employer", 0)
     kept = facts["insurance_msat"] - insured
-    if change != wanted or kept != rest - credited.get("employer", 0):
+    if change != (0 if s.percent == 100 else rest) or kept != rest - change:
         say(
             Code.UNBALANCED, f"{rest} msat are left of the hold: {change} of change and {kept} kept do not explain them"
         )
-
-
-def _budgeted(s: Standing) -> bool:
-    """Do the operator's terms say how fee budgets are reckoned?"""
-    return {"budget_base_msat", "budget_ppm"} <= set(s.terms)
 
 
 def _check_payouts(s: Standing, entry: Entry, paid: list[Any], say: Say) -> None:
@@ -190,18 +174,15 @@ def _check_payment(s: Standing, entry: Entry, item: Mapping[str, Any], most: int
 
 
 def _check_credits(s: Standing, owed: list[Any], needed: str, say: Say) -> None:
-    """The worker is owed his share when he was not paid, the employer his change; nobody anything else."""
+    """The worker is owed his share, and what sending it may cost, when he was not paid; the employer his change; nobody anything else."""
     for item in owed:
         who = {"worker": s.worker, "employer": s.employer}.get(item["role"])
         right = item["to"] == who and item["role"] not in s.credits and item["amount_msat"] > 0
         if item["role"] == "worker":
-            right = right and needed == "worker" and item["amount_msat"] == s.share
+            right = right and needed == "worker" and item["amount_msat"] == s.share + s.budget
         if not right:
             say(Code.WRONG_SHARE, f"{item['role'][:20]} is credited with what he is not owed")
-        usual = budget(s.terms, item["amount_msat"]) if _budgeted(s) else item["budget_msat"]
-        if item["budget_msat"] != (s.budget if item["role"] == "worker" else usual):
-            say(Code.WRONG_AMOUNT, "a credit keeps the fee budget that the terms give its amount")
-        s.credits[item["role"]] = (Credit(item["to"], item["amount_msat"], item["budget_msat"]),)
+        s.credits[item["role"]] = (Credit(item["to"], item["amount_msat"]),)
     if needed and needed not in s.credits:
         say(Code.UNBALANCED, f"the {needed} was neither paid nor credited")
 
@@ -230,22 +211,9 @@ def ended(s: Standing, entry: Entry, move: Move) -> None:
     if facts.get("amount_msat") != (0 if owed else s.hold):
         say(Code.WRONG_AMOUNT, f"{s.hold} msat go back")
     _check_credits(s, owed, "employer" if "credited" in facts else "", say)
-    if owed and _budgeted(s) and owed[0]["amount_msat"] != affordable(s.terms, s.hold):
+    if owed and owed[0]["amount_msat"] != s.hold:
         say(Code.UNBALANCED, "what was settled instead of refunded is owed to the employer")
     s.evidence = weakest([strength(s.newest["task.created"]), *s.decision])
-
-
-def receipt(s: Standing, entry: Entry, move: Move) -> None:
-    """What somebody was owed is paid out: all that stood when he asked for it, so the oldest credits up to some point."""
-    say, facts = s.sayer(entry), entry.facts
-    owed = s.credits.get(facts["role"], ())
-    sums = [sum(credit.amount for credit in owed[:many]) for many in range(1, len(owed) + 1)]
-    if facts["amount_msat"] not in sums or facts["to"] != owed[0].to:
-        say(Code.UNBALANCED, f"the {facts['role'][:20]} was owed {sums[-1] if sums else 0} msat")
-        return
-    many = sums.index(facts["amount_msat"]) + 1
-    s.credits[facts["role"]] = owed[many:]
-    _check_payment(s, entry, facts, sum(credit.budget for credit in owed[:many]), say)
 
 
 def compensated(s: Standing, entry: Entry, move: Move) -> None:
@@ -258,7 +226,7 @@ def compensated(s: Standing, entry: Entry, move: Move) -> None:
         say(Code.WRONG_SHARE, f"it was the {role} who lost")
     if facts["amount_msat"] <= 0 or facts["amount_msat"] % 1000:
         say(Code.WRONG_AMOUNT, "a compensation is whole sats")
-    fresh = Credit(facts["to"], facts["amount_msat"], facts["budget_msat"])
+    fresh = Credit(facts["to"], facts["amount_msat"])
     s.credits[facts["role"]] = (*s.credits.get(facts["role"], ()), fresh)
 
 

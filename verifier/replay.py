@@ -37,7 +37,6 @@ STEPS: dict[str, Step] = {
     "hold.lost": money.lost,
     "refund.completed": money.ended,
     "task.expired": money.ended,
-    "receipt": money.receipt,
     "compensation": money.compensated,
 }
 
@@ -63,7 +62,7 @@ def _find(s: Standing, entries: tuple[Entry, ...], at: int) -> Move | None:
     """The move that stands here, the longest and most particular one first; or None and a violation."""
     first = entries[at]
     say = s.sayer(first)
-    if s.state in FINAL and first.type not in ("receipt", "compensation", "funding.stray"):
+    if s.state in FINAL and first.type not in ("compensation", "funding.stray"):
         say(Code.AFTER_FINAL, f"{first.type} after {s.state}")
         return None
     here = [m for m in MOVES if (m.state, m.phase) == (s.state, s.phase) and s.work in m.works]

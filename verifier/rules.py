@@ -60,7 +60,10 @@ TYPES = frozenset(
     ]
 )
 HOUSE_TYPES = frozenset(
-    ["start", "terms", "clock.paused", "clock.resumed", "house.paused", "house.resumed", "incident", "checkpoint"]
+    [
+        *("start", "terms", "clock.paused", "clock.resumed", "house.paused", "house.resumed", "account.paid"),
+        *("incident", "checkpoint"),
+    ]
 )
 
 
@@ -159,11 +162,8 @@ Verified/settling   | APPROVED           | task.expired                    | nod
 Verified/settling   | APPROVED           | settlement.completed incident   | node     | Paid               | RELEASED | -
 Verified/refunding  | APPROVED           | task.expired                    | node     | Expired            | = | worker_unreachable
 
-Paid                | *                  | receipt                         | node     | Paid               | = | -
 Paid                | *                  | compensation                    | operator | Paid               | = | -
 Expired             | *                  | compensation                    | operator | Expired            | = | -
-Refunded            | *                  | receipt                         | node     | Refunded           | = | -
-Expired             | *                  | receipt                         | node     | Expired            | = | -
 """
 _WORDS = {"*": WORKS, "WORKING": frozenset({"IN_PROGRESS", "SUBMITTED", "REJECTED"})}
 
@@ -225,7 +225,7 @@ _PAID = (
 )
 _LOST = f"{_PAID} loss_msat?:msat incident?:text"
 _PAYOUT = "role:text to:hex amount_msat:msat fee_msat:msat payment_hash:hex preimage:hex dest_salt:text status:text"
-_CREDIT = "role:text to:hex amount_msat:msat budget_msat:msat"
+_CREDIT = "role:text to:hex amount_msat:msat"
 _FACTS = {
     "task.created": "employer:hex title:text reward_msat:msat budget_msat:msat hold_msat:msat deadline:int review_window:int "
     "net_msat?:msat service_fee_msat?:msat service_fee_ppm?:int service_fee_base_msat?:msat service_fee_minimum_msat?:msat "
@@ -256,7 +256,6 @@ _FACTS = {
     "refund.completed": f"amount_msat:msat reason:text funding?:text mark?:hex|- {_ENDED.replace(':', '?:')} credited?:list",
     "task.expired": f"reason:text mark:hex|- funding?:text amount_msat?:msat {_ENDED.replace(':', '?:')} credited?:list",
     "hold.lost": f"funding:text {_ENDED} reason?:text mark?:hex|-",
-    "receipt": _PAYOUT,
     "compensation": _CREDIT,
     "task.frozen": "",
     "task.unfrozen": "seconds:int deadline:int",
@@ -281,3 +280,6 @@ def _facts(line: str) -> tuple[Fact, ...]:
 
 FACTS: dict[str, tuple[Fact, ...]] = {type: _facts(line) for type, line in _FACTS.items()}
 PAYOUT_FACTS, CREDIT_FACTS = _facts(_PAYOUT), _facts(_CREDIT)
+ACCOUNT_FACTS = _facts(
+    "to:hex amount_msat:msat fee_msat:msat payment_hash:hex preimage:hex credits:int credited_msat:msat"
+)  # of account.paid, in the daemon's own chain

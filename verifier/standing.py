@@ -35,11 +35,10 @@ class Book:
 
 @dataclass(frozen=True, slots=True)
 class Credit:
-    """What somebody is owed, and the most that its payment may cost; msat."""
+    """What a task has put to somebody's account; msat."""
 
     to: str
     amount: int
-    budget: int
 
 
 @dataclass(slots=True)

@@ -11,6 +11,7 @@ from sqlalchemy import Engine, func, insert, select, update
 from sqlalchemy.exc import IntegrityError
 
 from handlers import check as rules
+from handlers.booking import party
 from handlers.check import Broken
 from handlers.decision import Decision, Refusal
 from handlers.policy import DAY
@@ -21,9 +22,9 @@ from kinds.lightning import PaymentStatus
 from kinds.states import FundingState, TaskState
 from kinds.task import offer
 from kinds.units import EventId, Pubkey, sats
-from storage import commit, outbox, reads
+from storage import books, commit, outbox, reads
 from storage.commit import Stale
-from storage.schema import credits, effects, events, fundings, log, payment_hashes, payouts, tasks
+from storage.schema import effects, events, fundings, log, payment_hashes, payouts, tasks
 from tests.handlers import builders
 from tests.handlers.life import BOT, EMPLOYER, OTHER, START, WORKER, H, Life, invoice
 from tests.handlers.test_transitions import WALKS
@@ -69,7 +70,7 @@ def test_money_stands_in_rows_of_its_own() -> None:
     with life.engine.begin() as tx:
         holds = tx.execute(select(fundings)).all()
         paid = tx.execute(select(payouts)).all()
-        owed = tx.execute(select(func.sum(credits.c.amount))).scalar()
+        owed = books.balance(tx, party(EMPLOYER))
         hashes = {row.hash for row in tx.execute(select(payment_hashes))}
     assert [(row.state, row.amount) for row in holds] == [("settled", life.task.hold_amount)]
     assert [(row.state, row.amount, row.fee) for row in paid] == [("complete", sats(16_500), 1000)]
@@ -209,13 +210,12 @@ def test_the_destination_of_the_claim_is_paid_under_the_same_hash() -> None:
 def test_a_second_active_payout_is_refused_by_the_database(start: Callable[..., Any]) -> None:
     life: KeptLife = kept(start, True) if start is builders.verified else kept(start)
     row = {
-        "ref": "another", "task": life.id, "role": "worker", "from_credit": 0, "state": "planned", "amount": 1,
+        "ref": "another", "task": life.id, "role": "worker", "state": "planned", "amount": 1,
         "budget": 0, "fee": 0, "payment_hash": "",
     }  # fmt: skip
     with pytest.raises(IntegrityError), life.engine.begin() as tx:
         tx.execute(insert(payouts).values(row))
     with life.engine.begin() as tx:
-        tx.execute(insert(payouts).values(row | {"from_credit": 1}))
         tx.execute(insert(payouts).values(row | {"ref": "change", "role": "employer"}))
 
 

@@ -145,7 +145,8 @@ def filled() -> Engine:
             " values ('k', 's', '{}', 1, 1, 'b', 0, 'e', 'p')",
             "insert into chain values (1, 'i', 'start', 1, '{}')",
             "insert into policies values ('i', 1, '{}')",
-            "insert into bookings (at, task, account, amount) values (1, 't', 'fee', 5)",
+            "insert into accounts (owner, version, counter) values ('o', 1, 0)",
+            "insert into withdrawals values ('o/w1', 'o', 'planned', 1, 1, 1, 0, 'h', '{}')",
             "insert into acts (at, who, what, result) values (1, 'cli', 'freeze x', 'done')",
             "insert into incidents (at, code, facts) values (1, 'c', '{}')",
         ):
@@ -185,7 +186,7 @@ def test_what_happened_stays_as_it_was(name: str, may: set[str]) -> None:
 @pytest.mark.parametrize("state", ["complete", "failed", "abandoned"])
 def test_a_final_payout_stays(engine: Engine, state: str) -> None:
     row = {
-        "ref": "r", "task": "t", "role": "worker", "from_credit": 0, "state": state, "amount": 5, "budget": 1, "fee": 0,
+        "ref": "r", "task": "t", "role": "worker", "state": state, "amount": 5, "budget": 1, "fee": 0,
         "payment_hash": "h",
     }  # fmt: skip
     with engine.begin() as tx:

@@ -287,14 +287,9 @@ class Life:
         self.add("settlement.started", "Verified", "APPROVED", by, funding=ref, reason=reason)
         self.wait()
         rest = self.hold - due - (share + fee if paid else share + BUDGET)
-        spare = max(10_000, -(-change // 100_000) * 1000) if change else 0
-        kept = insured + rest - change - spare
-        owed = [("worker", self.worker, credit, BUDGET), ("employer", EMPLOYER.pub, change, spare)]
-        credited = [
-            {"role": role, "to": to, "amount_msat": amount, "budget_msat": most}
-            for role, to, amount, most in owed
-            if amount
-        ]
+        kept = insured + rest - change
+        owed = [("worker", self.worker, credit and credit + BUDGET), ("employer", EMPLOYER.pub, change)]
+        credited = [{"role": role, "to": to, "amount_msat": amount} for role, to, amount in owed if amount]
         self.add("settlement.completed", "Paid", "RELEASED", "node", funding=ref, hold_msat=self.hold,
                  payment_hash=self.hash, hash_salt=self.salt, percent=percent, credited=credited, insurance_msat=kept,
                  payouts=[self.payment(share, fee)] if paid else [], **self.kept(due - insured))  # fmt: skip

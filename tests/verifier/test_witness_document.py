@@ -43,7 +43,7 @@ def test_the_table_of_moves() -> None:
     ours = {
         (_place(m.state, m.phase), m.works, m.types, m.by, _place(m.state_after, m.phase_after), m.work_after, m.why)
         for m in MOVES
-        if not {"funding.stray", "receipt", "compensation", "task.frozen", "task.unfrozen"} & set(m.types)
+        if not {"funding.stray", "compensation", "task.frozen", "task.unfrozen"} & set(m.types)
     }
     assert _rows() == ours
 
@@ -52,7 +52,7 @@ def test_the_table_of_moves() -> None:
 def test_the_facts(type: str) -> None:
     section = TEXT.split("### Facts")[1].split("### Commitments")[0]
     (line,) = [line for line in section.splitlines() if line.startswith(f"| `{type}` |")]
-    if type in ("receipt", "incident", "task.expired", "hold.lost"):
+    if type in ("incident", "task.expired", "hold.lost"):
         return  # described by another type's
     missing = [fact.name for fact in FACTS[type] if f"`{fact.name}`" not in line]
     lent = {"settlement.completed": {"loss_msat", "incident"}, "task.abandoned": {"funding", "reason"}}
