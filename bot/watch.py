@@ -19,6 +19,7 @@ from storage.inbox import NewInput
 from storage.reads import Watched
 
 _POLL = 60.0
+_REST = 4.0  # so many times as long as a poll took there is none: a node with many holds has other work, too
 _FACTS = 5.0
 _AT_ONCE = 50
 log = structlog.get_logger()
@@ -61,11 +62,13 @@ class Watch:
         """Every hold that may still change: at start, whenever a stream of hints is opened, and now and then."""
         while True:
             self._reread.clear()
+            loop = asyncio.get_running_loop()
+            began = loop.time()
             holds = await self._world.writer.do(lambda tx: reads.watched_holds(tx))
             for start in range(0, len(holds), _AT_ONCE):
                 await asyncio.gather(*(self._look(hold) for hold in holds[start : start + _AT_ONCE]))
             with suppress(TimeoutError):
-                async with asyncio.timeout(_POLL):
+                async with asyncio.timeout(max(_POLL, _REST * (loop.time() - began))):
                     await self._reread.wait()
 
     async def _look_at(self, payment_hash: PaymentHash) -> None:
