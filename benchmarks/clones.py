@@ -22,13 +22,16 @@ def multiply(data: Path, task: str, count: int) -> None:
     with closing(_open(data / "holdfast.db")) as memory, closing(_open(data / "simnet.db")) as node:
         names = _names(memory, task)
         key = read_keys(data / "simnet.key")[0]
+        originals = [
+            *(_Rows(memory, table, "id" if table == "tasks" else "task", task) for table in _TABLES),
+            _Rows(node, "invoice", "hash", names["hash"]),
+            _Rows(node, "part", "hash", names["hash"], fresh="id"),
+        ]
         with _without_first_states(memory), memory, node:
             for _ in range(count):
                 others = _others(names, key)
-                for table in _TABLES:
-                    _copy(memory, table, "id" if table == "tasks" else "task", task, others)
-                _copy(node, "invoice", "hash", names["hash"], others)
-                _copy(node, "part", "hash", names["hash"], others, fresh="id")
+                for rows in originals:
+                    rows.copy(others)
             held = node.execute("SELECT SUM(amount) FROM part WHERE live").fetchone()[0]
             before = node.execute("SELECT balance FROM account WHERE name = '@flight'").fetchone()[0]
             node.execute("UPDATE account SET balance = ? WHERE name = '@flight'", (held,))
@@ -58,18 +61,22 @@ def _others(names: dict[str, str], key: bytes) -> dict[str, str]:
     return {old: new[name] for name, old in names.items()}
 
 
-def _copy(
-    database: sqlite3.Connection, table: str, column: str, value: str, others: dict[str, str], fresh: str = ""
-) -> None:
-    """The rows of that table with that value in that column, once more under the other names; `fresh` is made anew by the table."""
-    found = database.execute(f"SELECT * FROM {table} WHERE {column} = ?", (value,))
-    columns = [each[0] for each in found.description]
-    kept = [n for n, name in enumerate(columns) if name != fresh]
-    for row in found.fetchall():
-        values = [_renamed(row[n], others) for n in kept]
-        marks = ", ".join("?" * len(kept))
+class _Rows:
+    """Those of a table with that value in that column. `fresh`: a column that the table makes anew."""
+
+    def __init__(self, database: sqlite3.Connection, table: str, column: str, value: str, fresh: str = "") -> None:
+        found = database.execute(f"SELECT * FROM {table} WHERE {column} = ?", (value,))
+        columns = [each[0] for each in found.description]
+        kept = [n for n, name in enumerate(columns) if name != fresh]
+        self._database = database
+        self._rows = [[row[n] for n in kept] for row in found.fetchall()]
         names = ", ".join(f'"{columns[n]}"' for n in kept)
-        database.execute(f"INSERT INTO {table} ({names}) VALUES ({marks})", values)
+        self._insert = f"INSERT INTO {table} ({names}) VALUES ({', '.join('?' * len(kept))})"
+
+    def copy(self, others: dict[str, str]) -> None:
+        """Once more, under the other names."""
+        for row in self._rows:
+            self._database.execute(self._insert, [_renamed(value, others) for value in row])
 
 
 def _renamed(value: object, others: dict[str, str]) -> object:
