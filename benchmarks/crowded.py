@@ -42,7 +42,7 @@ class Size:
     reply: float  # ms, a party's status -> answer
     due: float  # ms, the sweep's question: what is due now
     next: float  # ms, when something is due next
-    holds: float  # ms, every hold that may still change
+    holds: float  # ms, a page of the holds that may still change
     orders: float  # ms, what is to be done at the node
     memory: float  # MB, the most
 
@@ -123,7 +123,7 @@ def _questions(data: Path) -> dict[str, float]:
     asked: dict[str, Callable[[Connection], object]] = {
         "due": lambda tx: reads.due_tasks(tx, now, now, 0, 200),
         "next": reads.next_due,
-        "holds": reads.watched_holds,
+        "holds": lambda tx: reads.watched_holds(tx, "", 50),
         "orders": lambda tx: outbox.open_orders(tx, ("make_hold", "settle", "cancel", "pay"), now),
     }
     found = {}

@@ -64,19 +64,27 @@ class Watch:
             self._reread.clear()
             loop = asyncio.get_running_loop()
             began = loop.time()
-            holds = await self._world.writer.do(lambda tx: reads.watched_holds(tx))
-            for start in range(0, len(holds), _AT_ONCE):
-                await asyncio.gather(*(self._look(hold) for hold in holds[start : start + _AT_ONCE]))
+            await self._look_at_all()
             with suppress(TimeoutError):
                 async with asyncio.timeout(max(_POLL, _REST * (loop.time() - began))):
                     await self._reread.wait()
+
+    async def _look_at_all(self) -> None:
+        """Page by page: between two pages everybody else has his turn at the database."""
+        after = ""
+        while True:
+            page = await self._world.writer.do(lambda tx, after=after: reads.watched_holds(tx, after, _AT_ONCE))  # type: ignore[misc]
+            await asyncio.gather(*(self._look(hold) for hold in page))
+            if len(page) < _AT_ONCE:
+                return
+            after = page[-1].hold.ref
 
     async def _look_at(self, payment_hash: PaymentHash) -> None:
         world = self._world
 
         def job(tx: Connection) -> tuple[list[Watched], tuple[str, str] | None]:
             outbox.look_again(tx, payment_hash)
-            return reads.watched_holds(tx, payment_hash), reads.given_up_payout(tx, payment_hash)
+            return reads.holds_of(tx, payment_hash), reads.given_up_payout(tx, payment_hash)
 
         holds, given_up = await world.writer.do(job)
         world.wakes.money.ring()
