@@ -10,7 +10,7 @@ PACKAGES := bot handlers kinds storage verifier
 # Extra arguments for the program a target runs: make test ARGS="-k paid"
 ARGS ?=
 
-.PHONY: .venv run demo test simulate soak mutants test-slow test-regtest regtest test-cln lint format bench bench-holds lock clean
+.PHONY: .venv run demo test simulate soak mutants test-slow test-regtest regtest test-cln lint format bench bench-holds bench-crowded lock clean
 
 # --- environment -----------------------------------------------------------
 
@@ -98,6 +98,10 @@ bench: .venv/.installed
 # On real LND nodes, which it builds once if need be.
 bench-holds: .venv/.installed
 	@exec $(BIN)/python -m benchmarks.holds $(ARGS)
+
+# A daemon with many open agreements.
+bench-crowded: .venv/.installed
+	@exec $(BIN)/python -m benchmarks.crowded $(ARGS)
 
 # --- upkeep ----------------------------------------------------------------
 

@@ -69,13 +69,35 @@ def profiled(folder: Path | None) -> Sequence[str]:
 @asynccontextmanager
 async def house(folder: Path, start: Sequence[str] = PLAIN, more: Sections | None = None) -> AsyncIterator[House]:
     """A relay in memory and a daemon on a fresh data directory on disk; `more` are further settings."""
-    async with _process([sys.executable, "-m", "benchmarks.relay"], folder / "relay.err") as (relay_process, url):
-        config = folder / "config.toml"
-        config.write_text(_toml({**settings(url), **(more or {})}))
-        said = [sys.executable, *start, "run", "--config", str(config), "--data", str(folder / "data"), "--json"]
-        async with _process(said, folder / "daemon.err") as (daemon, line):
-            ready = json.loads(line)
-            yield House(url, Pubkey(ready["pubkey"]), folder / "data", daemon, relay_process)
+    async with relay(folder) as place, daemon(folder, place, start, more) as home:
+        yield home
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """A relay of our own."""
+
+    url: str
+    process: int
+
+
+@asynccontextmanager
+async def relay(folder: Path) -> AsyncIterator[Place]:
+    async with _process([sys.executable, "-m", "benchmarks.relay"], folder / "relay.err") as (process, url):
+        yield Place(url, process)
+
+
+@asynccontextmanager
+async def daemon(
+    folder: Path, place: Place, start: Sequence[str] = PLAIN, more: Sections | None = None
+) -> AsyncIterator[House]:
+    """A daemon on the data directory in that folder, a fresh one or that of the daemon before it."""
+    config = folder / "config.toml"
+    config.write_text(_toml({**settings(place.url), **(more or {})}))
+    said = [sys.executable, *start, "run", "--config", str(config), "--data", str(folder / "data"), "--json"]
+    async with _process(said, folder / "daemon.err") as (process, line):
+        ready = json.loads(line)
+        yield House(place.url, Pubkey(ready["pubkey"]), folder / "data", process, place.process)
 
 
 @asynccontextmanager

@@ -12,6 +12,7 @@ from typing import Any, Protocol
 from benchmarks.people import Crowd, Person
 from bot.door import ask
 from kinds.commands import Approve, Claim, Fund
+from kinds.events import Event
 from kinds.units import task_id
 
 REWARD = 2_000  # sats
@@ -82,7 +83,35 @@ class Lived:
         return self.over - self.decided
 
 
+@dataclass(frozen=True, slots=True)
+class Hired:
+    """A life up to the claim: the money is held, the worker is at work."""
+
+    task: str
+    hold: str
+    payout: str
+    created: Event
+    began: float
+    paying: float
+    funded: float
+
+
 async def live(crowd: Crowd, employer: Person, worker: Person, money: Money) -> Lived:
+    hired = await hire(crowd, employer, worker, money)
+    task = hired.task
+    url = "https://example.org/landing-page.html"
+    await crowd.say(await worker.proof(task, hired.created, employer.pubkey, url, DIGEST))
+    proof = await crowd.entry(task, "proof.submitted", PATIENCE)
+
+    decision = await employer.decision(Approve(task=task, feedback="Lovely!"), proof.event.id)
+    decided = time.perf_counter()
+    await crowd.say(decision)
+    verified = await crowd.entry(task, "proof.verified", PATIENCE)
+    over = await crowd.entry(task, "settlement.completed", PATIENCE)
+    return Lived(task, hired.hold, hired.payout, hired.began, hired.paying, hired.funded, decided, verified.at, over.at)
+
+
+async def hire(crowd: Crowd, employer: Person, worker: Person, money: Money) -> Hired:
     began = time.perf_counter()
     offer = await employer.offer("Build a landing page", REWARD)
     task = task_id(offer.id)
@@ -101,14 +130,4 @@ async def live(crowd: Crowd, employer: Person, worker: Person, money: Money) -> 
     wrap, _ = await worker.message(Claim(task=task, destination=mine))
     await crowd.say(wrap)
     await crowd.entry(task, "task.claimed", PATIENCE)
-
-    url = "https://example.org/landing-page.html"
-    await crowd.say(await worker.proof(task, created.event, employer.pubkey, url, DIGEST))
-    proof = await crowd.entry(task, "proof.submitted", PATIENCE)
-
-    decision = await employer.decision(Approve(task=task, feedback="Lovely!"), proof.event.id)
-    decided = time.perf_counter()
-    await crowd.say(decision)
-    verified = await crowd.entry(task, "proof.verified", PATIENCE)
-    over = await crowd.entry(task, "settlement.completed", PATIENCE)
-    return Lived(task, quote.invoice, mine, began, paying, funded.at, decided, verified.at, over.at)
+    return Hired(task, quote.invoice, mine, created.event, began, paying, funded.at)

@@ -14,6 +14,7 @@ from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, Settings
 
 from bot.relays.values import BadRelayUrl, normal_url
 from bot.world import Limits
+from handlers.batching import Batching
 from handlers.fees import Fees
 from handlers.policy import Policy
 from kinds.figures import read_npub
@@ -243,6 +244,21 @@ class LiquiditySettings(_Section):
     )
 
 
+class SettlementSettings(_Section):
+    """Under load held payments are settled in rounds, which is easier on the node. The workers have been paid before."""
+
+    batch_seconds: Annotated[int, Field(ge=0, le=600)] = Field(
+        0,
+        description="A round each so many seconds, for example 300; 0: each at once. Never past a hold's last safe block.",
+    )
+    batch_from: Annotated[int, Field(ge=1, le=100_000)] = Field(
+        20, description="So many settles within the time of a round are load; fewer go at once."
+    )
+
+    def batching(self) -> Batching:
+        return Batching(self.batch_seconds, self.batch_from)
+
+
 class LimitSettings(_Section):
     messages_a_minute: Annotated[int, Field(ge=1, le=100_000)] = Field(
         60, description="Messages that one person may send."
@@ -285,6 +301,7 @@ class Settings(BaseSettings):
     terms: TermsSettings = TermsSettings()
     fees: FeeSettings = FeeSettings()
     liquidity: LiquiditySettings = LiquiditySettings()
+    settlement: SettlementSettings = SettlementSettings()
     limits: LimitSettings = LimitSettings()
     dm: DmSettings = DmSettings()
     fetch: FetchSettings = FetchSettings()

@@ -152,6 +152,7 @@ async def _house(settings: Settings, clock: Callable[[], float]) -> AsyncIterato
             policy_id=await writer.do(lambda tx: house.remember_policy(tx, policy, moments.time)),
             cursors=cursors,
             limits=limits_from(settings),
+            batching=settings.settlement.batching(),
         )
 
 

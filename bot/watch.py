@@ -20,6 +20,7 @@ from storage.inbox import NewInput
 from storage.reads import Watched
 
 _POLL = 60.0
+_REST = 4.0  # so many times as long as a poll took there is none: a node with many holds has other work, too
 _FACTS = 5.0
 _AT_ONCE = 50
 log = structlog.get_logger()
@@ -62,20 +63,30 @@ class Watch:
         """Every hold that may still change: at start, whenever a stream of hints is opened, and now and then."""
         while True:
             self._reread.clear()
-            holds = await self._world.writer.do(lambda tx: reads.watched_holds(tx))
-            for start in range(0, len(holds), _AT_ONCE):
-                await asyncio.gather(*(self._look(hold) for hold in holds[start : start + _AT_ONCE]))
+            loop = asyncio.get_running_loop()
+            began = loop.time()
+            await self._look_at_all()
             with suppress(TimeoutError):
-                async with asyncio.timeout(_POLL):
+                async with asyncio.timeout(max(_POLL, _REST * (loop.time() - began))):
                     await self._reread.wait()
+
+    async def _look_at_all(self) -> None:
+        """Page by page: between two pages everybody else has his turn at the database."""
+        after = ""
+        while True:
+            page = await self._world.writer.do(lambda tx, after=after: reads.watched_holds(tx, after, _AT_ONCE))  # type: ignore[misc]
+            await asyncio.gather(*(self._look(hold) for hold in page))
+            if len(page) < _AT_ONCE:
+                return
+            after = page[-1].hold.ref
 
     async def _look_at(self, payment_hash: PaymentHash) -> None:
         world = self._world
 
         def job(tx: Connection) -> tuple[list[Watched], tuple[str, str] | None, tuple[str, Pubkey] | None]:
             outbox.look_again(tx, payment_hash)
-            watched = reads.watched_holds(tx, payment_hash)
-            return watched, reads.given_up_payout(tx, payment_hash), accounts.given_up(tx, payment_hash)
+            holds, given_up = reads.holds_of(tx, payment_hash), reads.given_up_payout(tx, payment_hash)
+            return holds, given_up, accounts.given_up(tx, payment_hash)
 
         holds, payout, withdrawal = await world.writer.do(job)
         world.wakes.money.ring()

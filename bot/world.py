@@ -12,6 +12,7 @@ from bot.relays.client import Relays
 from bot.relays.signer import Signer
 from bot.wake import Bell, Wakes
 from bot.writer import Writer
+from handlers.batching import Batching
 from handlers.policy import Policy
 from kinds.units import Pubkey
 
@@ -39,6 +40,7 @@ class World:
     policy_id: str
     cursors: dict[tuple[str, str], int]  # (relay, want): up to when everything of it is stored
     limits: Limits = field(default_factory=Limits)
+    batching: Batching = field(default_factory=Batching)
     wakes: Wakes = field(default_factory=Wakes)
     absences: Absences = field(init=False)
 

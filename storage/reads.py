@@ -66,7 +66,14 @@ _ASKED = Statement(
     .order_by(fundings.c.asked)
 )
 _WATCHED = Statement(
-    select(fundings).where(fundings.c.state.in_([word(str(state)) for state in WATCHED]), fundings.c.payment_hash != "")
+    select(fundings)
+    .where(
+        fundings.c.state.in_([word(str(state)) for state in WATCHED]),
+        fundings.c.payment_hash != "",
+        fundings.c.ref > bindparam("after"),
+    )
+    .order_by(fundings.c.ref)
+    .limit(bindparam("most"))
 )
 _HOLD = Statement(
     select(fundings)
@@ -167,10 +174,18 @@ class Watched:
     looks: int
 
 
-def watched_holds(tx: Connection, payment_hash: str | None = None) -> list[Watched]:
-    """Every hold that may still change, or the one with this hash."""
-    rows = _HOLD.rows(tx, {"hash": payment_hash}) if payment_hash else _WATCHED.rows(tx)
-    return [Watched(HoldRef(row.ref, PaymentHash(row.payment_hash)), row.task, row.seen, row.looks) for row in rows]
+def watched_holds(tx: Connection, after: str, most: int) -> list[Watched]:
+    """Holds that may still change, a page of them: those behind that ref."""
+    return [_watched(row) for row in _WATCHED.rows(tx, {"after": after, "most": most})]
+
+
+def holds_of(tx: Connection, payment_hash: str) -> list[Watched]:
+    """The hold with this hash, if it is one of ours."""
+    return [_watched(row) for row in _HOLD.rows(tx, {"hash": payment_hash})]
+
+
+def _watched(row: Any) -> Watched:
+    return Watched(HoldRef(row.ref, PaymentHash(row.payment_hash)), row.task, row.seen, row.looks)
 
 
 def payouts_under_way(tx: Connection) -> int:

@@ -143,7 +143,7 @@ fundings = Table(
     Column("seen", String(64), nullable=False, server_default=""),  # digest of the node's last word
     Column("looks", Integer, nullable=False, server_default="0"),  # how often its word has changed
     Index("fundings_payer", "payer", "asked"),
-    Index("fundings_watched", "state", sqlite_where=text("state in ('created', 'pending', 'accepted', 'lost')")),
+    Index("fundings_watched", "ref", sqlite_where=text("state in ('created', 'pending', 'accepted', 'lost')")),
 )
 
 payouts = Table(

@@ -87,7 +87,7 @@ def bind(tx: Connection, facts: NodeFacts) -> None:
             f"this data directory is for {known['network']}, and the node is on {facts.network}; "
             "play money and real money are never mixed: use another data directory"
         )
-    if known["pubkey"] != facts.pubkey and (reads.watched_holds(tx) or reads.payouts_under_way(tx)):
+    if known["pubkey"] != facts.pubkey and (reads.watched_holds(tx, "", 1) or reads.payouts_under_way(tx)):
         raise OtherNode(
             f"this data directory has holds or payouts on the node {known['pubkey']}, and another one answers "
             f"({facts.pubkey}); point the settings at the old node again until they are over, or use another data directory"

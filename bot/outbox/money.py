@@ -16,6 +16,7 @@ from sqlalchemy import Connection
 from sqlalchemy.exc import OperationalError
 
 from bot.dispatch import Dispatch
+from bot.outbox.rounds import Rounds
 from bot.world import World
 from handlers import account, safety
 from handlers.account import Withdrawal
@@ -79,6 +80,7 @@ class Cashier:
     def __init__(self, world: World, dispatch: Dispatch) -> None:
         self._world = world
         self._dispatch = dispatch
+        self._rounds = Rounds(world)
         self._busy: set[str] = set()  # lanes that are at work
         self._room = asyncio.Semaphore(_AT_ONCE)
         self._called: set[int] = set()  # orders whose call returned in this life of the process
@@ -88,21 +90,22 @@ class Cashier:
         world = self._world
         async with asyncio.TaskGroup() as tasks:
             while True:
-                found, soonest = await world.writer.do(
-                    lambda tx: (
-                        outbox.open_orders(tx, _SORTS, world.moments.time),
-                        outbox.next_try(tx, effects, world.moments.time),
-                    )
-                )
+                found, soonest = await world.writer.do(self._due)
                 lanes: dict[str, list[Order]] = {}
                 for order in found:
-                    if _lane_of(order) not in self._busy:
-                        lanes.setdefault(_lane_of(order), []).append(order)
+                    lanes.setdefault(_lane_of(order), []).append(order)
                 self._busy.update(lanes)
                 for lane in lanes.values():
                     await self._room.acquire()
                     tasks.create_task(self._lane(lane))
                 await world.idle(world.wakes.money, soonest)
+
+    def _due(self, tx: Connection) -> tuple[list[Order], int | None]:
+        """What is to be done now, where no lane is at work yet, and when something else will be."""
+        now = self._world.moments.time
+        self._rounds.hurry(tx)
+        idle = [order for order in outbox.open_orders(tx, _SORTS, now) if _lane_of(order) not in self._busy]
+        return self._rounds.put_off(tx, idle), outbox.next_try(tx, effects, now)
 
     async def _lane(self, lane: list[Order]) -> None:
         try:

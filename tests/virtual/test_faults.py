@@ -493,7 +493,7 @@ def test_a_database_with_a_payout_under_way_meets_no_other_node(monkeypatch: pyt
         facts = await town.node.facts()
         assert facts is not None
         other = replace(facts, pubkey="03" + "ef" * 32)
-        monkeypatch.setattr(reads, "watched_holds", lambda tx: [])
+        monkeypatch.setattr(reads, "watched_holds", lambda *_: [])
         with town.engine.begin() as tx:
             bind(tx, facts)
             with pytest.raises(OtherNode, match="holds or payouts"):

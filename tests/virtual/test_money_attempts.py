@@ -11,7 +11,7 @@ import pytest
 from bot.nodes.simnet.faults import Faults
 from kinds.lightning import PaymentStatus as S
 from kinds.lightning import PaymentView, PaySpec
-from kinds.units import Msat
+from kinds.units import Msat, PaymentHash
 from tests.virtual.lives import (
     HOLD,
     REWARD,
@@ -180,6 +180,64 @@ def test_a_crash_between_the_intent_and_the_call(when: str) -> None:
         town.node.hold = look  # type: ignore[method-assign]
         await town.employer.say(f"approve {task}")
         await state(town, task, "Paid", within=1500)
+        assert (start[0] - town.employer.wallet.balance, town.worker.wallet.balance - start[1]) == (HOLD, REWARD)
+        await sound(town)
+
+    run_virtually(life())
+
+
+def stopped_looks(town: Town) -> tuple[asyncio.Event, asyncio.Event, list[str]]:
+    """An attempt's looks at task, hold and node are over, that at the payment is not until `go`. (looking, go, hashes sent)"""
+    look, send = town.node.payment, town.node.pay
+    looking, go, sent = asyncio.Event(), asyncio.Event(), list[str]()
+
+    async def payment(payment_hash: PaymentHash) -> PaymentView:
+        looking.set()
+        await go.wait()
+        return await look(payment_hash)
+
+    async def pay(spec: PaySpec) -> PaymentView:
+        sent.append(spec.payment_hash)
+        return await send(spec)
+
+    town.node.payment, town.node.pay = payment, pay  # type: ignore[method-assign]
+    return looking, go, sent
+
+
+@pytest.mark.parametrize("meanwhile", ["dispute", "freeze", "another invoice"])
+def test_what_happens_between_the_looks_and_the_leave_stops_the_attempt(meanwhile: str) -> None:
+    """All that an attempt rests on was fine when it was looked at; before the intent is committed the world moves on."""
+
+    async def life() -> None:
+        town = await a_town(settings=SHORT)
+        start = town.employer.wallet.balance, town.worker.wallet.balance
+        task = await delivered(town, deadline=SOON)
+        looking, go, sent = stopped_looks(town)
+        await town.employer.say(f"approve {task}")
+        await looking.wait()
+        await town.pass_time(5)  # the other looks are over
+        first = share_of(town, task).payment_hash
+        match meanwhile:
+            case "dispute":
+                await town.worker.say(f"dispute {task} not what we agreed")
+                await state(town, task, "Disputed")
+            case "freeze":
+                await town.dispatch.by_hand(f"freeze {task}")
+                await entry(town, task, "task.frozen")
+            case _:
+                await name_another(town, task)
+                await told(town, town.worker, "I have your invoice")
+        go.set()
+        await town.pass_time(60)
+        assert first not in sent
+        if meanwhile == "dispute":
+            await town.employer.say(f"approve {task}")
+            await name_another(town, task)
+        if meanwhile == "freeze":
+            assert not sent
+            await town.dispatch.by_hand(f"unfreeze {task}")
+        await state(town, task, "Paid", within=3600)
+        assert len(sent) == 1
         assert (start[0] - town.employer.wallet.balance, town.worker.wallet.balance - start[1]) == (HOLD, REWARD)
         await sound(town)
 

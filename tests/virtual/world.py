@@ -211,6 +211,7 @@ class Town:
             policy_id=await writer.do(lambda tx: house.remember_policy(tx, policy, moments.time)),
             cursors=memory.cursors,
             limits=self.limits,
+            batching=self.settings.settlement.batching(),
         )
         self._dead.clear()
         self.dispatch = Dispatch(self.world)

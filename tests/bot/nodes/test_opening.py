@@ -66,7 +66,7 @@ def test_a_database_is_for_one_network_for_ever_and_for_one_node_while_it_holds(
     other = replace(FACTS, pubkey="03" + "ef" * 32)
     held = Watched(HoldRef("task/h1", PaymentHash("ab" * 32)), "task", "", 0)
     with monkeypatch.context() as patch:
-        patch.setattr(reads, "watched_holds", lambda tx: [held])
+        patch.setattr(reads, "watched_holds", lambda *_: [held])
         start(FACTS)
         with pytest.raises(OtherNode, match="has holds or payouts on the node 02ab"):
             start(other)
