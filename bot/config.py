@@ -16,7 +16,7 @@ from bot.relays.values import BadRelayUrl, normal_url
 from bot.world import Limits
 from handlers.batching import Batching
 from handlers.fees import Fees
-from handlers.policy import Policy
+from handlers.policy import DAY, Policy
 from kinds.figures import read_npub
 from kinds.lightning import NodeFacts
 from kinds.states import Payer
@@ -29,6 +29,9 @@ class BadConfig(Exception):
 
 HOLD_CLTV = {"simnet": 2000}
 """Blocks that a hold lasts where the operator says nothing; on real networks 864, since payers bound the whole route."""
+
+CUSTODY = {"simnet": ("ledger",)}
+"""What is offered besides held payments where the operator says nothing: to keep other people's money is his to decide."""
 
 LEAST_ROOM = 6  # blocks of a hold that are left for the work
 
@@ -183,6 +186,14 @@ class TermsSettings(_Section):
         86400, description="Seconds that a funded task waits."
     )
     review_window: Annotated[int, Field(ge=60, le=30 * 86400)] = Field(86400, description="Seconds to judge a proof.")
+    custody_modes: tuple[Literal["lightning_self", "ledger"], ...] = Field(
+        (),
+        description="Where an agreement's money may lie: lightning_self (held payments), ledger (also taken into your books, where both sides "
+        "agreed; then you keep other people's money). Empty: lightning_self, on simnet both.",
+    )
+    dispute_days: Annotated[int, Field(ge=1, le=366)] = Field(
+        30, description="Days after which a dispute about money in the books gives it back to the employer."
+    )
     quotes_a_day: Annotated[int, Field(ge=1, le=100)] = Field(3, description="Invoices per task and day.")
     proofs_a_day: Annotated[int, Field(ge=1, le=100)] = Field(3, description="Proofs per task and day.")
 
@@ -377,6 +388,10 @@ def policy_from(settings: Settings, bot: Pubkey, facts: NodeFacts, terms_version
         invoice_expiry=terms.invoice_expiry,
         hold_timeout=terms.hold_timeout,
         review_window=terms.review_window,
+        dispute_limit=terms.dispute_days * DAY,
+        custody_modes=tuple(
+            dict.fromkeys(("lightning_self", *(terms.custody_modes or CUSTODY.get(facts.network, ()))))
+        ),
         min_inbound=sats(settings.liquidity.min_inbound_sat),
         min_outbound=sats(settings.liquidity.min_outbound_sat),
         min_slots=settings.liquidity.min_free_slots,

@@ -7,7 +7,7 @@ from typing import Any
 
 from handlers.guards import fitting
 from handlers.policy import Policy
-from handlers.task import Funding, Task, shown
+from handlers.task import Funding, Task, holder, shown
 from handlers.tick import next_deadline
 from kinds.inputs import Now
 from kinds.states import FundingState, LogType, Role, TaskState, WorkState
@@ -47,6 +47,7 @@ def status(task: Task, asker: Pubkey, now: Now) -> dict[str, Any]:
         "proof": None if proof is None else {
             "sha256": proof.sha256, "check": str(proof.check), "url": proof.url if role else None,
         },
+        "custody": holder(task),
         "expiry_height": task.hold.expiry_height if task.hold else None,
         "last_safe_height": task.last_safe_height or None,
         "height": now.height,
@@ -124,8 +125,9 @@ def terms(policy: Policy) -> Mapping[str, Any]:
         "max_reward_msat": policy.max_reward,
         "min_part_msat": policy.min_part,
         "max_parts": policy.max_parts,
-        "custody_modes": ["lightning_self"],
-        "on_hold_end": ["refund", "rollover then refund"],
+        "custody_modes": list(policy.custody_modes),
+        "on_hold_end": list(policy.hold_ends),
+        "dispute_limit": policy.dispute_limit,
         "arbiters": [],
         "hold_cltv": policy.hold_cltv,
         "margin": policy.margin,

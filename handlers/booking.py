@@ -60,7 +60,7 @@ def _of_task(before: Task | None, after: Task) -> Iterator[Posting]:
 
 def _locked(task: Task | None) -> int:
     """What of a settled hold waits in the books for the task's end."""
-    return int(getattr(task, "locked", 0))
+    return task.locked if task else 0
 
 
 def of_account(before: Account, after: Account) -> tuple[Posting, ...]:

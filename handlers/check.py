@@ -117,7 +117,12 @@ def _money(task: Task) -> Iterator[str]:
             yield f"{payout.ref}: complete without a preimage"
     if any(entry.amount <= 0 for entry in task.credits):
         yield "a credit of nothing or less"
+    settled = [f.amount for f in task.fundings if f.state is F.SETTLED]
+    if task.locked and (settled != [task.locked] or not task.terms.outlasts_hold or task.hold):
+        yield "money in the books that did not come from the task's one settled hold, or against its terms"
     if task.state in (S.PAID, S.REFUNDED, S.EXPIRED):
+        if task.locked:
+            yield "over, and money of it is still locked in the books"
         yield from _conserved(task)
 
 

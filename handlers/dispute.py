@@ -47,7 +47,7 @@ def cancel(task: Task, said: Said, command: Cancel, moment: Moment) -> Decision:
         return done.say(task.employer, Told.REFUNDED, amount_msat=0, reason="cancelled")
     if task.state is TaskState.FUNDED:
         done = ending.begin_refund(Decision(task), Cause.CANCEL, moment, "cancelled", Cause.REFUNDED)
-        return done.say(task.employer, Told.REFUNDING, reason="cancelled")
+        return done if task.locked else done.say(task.employer, Told.REFUNDING, reason="cancelled")
     percent = command.percent or 0
     others = tuple(offer for offer in task.offers if offer[0] != said.by)
     for _, offered, seq in others:
@@ -73,7 +73,7 @@ def _agreed(task: Task, said: Said, percent: int, offer: int, moment: Moment) ->
     if split.share_amount == 0:
         done = Decision(replace(split, split=0))
         done = ending.begin_refund(done, Cause.AGREED_REFUND, moment, "agreed", Cause.REFUNDED, **facts)
-        for who in (task.employer, task.worker):
+        for who in (task.employer, task.worker) if disputed or not task.locked else ():
             done = done.say(who, Told.DISPUTE_ENDED if disputed else Told.REFUNDING, reason="agreed", **facts)
         return review.end_dispute(done)
     done = move(Decision(split), Cause.AGREED_SPLIT, moment, verified_by="agreement", **facts)

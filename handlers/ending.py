@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
+from handlers import ledger
 from handlers.decision import CancelHold, Decision, Moment, SettleHold
 from handlers.holds import drop_invoice
 from handlers.task import CreditEntry, Funding, Payout, Task
@@ -18,14 +20,27 @@ P = PayoutState
 
 def begin_refund(done: Decision, cause: Cause, moment: Moment, reason: str, end: Cause, **facts: Any) -> Decision:
     """Cancel the hold; the node's word on it will be the end (`end`: REFUNDED or ENDED)."""
-    hold = done.task.hold
+    hold = done.task.hold or done.task.kept
     assert hold is not None, "only a held task is refunded"
     moved = move(done, cause, moment, funding=hold.ref, reason=reason, **facts)
     moved = moved.change(ending=end.name, reason=reason, funded_until=0)
     moved = moved.on(moved.task.with_milestone(review_until=0, resubmit_until=0, arriving=None))
-    moved = moved.on(moved.task.with_funding(hold.ref, goal="cancel"))
-    moved = drop_invoice(moved, moved.task.rollover)
-    return _drop_waiting(moved).do(CancelHold(hold.ref, hold.payment_hash))
+    moved = _drop_waiting(drop_invoice(moved, moved.task.rollover))
+    if moved.task.locked:
+        return _give_back(moved, hold, moment)
+    if (
+        moved.task.locking
+    ):  # the node may be settling it just now; once its money is in the books, it is given back from there
+        return moved
+    return moved.on(moved.task.with_funding(hold.ref, goal="cancel")).do(CancelHold(hold.ref, hold.payment_hash))
+
+
+def _give_back(done: Decision, funding: Funding, moment: Moment) -> Decision:
+    """The money is in the books: it is put to the employer's account, and that is the end."""
+    done = credit(done.change(locked=Msat(0)), Role.EMPLOYER, funding.amount, "back from the books")
+    as_node = replace(moment, by="node", evidence=None)
+    ended = _ended(done, funding, as_node, amount_msat=0, credited=public_credits(done.task))
+    return _tell_credits(ended, moment)
 
 
 def refunded(done: Decision, funding: Funding, moment: Moment) -> Decision:
@@ -38,10 +53,12 @@ def refunded(done: Decision, funding: Funding, moment: Moment) -> Decision:
 
 def begin_settle(done: Decision, cause: Cause, moment: Moment, reason: str) -> Decision:
     """Settle the hold: the worker's share has arrived, or it is the last moment for approved work."""
-    hold = done.task.hold
+    hold = done.task.hold or done.task.kept
     assert hold is not None, "only a held task is settled"
     moved = move(done, cause, moment, funding=hold.ref, reason=reason)
     moved = moved.on(moved.task.with_funding(hold.ref, goal="settle"))
+    if moved.task.locked:  # it was settled before
+        return finish(moved, replace(moment, by="node", evidence=None))
     return moved.do(SettleHold(hold.ref, hold.payment_hash))
 
 
@@ -55,6 +72,10 @@ def settled(done: Decision, funding: Funding, view: HoldView, moment: Moment) ->
         taken = taken.incident("hold_preimage_unknown", funding=funding.ref)
     if funding.goal == "settle":
         return finish(taken, moment)
+    if funding.goal == ledger.LOCK:
+        kept = taken.task.funding(funding.ref) or funding
+        in_books = ledger.locked(taken, kept, moment)
+        return _give_back(in_books, kept, moment) if in_books.task.phase is Phase.REFUNDING else in_books
     taken = credit(taken, Role.EMPLOYER, funding.amount, "refund")  # settled behind our back: all of it is owed
     taken = taken.incident("settled_instead_of_refunded", funding=funding.ref, amount_msat=funding.amount)
     if taken.task.phase is not Phase.REFUNDING:
@@ -82,7 +103,7 @@ def finish(done: Decision, moment: Moment) -> Decision:
     if task.split != 100:
         done = credit(done, Role.EMPLOYER, Msat(rest), "change")
         rest = 0
-    done = done.change(fee=Msat(fee - insured), insurance=Msat(done.task.insurance + insured + rest))
+    done = done.change(locked=Msat(0), fee=Msat(fee - insured), insurance=Msat(done.task.insurance + insured + rest))
     ended = move(done, Cause.SETTLED, moment, **_final_facts(done.task, funding))
     return _tell_paid(ended, funding, moment)
 

@@ -57,11 +57,12 @@ def _later(task: Task, seconds: int) -> Task:
     def moved(at: int) -> int:
         return at + seconds if at else 0
 
-    milestone, patience = task.current, task.patience
+    milestone, patience, dispute = task.current, task.patience, task.dispute
     return replace(
         task,
         terms=replace(task.terms, deadline=task.terms.deadline + seconds),
         funded_until=moved(task.funded_until),
+        dispute=replace(dispute, opened=moved(dispute.opened)) if dispute else None,
         patience=replace(patience, since=moved(patience.since), ours_at=moved(patience.ours_at)),
     ).with_milestone(review_until=moved(milestone.review_until), resubmit_until=moved(milestone.resubmit_until))
 

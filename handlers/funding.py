@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from handlers import ending, rollover
+from handlers import ending, ledger, rollover
 from handlers.decision import Decision, Moment, refuse
 from handlers.guards import SLACK_BLOCKS, need_evidence, need_fit, need_role, need_room, need_state, need_welcome
 from handlers.holds import drop_invoice, invoice_card, order, put, refused, stray, wrong_parts
@@ -132,7 +132,7 @@ def seen(task: Task, what: HoldSeen, moment: Moment) -> Decision:
             return done.incident("hold_off_channel", funding=funding.ref, amount_msat=view.received)
         case F.ACCEPTED if view.status in GONE and funding.goal == "stray":
             return done.on(task.with_funding(funding.ref, state=F.CANCELLED))
-        case F.ACCEPTED if view.status in GONE and funding.goal == "cancel":
+        case F.ACCEPTED if view.status in GONE and (funding.goal == "cancel" or _unlocked(task, funding)):
             return ending.refunded(done, funding, moment)
         case F.ACCEPTED if view.status in GONE:
             return ending.hold_lost(done, funding, moment)
@@ -141,6 +141,11 @@ def seen(task: Task, what: HoldSeen, moment: Moment) -> Decision:
         case F.LOST if view.status is H.HELD:
             return _back(done, funding, view, moment)
     return done
+
+
+def _unlocked(task: Task, funding: Funding) -> bool:
+    """It should have gone into the books to be given back from there; that it went back by itself is the same."""
+    return funding.goal == ledger.LOCK and task.phase is Phase.REFUNDING
 
 
 def _paid(done: Decision, funding: Funding, view: HoldView, moment: Moment) -> Decision:
@@ -187,6 +192,9 @@ def _problem(task: Task, funding: Funding, view: HoldView, moment: Moment) -> st
         return problem
     if now.heard >= task.terms.deadline:
         return "deadline"
+    if task.terms.outlasts_hold:
+        last_safe = view.expiry_height - task.terms.margin - task.terms.payout_limit - 6
+        return "expires_too_soon" if last_safe <= now.height + policy.reserve else ""
     margin = task.terms.margin + task.terms.payout_limit + 6 + policy.reserve
     blocks_needed = -(-(task.terms.deadline + task.terms.review_window - now.heard) // 600)
     return "expires_too_soon" if view.expiry_height - margin - now.height < blocks_needed - SLACK_BLOCKS else ""

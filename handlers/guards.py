@@ -144,7 +144,9 @@ def latest_deadline(
 
 
 def need_fit(task: Task, moment: Moment, expiry_height: int, slack: int = 0) -> None:
-    """The hold can carry the agreement to its end. `slack`: blocks that may have come faster than ten minutes each."""
+    """The hold can carry the agreement to its end, if it has to. `slack`: blocks that may have come faster than ten minutes each."""
+    if task.terms.outlasts_hold:
+        return
     latest = latest_deadline(moment.now, task.terms.review_window, expiry_height + slack, moment.policy, task.terms)
     if task.terms.deadline > latest:
         raise refuse(Refused.DOES_NOT_FIT, task=task.id, limit=latest + moment.now.deaf)

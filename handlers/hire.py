@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from handlers import ending, rollover
+from handlers import ending, ledger, rollover
 from handlers.decision import Decision, Moment, refuse
 from handlers.destination import check_destination
 from handlers.guards import (
@@ -19,7 +19,7 @@ from handlers.guards import (
     wrong_state,
 )
 from handlers.policy import DAY
-from handlers.task import Milestone, Task
+from handlers.task import Milestone, Task, holder
 from handlers.transitions import Cause, move
 from kinds.codes import Refused, Told
 from kinds.commands import Abandon, Claim
@@ -36,12 +36,13 @@ def claim(task: Task, said: Said, command: Claim, moment: Moment) -> Decision:
     open_still = task.state is not None and not task.state.is_final
     if open_still and task.worker is not None and task.worker != said.by:
         raise refuse(Refused.TAKEN, task=task.id)
-    if task.state is not TaskState.FUNDED or task.phase is not Phase.NONE or task.hold is None:
+    if task.state is not TaskState.FUNDED or task.phase is not Phase.NONE or not (task.hold or task.locked):
         raise wrong_state(task, said.by, command)
     need_evidence(task, said, LogType.TASK_CREATED)
     if moment.now.heard >= min(task.terms.deadline, task.funded_until):
         raise refuse(Refused.TOO_LATE, task=task.id, what="deadline", since=task.terms.deadline + moment.now.deaf)
-    need_fit(task, moment, task.hold.expiry_height, SLACK_BLOCKS)
+    if task.hold:
+        need_fit(task, moment, task.hold.expiry_height, SLACK_BLOCKS)
     signed = said.evidence.proven is Proven.SIGNED
     if command.dest_hash and not signed:
         problem = "only a signed claim promises a payment by its hash; here, send the invoice itself, now or later"
@@ -68,7 +69,7 @@ def claim(task: Task, said: Said, command: Claim, moment: Moment) -> Decision:
         dest_hash=dest_hash,
     )
     shown = commitment(destination.salt, destination.payment_hash) if destination else dest_hash
-    done = move(Decision(bound), Cause.CLAIMED, moment, worker=said.by, dest_hash=shown)
+    done = ledger.on_claim(move(Decision(bound), Cause.CLAIMED, moment, worker=said.by, dest_hash=shown))
     deadline = task.terms.deadline + moment.now.deaf
     return done.say(
         said.by,
@@ -79,8 +80,9 @@ def claim(task: Task, said: Said, command: Claim, moment: Moment) -> Decision:
         worker_fee_msat=task.reward - task.net,
         needs_destination=destination is None,
         description=task.description,
+        custody=holder(task),
         dest_salt=destination.salt if destination else None,
-    ).say(task.employer, Told.CLAIMED_BY, worker=said.by, deadline=deadline)
+    ).say(task.employer, Told.CLAIMED_BY, worker=said.by, deadline=deadline, custody=holder(task))
 
 
 def abandon(task: Task, said: Said, command: Abandon, moment: Moment) -> Decision:
@@ -88,10 +90,7 @@ def abandon(task: Task, said: Said, command: Abandon, moment: Moment) -> Decisio
     need_role(task, said, Role.WORKER)
     need_state(task, said, TaskState.CLAIMED)
     need_evidence(task, said)
-    hold = task.hold
-    assert hold is not None, "a claimed task rests on a hold"
-    latest = latest_deadline(moment.now, task.terms.review_window, hold.expiry_height, moment.policy, task.terms)
-    if task.terms.deadline + DAY > latest or moment.now.heard >= task.terms.deadline:
+    if not _has_room_for_another(task, moment):
         done = ending.begin_refund(Decision(task), Cause.ABANDONED_LATE, moment, "abandoned", Cause.ENDED)
         return done.say(said.by, Told.ABANDONED, refunding=True).say(task.employer, Told.ABANDONED, refunding=True)
     done = rollover.drop(move(Decision(task), Cause.ABANDONED, moment, worker=said.by))
@@ -113,3 +112,14 @@ def abandon(task: Task, said: Said, command: Abandon, moment: Moment) -> Decisio
         .say(said.by, Told.ABANDONED, refunding=False)
         .say(task.employer, Told.ABANDONED, refunding=False, until=until + moment.now.deaf)
     )
+
+
+def _has_room_for_another(task: Task, moment: Moment) -> bool:
+    """Somebody else can still do it before the deadline, and the hold would carry that a day longer; money in the books carries it."""
+    if moment.now.heard >= task.terms.deadline:
+        return False
+    if task.hold is None or task.terms.outlasts_hold:
+        return True
+    expiry = task.hold.expiry_height
+    latest = latest_deadline(moment.now, task.terms.review_window, expiry, moment.policy, task.terms)
+    return task.terms.deadline + DAY <= latest

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from handlers.decision import Decision, Moment, refuse
 from handlers.guards import latest_deadline, need_welcome
-from handlers.task import Milestone, Task, Terms, shown
+from handlers.task import Milestone, Task, Terms, holder, shown
 from handlers.transitions import Cause, move
 from kinds.codes import Refused, Told
 from kinds.inputs import Offered
@@ -17,9 +17,9 @@ BUILT: dict[str, frozenset[object]] = {
     "payment_type": frozenset({"FIXED_PRICE"}),
     "funding": frozenset({"upfront"}),
     "deposit_percent": frozenset({0}),
-    "custody_mode": frozenset({"lightning_self"}),
+    "custody_mode": frozenset({"lightning_self", "ledger"}),
     "verification": frozenset({"manual"}),
-    "on_hold_end": frozenset({"refund", "rollover then refund"}),
+    "on_hold_end": frozenset({"refund", "rollover then refund", "ledger", "rollover then ledger"}),
 }
 """The values that work today. Any other is refused by its name, so that nobody relies on what is not there."""
 
@@ -32,6 +32,7 @@ def create(offered: Offered, moment: Moment) -> Decision:
         value = getattr(offer.terms, name)
         if value not in built:
             raise refuse(Refused.NOT_BUILT, what=f"{name} = {value}", built=sorted(str(v) for v in built))
+    _need_offered(offer.terms, moment)
     if offer.reward < policy.min_reward:
         raise refuse(Refused.BELOW_MINIMUM, minimum_msat=policy.min_reward)
     if offer.reward > policy.max_reward:
@@ -39,7 +40,10 @@ def create(offered: Offered, moment: Moment) -> Decision:
     review = offer.terms.review_window or policy.review_window
     if offer.deadline <= now.time:
         raise refuse(Refused.BAD_DEADLINE, problem="it has passed already")
-    latest = min(now.heard + policy.max_deadline, latest_deadline(now, review, now.height + policy.hold_cltv, policy))
+    terms = _terms(offer.terms, offer.deadline - now.deaf, review, moment)
+    latest = now.heard + policy.max_deadline
+    if not terms.outlasts_hold:
+        latest = min(latest, latest_deadline(now, review, now.height + policy.hold_cltv, policy))
     if offer.deadline - now.deaf > latest:
         raise refuse(Refused.DOES_NOT_FIT, limit=latest + now.deaf)
     identity = task_id(offered.pinned)
@@ -53,7 +57,7 @@ def create(offered: Offered, moment: Moment) -> Decision:
         description=offer.terms.description,
         reward=offer.reward,
         budget=policy.budget(offer.reward),
-        terms=_terms(offer.terms, offer.deadline - now.deaf, review, moment),
+        terms=terms,
         created=now.time,
         milestones=(Milestone(number=1, title=offer.title, reward=offer.reward),),
     )
@@ -78,7 +82,8 @@ def create(offered: Offered, moment: Moment) -> Decision:
         min_evidence=task.terms.min_evidence,
         margin=task.terms.margin,
         payout_limit=task.terms.payout_limit,
-        custody_mode=offer.terms.custody_mode,
+        custody_mode=task.terms.custody_mode,
+        **({"dispute_limit": task.terms.dispute_limit} if task.terms.outlasts_hold else {}),
         terms=task.terms.version,
     )
     return done.say(
@@ -86,7 +91,19 @@ def create(offered: Offered, moment: Moment) -> Decision:
         Told.CREATED,
         **shown(task),
         deadline=offer.deadline,
+        custody=holder(task),
     )
+
+
+def _need_offered(words: TermsWords, moment: Moment) -> None:
+    """What the operator does not want to do, though it is built, is refused by its name."""
+    policy = moment.policy
+    for name, value, offered in (
+        ("custody_mode", words.custody_mode, policy.custody_modes),
+        ("on_hold_end", words.on_hold_end, policy.hold_ends),
+    ):
+        if value not in offered:
+            raise refuse(Refused.NOT_OFFERED, what=f"{name} = {value}", offered=list(offered))
 
 
 def _terms(words: TermsWords, deadline: int, review: int, moment: Moment) -> Terms:
@@ -104,4 +121,6 @@ def _terms(words: TermsWords, deadline: int, review: int, moment: Moment) -> Ter
         margin=policy.margin,
         payout_limit=policy.payout_limit,
         fees=policy.fees,
+        custody_mode=words.custody_mode,
+        dispute_limit=policy.dispute_limit,
     )

@@ -40,6 +40,8 @@ class Policy:
     hold_timeout: int = DAY
     review_window: int = DAY
     max_deadline: int = 90 * DAY
+    dispute_limit: int = 30 * DAY  # a dispute about money in the books ends after that
+    custody_modes: tuple[str, ...] = ("lightning_self",)
     min_inbound: Msat = Msat(0)  # what the node can still receive behind a new hold
     min_outbound: Msat = Msat(0)  # what it can still send, behind all approved work
     min_slots: int = 0  # HTLC slots that are still free behind it
@@ -51,6 +53,12 @@ class Policy:
     retry_most: int = 1800
     fetch: bool = False  # deliverables are downloaded and their sha256 compared
     can: tuple[str, ...] = ("limits", "parts")  # what the node knows (kinds.lightning.NodeFacts)
+
+    @property
+    def hold_ends(self) -> tuple[str, ...]:
+        """What may happen to an undecided task at the end of its hold."""
+        books = ("ledger", "rollover then ledger") if "ledger" in self.custody_modes else ()
+        return ("refund", "rollover then refund", *books)
 
     def room(self) -> int:
         """Blocks of a fresh hold that are left for the work, behind what margin, payout, dispute and review take (a task's L)."""

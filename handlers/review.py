@@ -13,7 +13,7 @@ from handlers.guards import (
     need_state,
 )
 from handlers.policy import DAY
-from handlers.task import Dispute, Task
+from handlers.task import Dispute, Task, holder
 from handlers.transitions import Cause, move
 from kinds.codes import Told
 from kinds.commands import Approve, Reject
@@ -55,7 +55,9 @@ def reject(task: Task, said: Said, command: Reject, moment: Moment) -> Decision:
     if not again:
         done = move(Decision(task), Cause.REJECTED_DISPUTED, moment, by=said.by)
         return disputed(done, said.by, moment, command.reason)
-    until = min(max(now.heard + DAY, terms.deadline), height_seconds(now, task.last_safe_height))
+    until = max(now.heard + DAY, terms.deadline)
+    if task.hold and not terms.outlasts_hold:
+        until = min(until, height_seconds(now, task.last_safe_height))
     done = move(Decision(task), Cause.REJECTED, moment, until=until + now.deaf)
     done = done.on(done.task.with_milestone(rejects=milestone.rejects + 1, resubmit_until=until, review_until=0))
     return done.say(task.worker, Told.REJECTED, reason=command.reason, until=until + now.deaf).say(
@@ -70,7 +72,7 @@ def silence(task: Task, moment: Moment) -> Decision:
     proof = milestone.proof
     assert proof is not None, "only a proof is under review"
     unreached = not any(ref.startswith(f"review/{proof.number}/") for ref in task.reached)
-    before_l = height_seconds(now, task.last_safe_height) >= more
+    before_l = not task.hold or height_seconds(now, task.last_safe_height) >= more
     if unreached and not proof.shown and milestone.prolonged < 3 and before_l:
         done = move(Decision(task), Cause.PROLONGED, moment, until=more + now.deaf)
         done = done.on(done.task.with_milestone(review_until=more, prolonged=milestone.prolonged + 1))
@@ -90,12 +92,26 @@ def disputed(done: Decision, by: Pubkey | None, moment: Moment, reason: str) -> 
     done = done.on(
         replace(task, dispute=opened, offers=()).with_milestone(review_until=0, resubmit_until=0, arriving=None)
     )
-    until = height_seconds(moment.now, task.last_safe_height) + moment.now.deaf
+    until = _until(done.task, moment)
     for who in (task.employer, task.worker):
         done = done.say(
-            who, Told.DISPUTE_OPENED, by=by, reason=reason, until=until, last_safe_height=task.last_safe_height
+            who,
+            Told.DISPUTE_OPENED,
+            by=by,
+            reason=reason,
+            until=until + moment.now.deaf if until else None,
+            custody=holder(task),
+            last_safe_height=task.last_safe_height or None,
         )
     return done
+
+
+def _until(task: Task, moment: Moment) -> int | None:
+    """When a dispute that nobody ends gives the money back, on the hearing clock; None: not before the money is in the books."""
+    limit = task.terms.dispute_limit
+    if task.locked and limit:
+        return moment.now.heard + limit
+    return None if task.terms.outlasts_hold else height_seconds(moment.now, task.last_safe_height)
 
 
 def end_dispute(done: Decision) -> Decision:

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from handlers.ledger import LOCK, may_lock
 from handlers.task import Funding, Payout, Task
 from kinds.lightning import HoldStatus, HoldView, NodeFacts, PaySpec
 from kinds.states import PayoutState, Phase
@@ -24,6 +25,8 @@ class NotNow:
 
 
 NOT_PAID = NotNow("not_paid_yet")
+NOT_YET = NotNow("not_time_to_lock")
+ASKS_FOR_FACTS = (NOT_PAID, NOT_YET)  # a refusal for want of the node's facts, where none were given
 
 
 def may_pay(
@@ -34,6 +37,8 @@ def may_pay(
         return NotNow("node_not_synced")
     if facts.outbound < payout.amount + payout.budget:
         return NotNow("no_outbound_liquidity")
+    if task.locked:
+        return _out_of_the_books(task, payout, timeout)
     if hold is None or hold.status is not HoldStatus.HELD or not all(part.on_channel for part in hold.parts):
         return NotNow("hold_not_on_channel")
     if hold.received < payout.amount + payout.budget:
@@ -41,6 +46,17 @@ def may_pay(
     limit = min(task.terms.payout_limit, hold.expiry_height - task.terms.margin - facts.height - 6)
     if limit < payout.final_cltv + 3:
         return NotNow(TOO_CLOSE)
+    return _spec(payout, limit, timeout)
+
+
+def _out_of_the_books(task: Task, payout: Payout, timeout: int) -> PaySpec | NotNow:
+    """It rests on what is booked to the task, and no height presses."""
+    if task.locked < payout.amount + payout.budget:
+        return NotNow("hold_too_small")
+    return _spec(payout, task.terms.payout_limit, timeout)
+
+
+def _spec(payout: Payout, limit: int, timeout: int) -> PaySpec:
     return PaySpec(
         ref=payout.ref,
         payment_hash=payout.payment_hash,
@@ -54,6 +70,10 @@ def may_pay(
 
 def may_settle(task: Task, funding: Funding, hold: HoldView, facts: NodeFacts | None) -> NotNow | None:
     """None when the settle may go out. Once the worker is paid, the node's facts do not matter."""
+    if funding.goal == LOCK:
+        if hold.status is not HoldStatus.HELD:
+            return NotNow("not_held")
+        return None if may_lock(task, funding, facts.height if facts else None) else NOT_YET
     if funding.goal != "settle" or task.phase is not Phase.SETTLING:
         return NotNow("not_wanted")
     if hold.status is not HoldStatus.HELD:

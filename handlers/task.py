@@ -34,6 +34,15 @@ class Terms:
     margin: int  # M, blocks
     payout_limit: int  # D, blocks
     fees: Fees = FREE
+    custody_mode: str = "lightning_self"
+    dispute_limit: int = (
+        0  # seconds after which a dispute about money in the books ends; 0: it was agreed to before there was one
+    )
+
+    @property
+    def outlasts_hold(self) -> bool:
+        """The agreement may last longer than any hold: its money goes to the books before."""
+        return self.custody_mode == "ledger" or self.on_hold_end.endswith("ledger")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -72,7 +81,8 @@ class Milestone:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Funding:
-    """One hold invoice. `goal` is what we want of an accepted hold once its fate is decided: '', 'settle' or 'cancel'."""
+    """One hold invoice. `goal` is what we want of an accepted hold: '' to keep it, 'settle' or 'cancel' once its fate is decided, 'lock'
+    to settle it into the books before that, 'stray' to send back what nobody wants."""
 
     ref: str
     milestone: int
@@ -184,6 +194,7 @@ class Task:
     credits: tuple[CreditEntry, ...] = ()
     fee: Msat = Msat(0)  # the operator's part of the service fee, booked at the settlement
     insurance: Msat = Msat(0)  # its insured part, and what is left of the budget, booked to the house's insurance
+    locked: Msat = Msat(0)  # in the books (paid_locked) while nothing is decided
     compensated: Msat = Msat(0)  # what the insurance has given for losses of this task
     compensations: tuple[
         tuple[int, str], ...
@@ -228,6 +239,22 @@ class Task:
     def hold(self) -> Funding | None:
         """The accepted hold that the agreement rests on, also while it is being settled or cancelled."""
         return next((f for f in self.fundings if f.state is FundingState.ACCEPTED and f.goal != "stray"), None)
+
+    @property
+    def kept(self) -> Funding | None:
+        """The hold of old whose money is now in the books."""
+        return next((f for f in self.fundings if self.locked and f.state is FundingState.SETTLED), None)
+
+    @property
+    def locking(self) -> bool:
+        """The node is asked to settle the hold into the books."""
+        hold = self.hold
+        return hold is not None and hold.goal == "lock"
+
+    @property
+    def custody(self) -> str:
+        """Where the money is, or will be when it comes."""
+        return "ledger" if self.locked else "lightning_self"
 
     @property
     def quote(self) -> Funding | None:
@@ -281,7 +308,7 @@ class Task:
         A day before L, and not before a fresh one would last a day longer than the present one.
         """
         hold = self.hold
-        if hold is None or not self.terms.on_hold_end.startswith("rollover"):
+        if hold is None or hold.goal or not self.terms.on_hold_end.startswith("rollover"):
             return 0
         return max(self.last_safe_height - ROLLOVER_BLOCKS, hold.expiry_height - hold.cltv + ROLLOVER_BLOCKS + _PADDING)
 
@@ -322,3 +349,12 @@ def shown(task: Task) -> dict[str, Any]:
         "budget_msat": task.budget,
         "hold_msat": task.hold_amount,
     }
+
+
+def holder(task: Task) -> str:
+    """Who has the money while nothing is decided, by the agreed terms: a word for the cards."""
+    if task.locked:
+        return "ledger"
+    if task.terms.custody_mode == "ledger":
+        return "ledger_at_claim"
+    return "ledger_at_end" if task.terms.outlasts_hold else "hold"

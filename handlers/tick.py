@@ -7,8 +7,9 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
+from typing import Any
 
-from handlers import ending, payout, review, rollover
+from handlers import ending, ledger, payout, review, rollover
 from handlers.decision import Decision, Moment
 from handlers.holds import drop_invoice
 from handlers.policy import DAY, HOUR
@@ -73,7 +74,7 @@ def _heights(task: Task) -> Iterator[tuple[int, str]]:
         return
     if task.state is S.VERIFIED:
         yield task.settle_height, "margin"
-    elif task.state in (S.FUNDED, S.CLAIMED, S.DISPUTED):
+    elif task.state in (S.FUNDED, S.CLAIMED, S.DISPUTED) and not task.locking:
         yield task.last_safe_height + (_CHECK_BLOCKS if task.current.arriving else 0), "hold_end"
         if task.rollover_height and not rollover.was_asked(task) and task.state is not S.FUNDED:
             yield task.rollover_height, "rollover"
@@ -97,7 +98,9 @@ def _deadlines(task: Task) -> Iterator[tuple[int, str]]:
             yield milestone.resubmit_until, "no_resubmission"
         case S.CLAIMED:
             yield milestone.review_until, "silence"
-        case S.VERIFIED if task.share and task.patience.since and not _on_its_way(task):
+        case S.DISPUTED if task.locked and task.dispute and task.terms.dispute_limit:
+            yield task.dispute.opened + task.terms.dispute_limit, "dispute_limit"
+        case S.VERIFIED if task.share and task.patience.since and not (_on_its_way(task) or task.locking):
             yield _out_of_patience(task), "unreachable"
 
 
@@ -128,6 +131,13 @@ def _follow(task: Task, what: str, moment: Moment) -> Decision | None:
             return ending.begin_refund(done, Cause.HOLD_TIMEOUT, moment, "hold_end", Cause.ENDED)
         case "hold_end" if task.state is S.CLAIMED and work is W.SUBMITTED:
             return review.silence(task, moment)
+        case "hold_end" if task.terms.on_hold_end.endswith("ledger") or task.terms.custody_mode == "ledger":
+            return ledger.begin(done)
+        case "dispute_limit":
+            facts = {"how": "dispute_limit", "percent": 0}
+            return review.end_dispute(
+                ending.begin_refund(done, Cause.DISPUTE_LIMIT, moment, "dispute_limit", Cause.REFUNDED, **facts)
+            )
         case "hold_end" if task.state is S.DISPUTED:
             facts = {"how": "hold_end", "percent": 0}
             return review.end_dispute(
@@ -150,6 +160,8 @@ def _follow(task: Task, what: str, moment: Moment) -> Decision | None:
             return ending.begin_refund(done, Cause.NO_RESUBMISSION, moment, "no_resubmission", Cause.REFUNDED)
         case "silence":
             return review.silence(task, moment)
+        case "unreachable" if task.locked:
+            return ending.begin_settle(done, Cause.UNREACHED, moment, "unreached")
         case "unreachable":
             done = done.change(marked=True)
             return ending.begin_refund(done, Cause.UNREACHABLE, moment, "worker_unreachable", Cause.ENDED)
@@ -157,10 +169,11 @@ def _follow(task: Task, what: str, moment: Moment) -> Decision | None:
 
 
 def _at_margin(task: Task, moment: Moment) -> Decision:
-    """E - M: the hold must be settled or cancelled now. Failures of the worker's side alone end in a refund; else he is owed."""
+    """E - M: the hold must be settled or cancelled now. Failures of the worker's side alone end in a refund; else he is owed, as ever
+    where both agreed that the money may go into the books."""
     patience = task.patience
     theirs_alone = patience.since and not patience.ours_at and not _on_its_way(task)
-    if theirs_alone:
+    if theirs_alone and not task.terms.outlasts_hold:
         done = Decision(task).change(marked=True)
         return ending.begin_refund(done, Cause.UNREACHABLE, moment, "worker_unreachable", Cause.ENDED)
     return ending.begin_settle(Decision(task), Cause.MARGIN, moment, "margin")
@@ -177,7 +190,13 @@ def _warned(task: Task, moment: Moment) -> Decision:
     for warning in _warnings(task):
         if (now.height if warning.by_height else now.heard) < warning.at:
             continue
-        facts = {"what": warning.what, "until": warning.until + now.deaf, "height": task.last_safe_height}
+        facts: dict[str, Any] = {
+            "what": warning.what,
+            "until": warning.until + now.deaf,
+            "height": task.last_safe_height,
+        }
+        if warning.what == "hold_end":
+            facts["custody"] = task.terms.outlasts_hold
         if warning.what == "judgement":
             facts["on_silence"] = task.terms.on_silence
         done = done.change(warned=(*done.task.warned, warning.key)).say(
@@ -223,8 +242,13 @@ def _all_warnings(task: Task) -> Iterator[Warning]:
         until = _out_of_patience(task)
         for name, at in (("early", until - DAY // 4), ("last", until - HOUR)):
             for who in (task.worker, task.employer):
-                yield Warning(f"unreachable/{until}/{name}/{who[:8]}", at, who, "unreachable", until)
-    if task.hold and task.state in (S.CLAIMED, S.DISPUTED):
+                what = "unreachable_owed" if task.locked else "unreachable"
+                yield Warning(f"unreachable/{until}/{name}/{who[:8]}", at, who, what, until)
+    if task.state is S.DISPUTED and task.locked and task.dispute and task.terms.dispute_limit:
+        until = task.dispute.opened + task.terms.dispute_limit
+        for who in filter(None, (task.employer, task.worker)):
+            yield Warning(f"dispute/{until}/{who[:8]}", until - DAY, who, "dispute_limit", until)
+    if task.hold and not task.locking and task.state in (S.CLAIMED, S.DISPUTED):
         for who in filter(None, (task.employer, task.worker)):
             at = task.last_safe_height - _WARN_BLOCKS
             yield Warning(f"height/{task.hold.ref}/{task.state}/{who[:8]}", at, who, "hold_end", terms.deadline, True)

@@ -56,6 +56,9 @@ class Cause(StrEnum):
     NO_PROOF = "the deadline passed without a proof"
     NO_RESUBMISSION = "no other try came in time"
     HOLD_END = "the hold comes to its end"
+    LOCKED = "the hold is settled into the books, as agreed"
+    DISPUTE_LIMIT = "a dispute about money in the books has lasted too long"
+    UNREACHED = "the worker's side could not be paid, and his money waits in the books"
     SHARE_PAID = "the worker's share arrived"
     MARGIN = "not paid yet, and the hold must be settled now"
     UNREACHABLE = "the worker's side could not be paid"
@@ -157,6 +160,24 @@ ROWS: tuple[Row, ...] = (
             (Cause.ROLLOVER_REFUSED, L.FUNDING_FAILED),
         )
     ),
+    # the money goes into the books, and the task on
+    *(
+        Row(S.FUNDED, Cause.LOCKED, S.FUNDED, (L.LEDGER_LOCKED,), "node", (W.PENDING,), phase=p, phase_after=p)
+        for p in (P.NONE, _BACK)
+    ),
+    *(
+        Row(s, Cause.LOCKED, s, (L.LEDGER_LOCKED,), "node", _ALL_WORK, phase=p, phase_after=p)
+        for s in (S.CLAIMED, S.DISPUTED)
+        for p in (P.NONE, _BACK)
+    ),
+    Row(S.VERIFIED, Cause.LOCKED, S.VERIFIED, (L.LEDGER_LOCKED,), "node", (W.APPROVED,)),
+    Row(
+        S.VERIFIED, Cause.LOCKED, S.VERIFIED, (L.LEDGER_LOCKED,), "node", (W.APPROVED,), phase=_BACK, phase_after=_BACK
+    ),
+    Row(
+        S.DISPUTED, Cause.DISPUTE_LIMIT, S.DISPUTED, (L.DISPUTE_RESOLVED, *_REF), "clock", _ALL_WORK, phase_after=_BACK
+    ),
+    Row(S.VERIFIED, Cause.UNREACHED, S.VERIFIED, (L.SETTLEMENT_STARTED,), "clock", (W.APPROVED,), phase_after=_SET),
     # paying
     Row(S.VERIFIED, Cause.SHARE_PAID, S.VERIFIED, (L.SETTLEMENT_STARTED,), "node", (W.APPROVED,), phase_after=_SET),
     Row(S.VERIFIED, Cause.MARGIN, S.VERIFIED, (L.SETTLEMENT_STARTED,), "clock", (W.APPROVED,), phase_after=_SET),

@@ -75,6 +75,7 @@ def status_card(facts: Facts, now: int) -> str:
         _label("until", facts, now),
         "" if ended or facts.get("until") == facts.get("deadline") else _label("deadline", facts, now),
         _label("height", facts, now),
+        _label("books", facts, now) if facts.get("custody") == "ledger" else "",
         _label("proof", proof if isinstance(proof, Mapping) else {}, now),
         _label("parties", facts, now),
         _label("role", facts, now),

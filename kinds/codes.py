@@ -33,6 +33,7 @@ class Refused(StrEnum):
     BAD_FIELD = "bad_field"  # field, problem
     TOO_LONG = "too_long"  # limit
     UNKNOWN_TERM = "unknown_term"  # term, near: list of terms
+    NOT_OFFERED = "not_offered"  # what: a term's value that this operator does not want, offered
     NOT_BUILT = "not_built"  # what: a term's value, a command or a kind of destination that is planned, not built
     BAD_AMOUNT = "bad_amount"  # problem
     BAD_DEADLINE = "bad_deadline"  # problem
@@ -109,6 +110,9 @@ class Told(StrEnum):
     WRONG_PAYMENT = "wrong_payment"  # wanted_msat, got_msat
     ROLLOVER_ASKED = "rollover_asked"  # to the worker: last_safe_height; the employer gets the invoice
     ROLLED_OVER = "rolled_over"  # amount_msat, last_safe_height
+    LOCKED = (
+        "locked"  # amount_msat: in the books now; to the employer also payment_hash and preimage, his proof of payment
+    )
     FUNDED = "funded"  # until: end of the hold timeout, deadline
     CLAIMED = "claimed"  # to the worker: deadline, needs_destination, reward_msat, worker_fee_msat, net_msat
     CLAIMED_BY = "claimed_by"  # to the employer: worker

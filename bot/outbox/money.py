@@ -167,7 +167,7 @@ class Cashier:
     async def _leave_to_end(self, order: Order, hold: HoldRef, view: HoldView, settle: bool) -> safety.NotNow | None:
         """The write-ahead intent, in the commit that finds that nothing speaks against it; else what does."""
         refused = await self._world.writer.do(lambda tx: self._started(tx, order, hold, view, settle, None))
-        if refused != safety.NOT_PAID:
+        if refused not in safety.ASKS_FOR_FACTS:
             return refused
         facts = await self._world.node.facts()  # before the worker is paid it may go only when its last block has come
         return await self._world.writer.do(lambda tx: self._started(tx, order, hold, view, settle, facts))

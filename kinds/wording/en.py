@@ -22,6 +22,7 @@ SENTENCES: Mapping[R | T, str] = {
     R.TOO_LONG: "That is too long: I read at most {limit} bytes in one message.",
     R.UNKNOWN_TERM: "I know no term called “{term}”. The terms are: {near:list}.",
     R.NOT_BUILT: "{what:cap}: planned, but not built yet.[ What works today: {built:list}.] Nothing was done.",
+    R.NOT_OFFERED: "{what:cap}: this operator does not offer that.[ What he offers: {offered:list}.] Nothing was done.",
     R.BAD_AMOUNT: "The amount cannot be used: {problem:problem}.",
     R.BAD_DEADLINE: "The deadline cannot be used: {problem:problem}.",
     R.BAD_HASH: "“{field}” is not right[: {problem:problem}].[!problem? It must be 64 hex digits and belong to what you"
@@ -101,8 +102,10 @@ SENTENCES: Mapping[R | T, str] = {
     T.INCIDENTS: "[incidents? Incidents so far: {count}.][!incidents? There was no incident.]",
     # a task's life
     T.CREATED: "Your task is made; its id is {task}. Deadline: {deadline:when}.\nIt costs {hold_msat:sats}: {net_msat:sats}"
-    " for the worker[service_fee_msat? , {service_fee_msat:sats} service fee] and up to {budget_msat:sats} for sending them. Next: fund {task} gives you the invoice that locks"
-    " the money.",
+    " for the worker[service_fee_msat? , {service_fee_msat:sats} service fee] and up to {budget_msat:sats} for sending them.[custody=ledger_at_claim? \nAs you asked: when a worker claims it,"
+    " I take the held money into my books and keep it for the two of you.][custody=ledger_at_end? \nAs you asked: if nothing is decided when"
+    " the payment can be held no longer, I take it into my books and keep it for the two of you.] Next: fund {task} gives you the invoice"
+    " that locks the money.",
     T.MAKING_INVOICE: "I am making the invoice. It comes by itself in a moment.",
     T.ROLLOVER_ASKED: "The hold behind your task comes to its end: block {last_safe_height} is the last at which you can surely be"
     " paid from it. The employer is asked to renew it.",
@@ -116,10 +119,15 @@ SENTENCES: Mapping[R | T, str] = {
     "[wanted_msat? What came goes back at once.] fund {task} makes a new invoice.",
     T.WRONG_PAYMENT: "A payment of {got_msat:sats} was turned away, because the invoice is for exactly {wanted_msat:sats}."
     " The invoice is still open: pay exactly that.",
+    T.LOCKED: "As agreed, {amount_msat:sats} are in my books now: they are nobody's until it is decided, and no block height presses any more."
+    "[preimage? Your payment is complete; your proof of it is the preimage {preimage:exact}]",
     T.FUNDED: "Your money is held: {amount_msat:sats}. The task is open for a claim until {until:when}; after that the"
     " money comes back to you. cancel {task} takes it back before.",
     T.CLAIMED: "The task is yours. Deadline: {deadline:when}. Reward: {reward_msat:sats}[worker_fee_msat? , less"
-    " {worker_fee_msat:sats} of service fee: you get {net_msat:sats}].[ The work: {description:says}]\nWhen it is"
+    " {worker_fee_msat:sats} of service fee: you get {net_msat:sats}].[ The work: {description:says}][custody=ledger? \nThe"
+    " money is in my books.][custody=ledger_at_claim? \nAs agreed, I take the held money into my books now and keep it for the two of you.]"
+    "[custody=ledger_at_end? \nAs agreed: if nothing is decided when the payment can be held no longer, I take it into my books and keep it for"
+    " the two of you.]\nWhen it is"
     " done: submit {task} LINK SHA256[needs_destination? \nYour invoice over exactly {net_msat:sats} can come now or"
     " later: payout {task} INVOICE]",
     T.CLAIMED_BY: "A worker has claimed your task: {worker:npub}. Deadline: {deadline:when}. You hear from me when the work"
@@ -150,7 +158,8 @@ SENTENCES: Mapping[R | T, str] = {
     T.REVIEW_PROLONGED: "The employer could not be reached, so the review goes on until {until:when}.",
     T.DISPUTE_OPENED: "There is a dispute, [by? opened by {by:who}][!by? because the review ended without a word, as agreed]"
     "[: {reason:says}]. The money is frozen. It ends when the employer approves (approve {task}), when both name the same"
-    " share for the worker (cancel {task} PERCENT), or around {until:when}: then the money goes back to the employer.",
+    " share for the worker (cancel {task} PERCENT)[until? , or around {until:when}: then the money goes back to the employer].[custody=ledger_at_end? If"
+    " that takes longer than the payment can be held, it goes into my books, as agreed.]",
     T.DISPUTE_ENDED: "It is settled[ {how:word}]: {percent} % of the reward goes to the worker[ ({share_msat:sats})]"
     "[percent=0? , and the money goes back to the employer].",
     T.CANCEL_OFFERED: "{by:who} offers to end this: {percent} % of the reward[ ({share_msat:sats})] to the worker, the rest back"
@@ -180,9 +189,9 @@ SENTENCES: Mapping[R | T, str] = {
     T.REFUNDING: "The task ends[: {reason:word}], and the held money goes back to the employer. I tell you when the node has"
     " done it.",
     T.REFUNDED: "The task has ended[: {reason:word}].[amount_msat? The employer has {amount_msat:sats} back.]"
-    "[credited? The node could not give the money back; it stands in the employer's account: withdraw INVOICE]",
+    "[credited? The money stands in the employer's account: withdraw INVOICE]",
     T.EXPIRED: "The task has expired[: {reason:word}].[amount_msat? The employer has {amount_msat:sats} back.]"
-    "[credited? The node could not give the money back; it stands in the employer's account: withdraw INVOICE]"
+    "[credited? The money stands in the employer's account: withdraw INVOICE]"
     "[marked? It leaves a mark on the worker.]",
     T.HOLD_LOST: "The held payment of this task is gone, and it was not me who ended it. I make sure that nobody is paid"
     " twice and tell you how it ends; the operator knows.",
@@ -193,7 +202,8 @@ SENTENCES: Mapping[R | T, str] = {
     "[on_silence=dispute? If the employer says nothing, it goes to dispute.]"
     "[what=unfunded? fund {task} gives you the invoice.][what=unreachable? The worker names another invoice with: payout {task}"
     " INVOICE; else the money goes back to the employer, with a mark on the worker.]"
-    "[what=hold_end? Block {height} is the last at which the worker can surely be paid.]",
+    "[what=unreachable_owed? The worker names another invoice with: payout {task} INVOICE; else the money is put to his account.]"
+    "[what=hold_end? Block {height} is the last at which the worker can surely be paid.][custody? Then the money goes into my books, as agreed.]",
     T.TASK_FROZEN: "The operator has frozen this task. The money stays where it is and its deadlines stand still; only what must"
     " happen before a held payment runs out goes on. I tell you when the task goes on.",
     T.TASK_UNFROZEN: "The task goes on. All its deadlines have moved by {seconds:span}[; the work must arrive until"

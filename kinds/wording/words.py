@@ -22,6 +22,7 @@ WORDS: Mapping[str, str] = {
     "unclaimed": "nobody claimed it in time",
     "hold_timeout": "nobody claimed it in time",
     "hold_end": "the time for which a Lightning payment can be held was over",
+    "dispute_limit": "the dispute has lasted as long as one about money in the books may last",
     "no_proof": "no work arrived before the deadline",
     "no_resubmission": "no new work arrived in time",
     "worker_unreachable": "the worker's wallet could not be paid for a day",
@@ -48,6 +49,7 @@ WORDS: Mapping[str, str] = {
     "abandoned": "the worker gave it back",
     "compensation": "compensation for a loss",
     "change": "the rest of an agreed split",
+    "back from the books": "your money, back from the books",
     "refund": "a refund that could not be given at the node",
     "unpaid at the end of the hold": "a reward that could not be paid in time",
     # what is known of a deliverable
@@ -98,6 +100,8 @@ AHEAD: Mapping[str, str] = {
     "review": "The review ends",
     "judgement": "The review of your work ends",
     "unreachable": "The worker must become payable until",
+    "unreachable_owed": "The worker must become payable until",
+    "dispute_limit": "The dispute gives the money back to the employer at",
     "hold_end": "The time for which the payment can be held runs out around",
 }
 
@@ -129,6 +133,7 @@ LABELS: Mapping[str, str] = {
     "until": "⏳ {until_what:ahead} {until:when}",
     "parties": "Employer {employer:who}[ · worker {worker:who}]",
     "proof": "[Work: {url:exact}\n]sha256 {sha256:exact} ({check:word})",
+    "books": "The money is in my books: no block height presses.",
     "height": "Held until block {expiry_height}; payable until block {last_safe_height}[, now {height}]",
     "credit": "This task has put {credit_msat:sats} to your account: balance shows what is in it.",
     "now": "What you can do now:",

@@ -89,6 +89,7 @@ PASSED: dict[R | T, list[dict[str, Any]]] = {
     ],
     R.TOO_LONG: [{"limit": 65536}],
     R.UNKNOWN_TERM: [{"term": "colour", "near": ["claim", "order"]}],
+    R.NOT_OFFERED: [{"what": "custody_mode = ledger", "offered": ["lightning_self"]}],
     R.NOT_BUILT: [
         {"what": "the command hire"},
         {"what": "order = hire_first", "built": ["fund_first"]},
@@ -242,7 +243,11 @@ PASSED: dict[R | T, list[dict[str, Any]]] = {
             ],
         },
     ],
-    T.CREATED: [{**ABOUT, **MONEY, "deadline": NOW + DAY}, {**ABOUT, **MONEY, **SHARED_FEE, "deadline": NOW + DAY}],
+    T.CREATED: [
+        {**ABOUT, **MONEY, **fee, "deadline": NOW + DAY, "custody": custody}
+        for fee in ({}, SHARED_FEE)
+        for custody in ("hold", "ledger_at_claim", "ledger_at_end")
+    ],
     T.MAKING_INVOICE: [ABOUT],
     T.INVOICE: [
         ABOUT | INVOICED,
@@ -258,6 +263,10 @@ PASSED: dict[R | T, list[dict[str, Any]]] = {
         | {"reason": "small_parts", "wanted_msat": 50_500_000, "got_msat": 50_500_000, "parts": 9, "min_part_msat": 5},
     ],
     T.WRONG_PAYMENT: [ABOUT | {"wanted_msat": 50_500_000, "got_msat": 50_500_001}],
+    T.LOCKED: [
+        ABOUT | {"amount_msat": 50_500_000, "payment_hash": SHA, "preimage": PREIMAGE},
+        ABOUT | {"amount_msat": 50_500_000, "payment_hash": "", "preimage": ""},
+    ],
     T.FUNDED: [
         {**ABOUT, "amount_msat": 50_500_000, "until": NOW + DAY, "deadline": NOW + 2 * DAY}
         | {"expiry_height": 964, "last_safe_height": 612}
@@ -304,7 +313,9 @@ PASSED: dict[R | T, list[dict[str, Any]]] = {
     T.REVIEW_PROLONGED: [ABOUT | {"until": NOW + DAY}],
     T.DISPUTE_OPENED: [
         ABOUT | {"by": EMPLOYER, "reason": "not what I asked for", "until": NOW + DAY, "last_safe_height": 612},
-        ABOUT | {"by": None, "reason": "", "until": NOW + DAY, "last_safe_height": 612},
+        ABOUT | {"by": None, "reason": "", "until": NOW + DAY, "last_safe_height": 612, "custody": "hold"},
+        ABOUT | {"by": None, "reason": "", "until": None, "last_safe_height": 612, "custody": "ledger_at_end"},
+        ABOUT | {"by": None, "reason": "", "until": NOW + 30 * DAY, "last_safe_height": None, "custody": "ledger"},
     ],
     T.DISPUTE_ENDED: [
         ABOUT | {"how": "agreement", "percent": 0, "reason": "agreed"},
