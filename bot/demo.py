@@ -31,7 +31,7 @@ from bot.keys import new_secret
 from kinds.bolt11 import decode
 from kinds.cards import card
 from kinds.codes import Told
-from kinds.commands import Approve, Cancel, Claim, Fund, Payout, Post, Reject, Submit
+from kinds.commands import Approve, Cancel, Claim, Fund, Payout, Post, Reject, Submit, Withdraw
 from kinds.figures import sats_text
 from kinds.units import EventId, commitment, task_id
 from verifier import Report, verify
@@ -313,13 +313,12 @@ async def disputed(stage: Stage) -> str:
     await stage.tell("paid", "worker", "NIP-17 text", "sends an invoice over that share", state="Paid", answer=answer)
 
     owed = await employer.letter(lambda letter: letter.code == "change_owed" and letter.task == task, "the change")
-    change = int(owed.said["amount_msat"]) // 1000
+    change = int(owed.said["payable_msat"]) // 1000
     await stage.tell("credited", "bot", "NIP-17 JSON", "owes the employer the rest", state="Paid", answer=owed)
     back = await stage.invoice("employer", change)
-    await employer.ask(Payout(task=task, destination=back), form="json")
-    done = await employer.letter(lambda letter: letter.code == "credit_paid" and letter.task == task, "the change")
-    await employer.public.entry(task, "receipt")
-    await stage.tell("change", "employer", "NIP-17 JSON", "sends an invoice for the rest", state="Paid", answer=done)
+    await employer.ask(Withdraw(destination=back), form="json")
+    done = await employer.letter(lambda letter: letter.code == "credit_paid", "the change")
+    await stage.tell("change", "employer", "NIP-17 JSON", "withdraws it: an invoice", state="Paid", answer=done)
     return task
 
 

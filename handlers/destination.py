@@ -13,16 +13,15 @@ _OTHER_KINDS = ("lnurl", "lno1", "bc1", "tb1", "bcrt1")
 
 def check_destination(task: Task, text: str, amount: Msat, live_until: int, moment: Moment) -> Destination:
     """An invoice for exactly this amount, and not one that this task has used already. Raises Refusal."""
-    destination = read_destination(text, live_until, moment)
-    if destination.amount != amount:
-        raise refuse(Refused.AMOUNT_MISMATCH, wanted_msat=amount, got_msat=destination.amount)
+    destination = read_destination(text, live_until, moment, amount)
     if destination.payment_hash in {f.payment_hash for f in task.fundings} | {p.payment_hash for p in task.payouts}:
         raise refuse(Refused.HASH_USED)
     return destination
 
 
-def read_destination(text: str, live_until: int, moment: Moment) -> Destination:
-    """A BOLT11 invoice of our network that lives long enough and is not our own; amount 0 when it names none. Raises Refusal."""
+def read_destination(text: str, live_until: int, moment: Moment, amount: Msat | None = None) -> Destination:
+    """A BOLT11 invoice of our network, for exactly this amount if one is wanted, that lives long enough and is not our own. Its amount is
+    0 when it names none. Raises Refusal."""
     policy, now = moment.policy, moment.now
     word = text.strip().removeprefix("lightning:").removeprefix("LIGHTNING:")
     if "@" in word or word.lower().startswith(_OTHER_KINDS):
@@ -35,6 +34,8 @@ def read_destination(text: str, live_until: int, moment: Moment) -> Destination:
         raise refuse(
             Refused.BAD_INVOICE, problem=f"it is for another network: this one's invoices start with {policy.hrp}"
         )
+    if amount is not None and invoice.amount != amount:
+        raise refuse(Refused.AMOUNT_MISMATCH, wanted_msat=amount, got_msat=invoice.amount or 0)
     if invoice.expires_at <= now.time:
         raise refuse(Refused.BAD_INVOICE, problem="it has expired")
     if invoice.expires_at < live_until:

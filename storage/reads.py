@@ -17,7 +17,19 @@ from kinds.states import LogType, PayoutState
 from kinds.units import PaymentHash, TaskId
 from storage.codec import read_task
 from storage.commit import WATCHED
-from storage.schema import effects, events, fundings, incidents, letters, log, payment_hashes, payouts, people, tasks
+from storage.schema import (
+    effects,
+    events,
+    fundings,
+    incidents,
+    letters,
+    log,
+    payment_hashes,
+    payouts,
+    people,
+    tasks,
+    withdrawals,
+)
 from storage.statements import Statement, word
 
 _BY_ID = Statement(select(tasks.c.id).where(tasks.c.id == bindparam("which")))
@@ -80,9 +92,11 @@ _HOLD = Statement(
     .join(payment_hashes, payment_hashes.c.task == fundings.c.task)
     .where(payment_hashes.c.hash == bindparam("hash"), fundings.c.payment_hash == bindparam("hash"))
 )
+_SENDING = (str(PayoutState.CLAIMED), str(PayoutState.IN_FLIGHT))
 _UNDER_WAY = Statement(
-    select(func.count()).where(
-        or_(payouts.c.state == str(PayoutState.CLAIMED), payouts.c.state == str(PayoutState.IN_FLIGHT))
+    select(
+        select(func.count()).where(or_(*(payouts.c.state == each for each in _SENDING))).scalar_subquery()
+        + select(func.count()).where(or_(*(withdrawals.c.state == each for each in _SENDING))).scalar_subquery()
     )
 )
 _LOOKED = Statement(
@@ -189,7 +203,7 @@ def _watched(row: Any) -> Watched:
 
 
 def payouts_under_way(tx: Connection) -> int:
-    """How many payouts the node may be sending: their leave to go was committed, and nobody knows of their end."""
+    """How many payouts and withdrawals the node may be sending: their leave to go was committed, and nobody knows of their end."""
     return int(_UNDER_WAY.scalar(tx) or 0)
 
 

@@ -16,7 +16,7 @@ import pytest
 from bot.client import Away, Waited
 from bot.relays.sdk import nostr_sdk
 from kinds.bolt11 import decode
-from kinds.commands import Approve, Cancel, Claim, Dispute, Fund, Payout, Post, Reject, Submit
+from kinds.commands import Approve, Cancel, Claim, Dispute, Fund, Payout, Post, Reject, Submit, Withdraw
 from kinds.units import EventId, task_id
 from tests.bot.relays.fakes import FakeRelay
 from tests.lives.people import WORK, Person, couple, until
@@ -175,9 +175,9 @@ async def test_nothing_leaks_from_a_dispute(tmp_path: Path) -> None:
         await worker.client.public.entry(task, state="Paid")
         owed = await employer.client.public.entry(task, "settlement.completed")
         change = next(each["amount_msat"] for each in owed.facts["credited"] if each["role"] == "employer")
-        back = await employer.make_invoice(change // 1000)
-        await employer.tell(Payout(task=task, destination=back))
-        await employer.client.public.entry(task, "receipt")
+        back = await employer.make_invoice(change // 1000 - 1_000)
+        await employer.tell(Withdraw(destination=back))
+        await employer.told("out of your account")
         letters = {who.name: await scene.letters(who) for who in (employer, worker)}
     frames, output = scene.frames(), scene.daemon.output()
     for word in PRIVATE:

@@ -167,10 +167,10 @@ async def test_at_the_margin_a_hold_is_settled_and_a_payout_that_fails_then_is_o
         release(town, complete=False)
         await employer.client.public.entry(task, state="Paid")
         entries = await public_log(employer, task)
-        assert [each["amount_msat"] for each in entries[-1]["facts"]["credited"]] == [REWARD]
+        assert [each["amount_msat"] for each in entries[-1]["facts"]["credited"]] == [HOLD]
         town.node.network.faults = NetworkFaults()
         await worker.tell(Payout(task=task, destination=await worker.make_invoice()))
-        await worker.client.public.entry(task, "receipt")
+        await worker.told("out of your account")
         assert await worker.balance() == START + REWARD
 
 

@@ -24,8 +24,9 @@ from kinds.lightning import (
 )
 from kinds.units import PaymentHash
 
+_KEY = 64  # digits of a public key: the ref of a withdrawal begins with its owner's
 _UNDER_WAY = (PaymentStatus.IN_FLIGHT, PaymentStatus.COMPLETE)
-_AFTER_THE_END = {"receipt", "incident", "compensation", "rating", "funding.stray"}
+_AFTER_THE_END = {"incident", "compensation", "rating", "funding.stray"}
 
 
 class Violation(AssertionError):
@@ -115,17 +116,29 @@ class Guard:
 
     def _may_pay(self, spec: PaySpec) -> None:
         task = task_of(spec.ref)
-        row = self._row("SELECT from_credit, amount FROM payouts WHERE ref = ?", spec.ref)
-        if row is None or row[1] != spec.amount:
+        if len(task) == _KEY:
+            return self._may_remit(spec)
+        row = self._row("SELECT amount FROM payouts WHERE ref = ?", spec.ref)
+        if row is None or row[0] != spec.amount:
             raise self._broke(task, "rule 4: a payment that no payout row foresees")
-        if row[0]:
-            return
         self.payouts.setdefault(task, []).append(spec.payment_hash)
         if not self._awarded(task):
             raise self._broke(task, "a payout starts, and nobody has approved anything")
         if self._under_way(task) - {spec.payment_hash}:
             raise self._broke(task, "rule 4: a second payout of the same share")
         self._needs_hold(task, spec)
+
+    def _may_remit(self, spec: PaySpec) -> None:
+        """Rule 2 for a withdrawal: it is reserved in the books, with its fee, and its leave to go is written down."""
+        columns = "owner, state, amount, budget"
+        row = self._row(f"SELECT {columns} FROM withdrawals WHERE ref = ? AND open = 1", spec.ref)
+        if row is None or (row[2], row[3]) != (spec.amount, spec.fee_limit):
+            raise self._broke("", "rule 4: a payment that no withdrawal foresees")
+        if row[1] == "planned":
+            raise self._broke("", "rule 4: a withdrawal is sent, and its leave is not on record")
+        kept = self._row("SELECT amount FROM balances WHERE account = ?", f"moving:{row[0]}")
+        if kept is None or kept[0] < spec.amount + spec.fee_limit:
+            raise self._broke("", "rule 2: a withdrawal starts that nothing is reserved for")
 
     def _needs_hold(self, task: str, spec: PaySpec) -> None:
         """Rule 2."""
@@ -157,6 +170,8 @@ class Guard:
             if state in ("Paid", "Refunded", "Expired"):
                 fresh[task] = state
         self._final |= fresh
+        if (self._row("SELECT SUM(amount) FROM totals") or [0])[0]:
+            raise self._broke("", "rule 5: the books do not sum to zero")
 
     def at_block(self) -> None:
         """Rule 3: no hold comes near the height at which the node would give it back by itself."""

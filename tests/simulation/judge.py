@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from sqlalchemy import select
 
-from kinds.events import DM_WRAP
+from kinds.events import DM_WRAP, read_json
 from storage.schema import heard, inputs, log
 from tests.simulation.gazette import Public
 from tests.simulation.guard import Violation
@@ -82,6 +82,8 @@ def _wallets(city: City) -> None:
     for public in city.gazette.tasks.values():
         for pubkey, amount in _moved(public).items():
             owed[pubkey] += amount
+    for paid in _withdrawn(city):
+        owed[paid["to"]] += paid["amount_msat"]
     for person in city.everybody:
         got = person.wallet.balance - person.start
         if got != owed[person.pubkey]:
@@ -92,7 +94,7 @@ def _wallets(city: City) -> None:
 
 
 def _moved(public: Public) -> dict[str, int]:
-    """Who has got or given how much, by the log: holds that were settled, payouts that arrived, credits that were paid out."""
+    """Who has got or given how much, by the log: holds that were settled, payouts that arrived."""
     moved: dict[str, int] = defaultdict(int)
     employer = public.entries[1]["facts"]["employer"]
     for entry in public.entries.values():
@@ -102,9 +104,14 @@ def _moved(public: Public) -> dict[str, int]:
                 moved[employer] -= facts["hold_msat"]
             for payout in facts["payouts"]:
                 moved[payout["to"]] += payout["amount_msat"]
-        elif entry["type"] == "receipt":
-            moved[facts["to"]] += facts["amount_msat"]
     return moved
+
+
+def _withdrawn(city: City) -> list[dict[str, Any]]:
+    """What was paid out of people's accounts, by the daemon's own chain."""
+    found = {event.id: event for relay in city.relays for event in relay.events.values()}
+    chain = [read_json(event.content) for event in found.values() if "holdfast-checkpoint" in event.tag_values("t")]
+    return [each["facts"] for each in chain if isinstance(each, dict) and each["type"] == "account.paid"]
 
 
 def _has_a_reason(city: City, task: str, public: Public) -> None:
@@ -113,7 +120,7 @@ def _has_a_reason(city: City, task: str, public: Public) -> None:
         raise Violation(task, "a task that nobody has offered")
     if not public.is_final:
         raise Violation(task, "liveness: it has no end")
-    end = public.newest["state"] if public.newest["type"] != "receipt" else _end(public)["state"]
+    end = public.newest["state"]
     worker = _worker(city, public)
     given = city.deal_words(task)
     if end == "Paid":
@@ -158,8 +165,9 @@ def _paid_for_a_reason(
     end = _end(public)["facts"]
     percent = end["percent"]
     share = public.share(percent)
+    budget = public.entries[1]["facts"]["budget_msat"]
     got = [payout["amount_msat"] for payout in end["payouts"]] + [
-        credit["amount_msat"] for credit in end["credited"] if credit["role"] == "worker"
+        credit["amount_msat"] - budget for credit in end["credited"] if credit["role"] == "worker"
     ]
     if got != [share]:
         raise Violation(task, f"the worker is owed {share} msat and got {got}")

@@ -27,7 +27,6 @@ class Desk:
 
     invoices: list[str] = field(default_factory=list)  # to lock the money, the newest last
     owed: int = 0  # msat that he was told to name a destination for
-    credit: int = 0  # msat of the task's small ledger
     named: list[str] = field(default_factory=list)  # invoices that he gave as destinations
 
 
@@ -46,6 +45,8 @@ class Person:
         self.signer = PlainSigner(Secret(f"{number:064x}"))
         self.start = wallet.balance
         self.desks: dict[str, Desk] = {}
+        self.payable = 0  # msat that he could withdraw from his account, as far as he knows
+        self.sent_to_him: list[str] = []  # invoices over what he withdrew
         self.spoken: list[Event] = []  # everything that he has sent, for replays
         self._bot, self._relays, self._clock = bot, relays, clock
         self._seen: set[str] = set()
@@ -79,9 +80,11 @@ class Person:
             case "destination_needed":
                 desk.owed = told["amount_msat"]
             case "credited" | "change_owed":
-                desk.credit = told["amount_msat"]
-            case "credit_paid":
-                desk.credit = 0
+                self.payable += told["payable_msat"]
+            case "balance" | "credit_paid" | "withdrawal_noted" | "withdrawal_failed" | "too_much":
+                self.payable = told["payable_msat"]
+            case "nothing_owed":
+                self.payable = 0
 
     # Speaking
 

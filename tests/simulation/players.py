@@ -17,6 +17,7 @@ from tests.simulation.person import Person
 from tests.simulation.story import Story
 
 HOUR = 3600
+_CRUMBS = 20_000  # msat: less than that is left where it is
 
 
 class Temper(StrEnum):
@@ -120,7 +121,7 @@ class Player:
             renews = move.startswith("lock") and public.newest["state"] == "Disputed"
             if move and not (renews and self.deal.tired):
                 self._do(move, public)
-            if public.is_final and not self.me.desk(self.deal.task).credit and self.chance.random() < 0.5:
+            if public.is_final and self.me.payable < _CRUMBS and self.chance.random() < 0.5:
                 return
 
     async def _pause(self) -> None:
@@ -265,9 +266,24 @@ class Player:
         self._say("payout", destination=self._bad(public.net))
 
     def _withdraw(self, public: Public) -> None:
-        desk = self.me.desk(self.deal.task)
-        if desk.credit:
-            self._say("payout", destination=self._named(desk.credit))
+        """All of what stands in his account, a part, or more than that; in the words of an account or of a task."""
+        me, chance = self.me, self.chance
+        move = chance.random()
+        if me.payable < _CRUMBS or move < 0.1:
+            me.tell(chance.choice(("balance", "balance", "statement")))
+        elif move < 0.2 and self.temper is Temper.HOSTILE:
+            me.tell(
+                "withdraw",
+                destination=chance.choice([me.invoice(me.payable * 2), self._bad(me.payable), *me.sent_to_him]),
+            )
+        else:
+            amount = max(1000, me.payable // chance.choice((1, 1, 1, 2, 3)))
+            invoice = me.invoice(amount, chance.choice((200, HOUR, 30 * 86400)))
+            me.sent_to_him.append(invoice)
+            if move < 0.8:
+                me.tell("withdraw", destination=invoice)
+            else:
+                me.tell("payout", self.deal.task, destination=invoice)
 
     def _replay(self, public: Public) -> None:
         """Something that was said before, by anybody, once more."""

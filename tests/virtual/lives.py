@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 from collections.abc import Sequence
 from typing import Any, Protocol
@@ -10,12 +11,16 @@ from sqlalchemy import Engine, select
 
 from bot.config import Settings, TermsSettings
 from bot.nodes.simnet import SimNode
+from handlers.booking import Sort, party
 from handlers.task import Funding, Payout, Task
 from kinds.events import DM_WRAP
 from kinds.states import FundingState, PayoutState
-from kinds.units import PaymentHash
+from kinds.units import Msat, PaymentHash
+from storage import books as ledger
 from storage import commit
-from storage.schema import events, incidents, inputs, letters, tasks
+from storage.codec import read_withdrawal
+from storage.schema import events, incidents, inputs, letters, tasks, withdrawals
+from tests.handlers.life import POLICY
 from tests.virtual.hub import Relay
 from tests.virtual.world import Person, Town
 from verifier import Report, check
@@ -101,17 +106,23 @@ class Kept(Protocol):
 
 def books(town: Kept, loss: int) -> None:
     """Of what the node has won since its start, every msat is owed to somebody, a booked fee or kept for the insurance, by the tasks' books."""
-    kept = 0
+    kept = booked = 0
     with town.engine.begin() as tx:
         found = [commit.load(tx, row.id) for row in tx.execute(select(tasks.c.id))]
+        outside, wrong = ledger.balance(tx, Sort.NODE), ledger.differences(tx)
+        assert sum(each.amount for each in ledger.classes(tx)) == 0
+        for sent_out in tx.execute(select(withdrawals).where(withdrawals.c.state == "complete")):
+            kept -= sent_out.amount + sent_out.fee
+            booked -= sent_out.amount + sent_out.fee
     for each in (held.task for held in found if held):
         came = sum(f.amount for f in each.fundings if f.state is FundingState.SETTLED)
         went = sum(p.amount + p.fee for p in each.payouts if p.state is PayoutState.COMPLETE)
         kept += came - went
         if each.state is not None and each.state.is_final and came:
             going = sum(p.amount + p.budget for p in each.payouts if not p.state.is_final)
-            owed = sum(entry.amount + entry.budget for entry in each.credits)
-            assert came - went == each.fee + each.insurance + owed + going
+            assert came - went == each.fee + each.insurance + sum(entry.amount for entry in each.credits) + going
+        booked += each.fee + each.insurance + sum(entry.amount for entry in each.credits) - each.compensated
+    assert (outside, wrong) == (-booked, []), "the double-entry books say what the tasks and withdrawals say"
     network = town.node.network
     sent = sum(part.amount + part.fee for part in _own_parts(town))
     assert network.figures().node + sent - network.params.node_balance - kept == -loss
@@ -127,6 +138,10 @@ def secrets_kept(town: Kept) -> None:
     with town.engine.begin() as tx:
         found = [commit.load(tx, row.id) for row in tx.execute(select(tasks.c.id))]
         said = [(row.to, row.text.lower()) for row in tx.execute(select(letters.c.to, letters.c.text))]
+        own = [(row.owner, read_withdrawal(row.document)) for row in tx.execute(select(withdrawals))]
+    for owner, each_out in own:
+        invoice = each_out.invoice.reveal().lower()
+        assert not [to for to, text in said if to != owner and (invoice in text or each_out.payment_hash in text)]
     public = "\n".join(
         event.content.lower() for relay in town.relays for event in relay.events.values() if event.kind != DM_WRAP
     )
@@ -158,6 +173,30 @@ async def told(town: Town, person: Person, pattern: str, within: float = 120.0, 
         return next((text for text in (await person.read())[since:] if re.search(pattern, text)), None)
 
     return await town.until(there, within)
+
+
+async def paid_out(town: Town, person: Person, amount: int = 0, within: float = 120.0) -> dict[str, Any]:
+    """The newest payment out of this person's account, of this amount if one is named, as the daemon's own chain shows it."""
+
+    async def there() -> dict[str, Any] | None:
+        chain = [json.loads(e["content"]) for e in town.public_events() if ["t", "holdfast-checkpoint"] in e["tags"]]
+        own = [each for each in chain if each["type"] == "account.paid" and each["facts"]["to"] == person.pubkey]
+        found = max(own, key=lambda each: int(each["seq"]), default=None)
+        facts: dict[str, Any] | None = found["facts"] if found else None
+        return facts if facts and amount in (0, facts["amount_msat"]) else None
+
+    return await town.until(there, within)
+
+
+def payable(amount: int) -> int:
+    """What of so much in an account can be sent at once, by the terms of a house that has the usual ones."""
+    return POLICY.affordable(Msat(amount))
+
+
+def balance_of(town: Town, person: Person) -> int:
+    """What stands in his account, msat."""
+    with town.engine.begin() as tx:
+        return ledger.balance(tx, party(person.pubkey))
 
 
 async def entry(town: Town, task: str, kind: str, within: float = 120.0) -> dict[str, Any]:

@@ -17,6 +17,7 @@ from tests.virtual.lives import (
     SOON,
     a_town,
     approved,
+    balance_of,
     claimed,
     delivered,
     entry,
@@ -25,6 +26,8 @@ from tests.virtual.lives import (
     in_books,
     invoiced,
     offered,
+    paid_out,
+    payable,
     share_of,
     sound,
     state,
@@ -136,12 +139,14 @@ def test_an_agreed_share(deal: Deal) -> None:
         done = town.log_of(task)[-1]["facts"]
         assert done["fee_msat"] == 148_500
         change = next(each["amount_msat"] for each in done["credited"] if each["role"] == "employer")
-        await town.employer.say(f"payout {task} {town.employer.wallet.invoice(Msat(change))}")
-        await entry(town, task, "receipt")
-        assert moved(town, start) == (deal.hold - change, share)
+        assert change == deal.hold - share - 165 * SAT - routed(town, task)
+        back = payable(change)
+        await town.employer.say(f"withdraw {town.employer.wallet.invoice(Msat(back))}")
+        fee = (await paid_out(town, town.employer, back))["fee_msat"]
+        assert moved(town, start) == (deal.hold - back, share)
         kept = task_of(town, task)
-        assert earned(town) == kept.fee + kept.insurance == deal.hold - change - share - routed(town, task)
-        assert kept.insurance >= 16_500
+        assert kept.fee + kept.insurance == 165 * SAT
+        assert earned(town) == 165 * SAT + change - back - fee == 165 * SAT + balance_of(town, town.employer)
         await sound(town)
 
     run_virtually(life())
@@ -163,13 +168,15 @@ def test_owed_at_the_end_of_the_hold_and_paid_later(deal: Deal) -> None:
         await state(town, task, "Paid")
         town.node.network.faults = Faults()
         done = town.log_of(task)[-1]["facts"]
-        assert [each["amount_msat"] for each in done["credited"]] == [deal.net]
+        assert [each["amount_msat"] for each in done["credited"]] == [deal.net + BUDGET]
         assert (done["fee_msat"], done["insurance_msat"]) == (450_900, 50_100)
         await town.worker.say(f"payout {task} {town.worker.wallet.invoice(Msat(deal.net))}")
-        await entry(town, task, "receipt")
+        fee = (await paid_out(town, town.worker, deal.net))["fee_msat"]
         assert moved(town, start) == (deal.hold, deal.net)
         kept = task_of(town, task)
-        assert earned(town) == kept.fee + kept.insurance == WHOLE + BUDGET - routed(town, task)
+        assert kept.fee + kept.insurance == WHOLE
+        assert balance_of(town, town.worker) == BUDGET - fee
+        assert earned(town) == WHOLE + BUDGET - fee
         await sound(town)
 
     run_virtually(life())
@@ -239,15 +246,17 @@ def test_the_insurance_makes_good_for_a_lost_hold() -> None:
         given = json.loads(await by_hand(town, second, 2_000))
         assert given["code"] == "operated"
         line = (await entry(town, second, "compensation"))["facts"]
-        assert (line["to"], line["amount_msat"], line["budget_msat"]) == (town.worker.pubkey, 2_000 * SAT, 20 * SAT)
-        await told(town, town.worker, "You are owed 2,000 sats \\(the channel was closed\\)")
+        assert (line["to"], line["amount_msat"]) == (town.worker.pubkey, 2_020 * SAT)
+        await told(town, town.worker, "You are owed 2,020 sats \\(the channel was closed\\)")
+        again = json.loads(await by_hand(town, second, 2_000))
+        assert again["code"] == "already"
         await town.worker.say(f"payout {second} {town.worker.wallet.invoice(Msat(2_000 * SAT))}")
-        await entry(town, second, "receipt")
+        fee = (await paid_out(town, town.worker, 2_000 * SAT))["fee_msat"]
         assert moved(town, before) == (0, 2_000 * SAT)
         with town.engine.begin() as tx:
             left = books.insured(tx)
-        assert left == insured - 2_000 * SAT - routed(town, second)
-        assert earned(town) == task_of(town, first).fee + left
+        assert left == insured - 2_020 * SAT
+        assert earned(town) == task_of(town, first).fee + left + 20 * SAT - fee
         await sound(town)
 
     run_virtually(life())

@@ -17,6 +17,9 @@ from tests.virtual.lives import (
     funded,
     invoiced,
     offered,
+    paid_out,
+    payable,
+    share_of,
     sound,
     state,
     told,
@@ -223,11 +226,12 @@ def test_both_agree_on_a_share_in_a_dispute() -> None:
         await state(town, task, "Paid")
         done = town.log_of(task)[-1]["facts"]
         owed = next(each["amount_msat"] for each in done["credited"] if each["role"] == "employer")
-        await town.employer.say(f"payout {task} {town.employer.wallet.invoice(Msat(owed))}")
-        await entry(town, task, "receipt")
+        assert owed == HOLD - 15_000_000 - share_of(town, task).fee
+        back = payable(owed)
+        await town.employer.say(f"withdraw {town.employer.wallet.invoice(Msat(back))}")
+        await paid_out(town, town.employer, back)
         assert town.worker.wallet.balance - start[1] == 15_000_000
-        assert town.employer.wallet.balance == start[0] - HOLD + owed
-        assert owed >= 50_000_000 - 15_000_000 - 1_000_000
+        assert town.employer.wallet.balance == start[0] - HOLD + back
         await sound(town)
 
     run_virtually(life())

@@ -18,6 +18,7 @@ from tests.virtual.lives import (
     SOON,
     a_town,
     approved,
+    balance_of,
     delivered,
     entry,
     funded,
@@ -27,6 +28,7 @@ from tests.virtual.lives import (
     incidents_of,
     invoiced,
     offered,
+    paid_out,
     share_of,
     sound,
     state,
@@ -75,22 +77,21 @@ def money(town: Town) -> tuple[int, int]:
 
 
 async def paid_from_credit(town: Town, task: str, start: tuple[int, int]) -> None:
-    """The worker is owed his reward, gets it, and gets it once; the rest of the budget is kept for the insurance, to the msat."""
+    """The worker is owed his reward, gets it, and gets it once; what sending it did not cost stays his, to the msat."""
     done = town.log_of(task)[-1]
-    assert done["facts"]["credited"] == [
-        {"role": "worker", "to": town.worker.pubkey, "amount_msat": REWARD, "budget_msat": HOLD - REWARD}
-    ]
+    assert done["facts"]["credited"] == [{"role": "worker", "to": town.worker.pubkey, "amount_msat": HOLD}]
     assert (done["facts"]["payouts"], moved(town, start)) == ([], (HOLD, 0))
-    await told(town, town.worker, f"payout {task}")
+    await told(town, town.worker, "withdraw INVOICE")
     invoices = [town.worker.wallet.invoice(Msat(REWARD), expiry=86400) for _ in range(2)]
     before = len(await town.worker.read())
     for invoice in invoices:  # both at once: only one is owed
         await town.worker.say(f"payout {task} {invoice}")
-    receipt = await entry(town, task, "receipt")
-    assert (receipt["facts"]["amount_msat"], receipt["facts"]["fee_msat"]) == (REWARD, FEE)
-    await told(town, town.worker, "(?i)nothing is owed|does not fit", since=before)
+    receipt = await paid_out(town, town.worker)
+    assert (receipt["amount_msat"], receipt["fee_msat"]) == (REWARD, FEE)
+    await told(town, town.worker, "(?i)nothing stands in your account|Your account has", since=before)
     assert moved(town, start) == (HOLD, REWARD)
-    assert task_of(town, task).insurance == HOLD - REWARD - FEE
+    assert balance_of(town, town.worker) == HOLD - REWARD - FEE
+    assert task_of(town, task).insurance == 0
 
 
 # the payout is complete
@@ -608,7 +609,7 @@ def test_a_force_close_before_the_approval_keeps_the_payout_at_home(then: str) -
             to_margin(town, task)
             await state(town, task, "Paid")  # the settle may still win it on the chain; here it does not
             assert (incidents_of(town), moved(town, start)) == (["hold_off_channel"], (0, 0))
-            assert town.log_of(task)[-1]["facts"]["credited"][0]["amount_msat"] == REWARD
+            assert town.log_of(task)[-1]["facts"]["credited"][0]["amount_msat"] == HOLD
             await sound(town, loss=HOLD)
         else:
             town.node.network.lose_hold(hold_of(town, task).payment_hash)
