@@ -172,9 +172,6 @@ ROWS: tuple[Row, ...] = (
     ),
     Row(S.VERIFIED, Cause.LOCKED, S.VERIFIED, (L.LEDGER_LOCKED,), "node", (W.APPROVED,)),
     Row(
-        S.VERIFIED, Cause.LOCKED, S.VERIFIED, (L.LEDGER_LOCKED,), "node", (W.APPROVED,), phase=_BACK, phase_after=_BACK
-    ),
-    Row(
         S.DISPUTED, Cause.DISPUTE_LIMIT, S.DISPUTED, (L.DISPUTE_RESOLVED, *_REF), "clock", _ALL_WORK, phase_after=_BACK
     ),
     Row(S.VERIFIED, Cause.UNREACHED, S.VERIFIED, (L.SETTLEMENT_STARTED,), "clock", (W.APPROVED,), phase_after=_SET),

@@ -189,9 +189,9 @@ SENTENCES: Mapping[R | T, str] = {
     T.REFUNDING: "The task ends[: {reason:word}], and the held money goes back to the employer. I tell you when the node has"
     " done it.",
     T.REFUNDED: "The task has ended[: {reason:word}].[amount_msat? The employer has {amount_msat:sats} back.]"
-    "[credited? The money stands in the employer's account: withdraw INVOICE]",
+    "[credited? The money does not go back by itself: it stands in the employer's account: withdraw INVOICE]",
     T.EXPIRED: "The task has expired[: {reason:word}].[amount_msat? The employer has {amount_msat:sats} back.]"
-    "[credited? The money stands in the employer's account: withdraw INVOICE]"
+    "[credited? The money does not go back by itself: it stands in the employer's account: withdraw INVOICE]"
     "[marked? It leaves a mark on the worker.]",
     T.HOLD_LOST: "The held payment of this task is gone, and it was not me who ended it. I make sure that nobody is paid"
     " twice and tell you how it ends; the operator knows.",

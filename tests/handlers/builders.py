@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Callable
 from typing import Any
 
@@ -129,6 +130,17 @@ def split(percent: int, destination: str = "part", **given: Any) -> Life:
     life.leave()
     life.pay(PS.COMPLETE)
     life.see(H.SETTLED)
+    return life
+
+
+BOOKS = dataclasses.replace(POLICY, custody_modes=("lightning_self", "ledger"))
+
+
+def in_books(start: Callable[..., Life] = claimed, **given: Any) -> Life:
+    """The money was taken into the books as soon as a worker was bound."""
+    life = start(policy=BOOKS, custody_mode="ledger", **given)
+    life.see(H.SETTLED)
+    assert life.task.locked == life.task.hold_amount
     return life
 
 

@@ -61,6 +61,7 @@ _OPENED = {
     LogType.RECEIPT,
     LogType.INCIDENT,
     LogType.HOLD_LOST,
+    LogType.LEDGER_LOCKED,
 }
 
 
@@ -87,6 +88,9 @@ def _check_effects(done: Decision) -> None:
             case SettleHold(ref=ref):
                 hold = task.funding(ref)
                 assert hold
+                if hold.goal == "lock":
+                    assert task.terms.outlasts_hold, "into the books against the terms"
+                    continue
                 assert (hold.goal, task.phase) == ("settle", Phase.SETTLING)
                 assert task.paid_share or done.log[-1].facts["reason"] == "margin"
             case CancelHold(ref=ref):

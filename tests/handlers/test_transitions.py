@@ -13,7 +13,9 @@ import handlers
 from handlers import transitions
 from handlers.decision import Decision, Moment
 from handlers.policy import DAY
+from handlers.tick import _deadlines
 from handlers.transitions import ROWS, TABLE, Cause, IllegalMove, Row, move
+from kinds.codes import Told
 from kinds.inputs import Check
 from kinds.lightning import Fault, HoldStatus, PaymentStatus
 from kinds.states import Phase, TaskState, WorkState
@@ -61,6 +63,34 @@ def abandon(life: Life) -> Decision:
 
 RENEWS: dict[str, Any] = {"on_hold_end": "rollover then refund"}
 SOON: dict[str, Any] = {"deadline": 9 * DAY}  # the hold's end comes soon after the deadline
+
+
+def reached_and_late(life: Life) -> None:
+    """The worker was told that he cannot be paid, and a day has passed."""
+    life.reach(Told.PAYOUT_FAILED).wait(2 * DAY).ticks()
+
+
+def while_locking(start: Callable[..., Life], *then: Callable[[Life], object]) -> Callable[[], Life]:
+    """The node is settling the hold into the books, and something else happens first."""
+
+    def walk() -> Life:
+        life = start(policy=builders.BOOKS, custody_mode="ledger")
+        for step in then:
+            step(life)
+        return life
+
+    return walk
+
+
+IN_TIME: dict[str, Callable[[], Life]] = {
+    "claimed": while_locking(builders.claimed),
+    "disputed": while_locking(builders.disputed),
+    "verified": while_locking(builders.verified),
+    "given back": while_locking(builders.claimed, abandon),
+    "given back, then taken back": while_locking(builders.claimed, abandon, lambda life: life.cancel(EMPLOYER)),
+    "agreed to end": while_locking(builders.claimed, lambda life: life.agree(0)),
+    "agreed in a dispute": while_locking(builders.disputed, lambda life: life.agree(0)),
+}
 
 WALKS: tuple[Callable[[], object], ...] = (
     builders.paid,
@@ -115,6 +145,10 @@ WALKS: tuple[Callable[[], object], ...] = (
         for start in (lambda: builders.rejected(**RENEWS), lambda: builders.disputed(**RENEWS))
         for then in ((sees(H.HELD),), (sees(H.CANCELLED),), (lambda life: life.see(H.HELD, parts=()),))
     ),
+    *(ends(start, sees(H.SETTLED)) for start in IN_TIME.values()),
+    ends(builders.in_books, abandon, lambda life: life.cancel(EMPLOYER)),
+    ends(lambda: builders.in_books(builders.disputed), lambda life: life.until(next(at for at, _ in _deadlines(life.task))).ticks()),
+    ends(lambda: builders.in_books(lambda **given: builders.resting(Fault.THEIRS, **given)), reached_and_late),
     *(ends(start, builders.compensate) for start in (builders.lost, builders.lost_after_payout)),
 )  # fmt: skip
 

@@ -245,8 +245,8 @@ PASSED: dict[R | T, list[dict[str, Any]]] = {
     ],
     T.CREATED: [
         {**ABOUT, **MONEY, **fee, "deadline": NOW + DAY, "custody": custody}
-        for fee in ({}, SHARED_FEE)
         for custody in ("hold", "ledger_at_claim", "ledger_at_end")
+        for fee in ({}, SHARED_FEE)
     ],
     T.MAKING_INVOICE: [ABOUT],
     T.INVOICE: [
