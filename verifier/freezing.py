@@ -16,7 +16,7 @@ def check(s: Standing, entry: Entry, move: Move) -> None:
         case "node":
             fits = entry.type != "invoice.created"
         case "clock":
-            fits = bool(s.held) and entry.height >= s.last_safe_height
+            fits = bool(s.held) and not s.locked and entry.height >= s.last_safe_height
         case _:
             fits = entry.type == "proof.submitted" and entry.facts["heard_at"] <= s.frozen.time
     if not fits:
@@ -38,6 +38,7 @@ def unfrozen(s: Standing, entry: Entry, move: Move) -> None:
     if abs(passed - seconds) > CLOCK_SLACK:
         say(Code.WRONG_UNTIL, f"it was frozen for {passed} s, and its times move by {seconds}")
     s.deadline += seconds
+    s.disputed_at = s.disputed_at and s.disputed_at + seconds
     s.funded_until = s.funded_until and s.funded_until + seconds
     s.review_until = s.review_until and s.review_until + seconds
     s.resubmit_until = s.resubmit_until and s.resubmit_until + seconds

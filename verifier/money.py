@@ -9,7 +9,7 @@ from verifier.chain import Entry, check_facts
 from verifier.crypto import commit, is_hex64, opens
 from verifier.findings import Code
 from verifier.rules import CREDIT_FACTS, ENDS_MARKED, PAYOUT_FACTS, Move
-from verifier.standing import CLOCK_SLACK, SETTLE_SLACK, Credit, Say, Standing, strength, weakest
+from verifier.standing import CLOCK_SLACK, DAY, SETTLE_SLACK, Credit, Say, Standing, strength, weakest
 
 RENEWAL_BLOCKS = 144  # a fresh hold is asked for so long before L, and ends so much later than the one before
 
@@ -39,6 +39,8 @@ def voided(s: Standing, entry: Entry, move: Move) -> None:
 def renewal_asked(s: Standing, entry: Entry, move: Move) -> None:
     """A fresh hold is asked for: by the terms, for the present hold, and in its last day."""
     say, facts = s.sayer(entry), entry.facts
+    if s.locked:
+        say(Code.ILLEGAL_MOVE, "there is no hold any more that could be renewed")
     if not str(s.words["on_hold_end"]).startswith("rollover"):
         say(Code.OUTSIDE_TERMS, "the terms have no rollover")
     if facts["replaces"] != s.held:
@@ -51,7 +53,7 @@ def renewal_asked(s: Standing, entry: Entry, move: Move) -> None:
 def renewed(s: Standing, entry: Entry, move: Move) -> None:
     """The fresh hold lasts a day longer than the one that it replaces."""
     say, facts = s.sayer(entry), entry.facts
-    if facts["replaces"] != s.held:
+    if facts["replaces"] != s.held or s.locked:
         say(Code.WRONG_FUNDING, f"the money is held by {s.held}")
     if facts["expiry_height"] < s.expiry_height + RENEWAL_BLOCKS:
         say(Code.WRONG_HEIGHT, f"a fresh hold ends at {s.expiry_height + RENEWAL_BLOCKS} or later")
@@ -90,12 +92,25 @@ def settling(s: Standing, entry: Entry, move: Move) -> None:
     s.reason = entry.facts["reason"]
     if entry.facts["funding"] != s.held:
         say(Code.WRONG_FUNDING, f"the money is held by {s.held}")
+    if s.reason in ("margin", "unreached"):
+        _unpaid(s, entry)
     if s.reason == "margin" and entry.height < s.settle_height:
         say(Code.TOO_EARLY, f"an unpaid hold is settled at {s.settle_height} and not before")
 
 
+def _unpaid(s: Standing, entry: Entry) -> None:
+    """An approved task is settled though nobody was paid: a hold at its margin; out of the books when nobody could be paid for a day."""
+    say = s.sayer(entry)
+    if (entry.facts["reason"] == "unreached") != s.locked:
+        say(Code.ILLEGAL_MOVE, "a hold has a margin, and money in the books has none")
+    if s.locked and entry.heard < s.approved_at + DAY:
+        say(Code.TOO_EARLY, "he could not yet have been tried for a day")
+
+
 def lost(s: Standing, entry: Entry, move: Move) -> None:
-    _open(s, entry, s.sayer(entry))
+    open_hold(s, entry, s.sayer(entry))
+    if s.locked:
+        s.sayer(entry)(Code.ILLEGAL_MOVE, "what is in the books cannot vanish with a hold")
     s.lost = True
     s.warn(entry, Code.HOLD_LOST, "the daemon says that the hold vanished; only its node knows")
 
@@ -106,7 +121,7 @@ def settled(s: Standing, entry: Entry, move: Move) -> None:
     lost_after = "incident" in move.types
     if lost_after != s.lost:
         say(Code.ILLEGAL_MOVE, "a payout out of a lost hold is an incident, and only that")
-    _open(s, entry, say)
+    open_hold(s, entry, say)
     if facts["hold_msat"] != s.hold:
         say(Code.WRONG_AMOUNT, f"the hold was {s.hold} msat")
     if facts["percent"] != s.percent:
@@ -206,11 +221,11 @@ def ended(s: Standing, entry: Entry, move: Move) -> None:
         return
     if facts["reason"] != s.reason:
         say(Code.ILLEGAL_MOVE, f"the refund was started for another reason: {s.reason}")
-    _open(s, entry, say)
+    open_hold(s, entry, say)
     owed = [item for item in facts.get("credited", []) if _well_formed(item, CREDIT_FACTS, say)]
     if facts.get("amount_msat") != (0 if owed else s.hold):
         say(Code.WRONG_AMOUNT, f"{s.hold} msat go back")
-    _check_credits(s, owed, "employer" if "credited" in facts else "", say)
+    _check_credits(s, owed, "employer" if "credited" in facts or s.locked else "", say)
     if owed and owed[0]["amount_msat"] != s.hold:
         say(Code.UNBALANCED, "what was settled instead of refunded is owed to the employer")
     s.evidence = weakest([strength(s.newest["task.created"]), *s.decision])
@@ -230,7 +245,7 @@ def compensated(s: Standing, entry: Entry, move: Move) -> None:
     s.credits[facts["role"]] = (*s.credits.get(facts["role"], ()), fresh)
 
 
-def _open(s: Standing, entry: Entry, say: Say) -> None:
+def open_hold(s: Standing, entry: Entry, say: Say) -> None:
     """The hold's payment hash, shown when it is over, is the one that was committed to when its invoice was made."""
     facts = entry.facts
     if facts.get("funding") != s.held:

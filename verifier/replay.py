@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from verifier import freezing, money, voices, work
+from verifier import freezing, ledger, money, voices, work
 from verifier.chain import HEARING_SLACK, Chain, Entry
 from verifier.findings import Code, Notes
 from verifier.rules import FINAL, MOVES, Move
@@ -32,6 +32,7 @@ STEPS: dict[str, Step] = {
     "invoice.accepted": money.accepted,
     "rollover.asked": money.renewal_asked,
     "rollover.completed": money.renewed,
+    "ledger.locked": ledger.locked,
     "settlement.started": money.settling,
     "settlement.completed": money.settled,
     "hold.lost": money.lost,

@@ -103,6 +103,8 @@ Funded              | PENDING            | refund.started                  | clo
 Funded              | PENDING            | refund.started                  | clock    | Funded/refunding   | = | unclaimed
 Funded              | PENDING            | refund.started                  | clock    | Funded/refunding   | = | hold_end
 Funded              | PENDING            | hold.lost task.expired          | node     | Expired            | = | hold_lost
+Funded              | PENDING            | ledger.locked                   | node     | Funded             | = | -
+Funded/refunding    | PENDING            | ledger.locked                   | node     | Funded/refunding   | = | -
 Funded/refunding    | PENDING            | refund.completed                | node     | Refunded           | = | cancelled
 Funded/refunding    | PENDING            | task.expired                    | node     | Expired            | = | hold_timeout
 Funded/refunding    | PENDING            | task.expired                    | node     | Expired            | = | unclaimed
@@ -129,6 +131,8 @@ Claimed             | WORKING            | rollover.completed              | nod
 Claimed             | WORKING            | invoice.expired                 | node     | Claimed            | = | -
 Claimed             | WORKING            | funding.failed                  | node     | Claimed            | = | -
 Claimed             | WORKING            | hold.lost task.expired          | node     | Expired            | = | hold_lost
+Claimed             | WORKING            | ledger.locked                   | node     | Claimed            | = | -
+Claimed/refunding   | WORKING            | ledger.locked                   | node     | Claimed/refunding  | = | -
 Claimed/refunding   | WORKING            | refund.completed                | node     | Refunded           | = | agreed
 Claimed/refunding   | WORKING            | refund.completed                | node     | Refunded           | = | no_resubmission
 Claimed/refunding   | WORKING            | refund.completed                | node     | Refunded           | = | hold_end
@@ -145,11 +149,17 @@ Disputed            | WORKING            | rollover.completed              | nod
 Disputed            | WORKING            | invoice.expired                 | node     | Disputed           | = | -
 Disputed            | WORKING            | funding.failed                  | node     | Disputed           | = | -
 Disputed            | WORKING            | hold.lost task.expired          | node     | Expired            | = | hold_lost
+Disputed            | WORKING            | dispute.resolved refund.started | clock    | Disputed/refunding | = | dispute_limit
+Disputed            | WORKING            | ledger.locked                   | node     | Disputed           | = | -
+Disputed/refunding  | WORKING            | ledger.locked                   | node     | Disputed/refunding | = | -
+Disputed/refunding  | WORKING            | refund.completed                | node     | Refunded           | = | dispute_limit
 Disputed/refunding  | WORKING            | refund.completed                | node     | Refunded           | = | agreed
 Disputed/refunding  | WORKING            | refund.completed                | node     | Refunded           | = | hold_end
 
 Verified            | APPROVED           | settlement.started              | node     | Verified/settling  | = | paid
 Verified            | APPROVED           | settlement.started              | clock    | Verified/settling  | = | margin
+Verified            | APPROVED           | settlement.started              | clock    | Verified/settling  | = | unreached
+Verified            | APPROVED           | ledger.locked                   | node     | Verified           | = | -
 Verified            | APPROVED           | payout.failed refund.started    | clock    | Verified/refunding | = | worker_unreachable
 Verified            | APPROVED           | dispute.opened                  | worker   | Disputed           | SUBMITTED | -
 Verified            | APPROVED           | hold.lost task.expired          | node     | Expired            | = | hold_lost
@@ -231,10 +241,11 @@ _FACTS = {
     "net_msat?:msat service_fee_msat?:msat service_fee_ppm?:int service_fee_base_msat?:msat service_fee_minimum_msat?:msat "
     "service_fee_payer?:text insurance_percent?:percent "
     "hold_timeout:int on_reject:text max_rejects:int on_silence:text on_hold_end:text min_evidence:text margin:int "
-    "payout_limit:int custody_mode:text terms:hex pinned:hex",
+    "payout_limit:int custody_mode:text dispute_limit?:int terms:hex pinned:hex",
     "invoice.created": "funding:text amount_msat:msat expires_at:int hash_commitment:hex",
     "rollover.asked": "funding:text replaces:text amount_msat:msat expires_at:int hash_commitment:hex",
     "rollover.completed": "funding:text replaces:text amount_msat:msat parts:int expiry_height:int last_safe_height:int",
+    "ledger.locked": f"funding:text amount_msat:msat {_ENDED}",
     "invoice.expired": "funding:text",
     "funding.failed": "funding:text reason:text",
     "invoice.accepted": "funding:text amount_msat:msat parts:int expiry_height:int last_safe_height:int until:int",

@@ -91,6 +91,8 @@ class Standing:
     frozen: Entry | None = None  # the entry since which it is frozen
     reason: str = ""  # of refund.started or settlement.started
     lost: bool = False
+    locked: bool = False  # in the daemon's books
+    disputed_at: int = 0
     credits: dict[str, tuple[Credit, ...]] = field(default_factory=dict)  # by role, the oldest first
     opened: list[tuple[str, int]] = field(default_factory=list)  # payment hashes that the log opened, and where
     evidence: str | None = None  # the weakest on which money moved
@@ -118,6 +120,11 @@ class Standing:
     def share_of(self, percent: int) -> int:
         """His part of the reward less that of what he bears of the service fee, each rounded down to the sat."""
         return part(self.reward, percent) - part(self.fee.of_worker, percent)
+
+    @property
+    def outlasts_hold(self) -> bool:
+        """Both agreed that the money may go into the daemon's books."""
+        return self.words["custody_mode"] == "ledger" or str(self.words["on_hold_end"]).endswith("ledger")
 
     @property
     def settle_height(self) -> int:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from verifier import fees
+from verifier import fees, ledger
 from verifier.chain import ADDRESSABLE, Entry
 from verifier.crypto import task_id
 from verifier.findings import Code
@@ -77,6 +77,10 @@ def _terms(s: Standing, entry: Entry) -> None:
         outside.append("on_hold_end")
     if s.deadline > entry.heard + terms.get("max_deadline", s.deadline):
         outside.append("deadline")
+    if terms.get("dispute_limit", facts.get("dispute_limit")) != facts.get("dispute_limit", terms.get("dispute_limit")):
+        outside.append("dispute_limit")
+    if s.outlasts_hold and "dispute_limit" not in facts:
+        outside.append("dispute_limit")
     if outside:
         say(Code.OUTSIDE_TERMS, f"not within the operator's terms: {', '.join(outside)}")
     missing = sorted({"min_reward_msat", "max_reward_msat", "budget_base_msat", "budget_ppm", "margin"} - set(terms))
@@ -143,7 +147,7 @@ def _silent(s: Standing, entry: Entry, terms: str) -> None:
     say = s.sayer(entry)
     if s.words["on_silence"] != terms:
         say(Code.AGAINST_TERMS, f"by the terms silence means {s.words['on_silence']}")
-    if entry.heard < s.review_until and entry.height < s.last_safe_height:
+    if entry.heard < s.review_until and (s.locked or entry.height < s.last_safe_height):
         say(Code.TOO_EARLY, f"the review had {s.review_until - entry.heard} s left")
 
 
@@ -155,7 +159,7 @@ def prolonged(s: Standing, entry: Entry, move: Move) -> None:
     if s.prolonged > PROLONGATIONS:
         say(Code.AGAINST_TERMS, f"a review is prolonged {PROLONGATIONS} times at most")
     s.review_until = _until(s, entry, "until", entry.heard + DAY)
-    if s.review_until > s.at_height(entry, s.last_safe_height):
+    if not s.locked and s.review_until > s.at_height(entry, s.last_safe_height):
         say(Code.WRONG_UNTIL, "it goes past the last safe height")
 
 
@@ -167,7 +171,9 @@ def rejected(s: Standing, entry: Entry, move: Move) -> None:
         return say(Code.AGAINST_TERMS, f"by the terms {word} follows")
     if again:
         s.rejects += 1
-        until = min(max(entry.heard + DAY, s.deadline), s.at_height(entry, s.last_safe_height))
+        until = max(entry.heard + DAY, s.deadline)
+        if not s.outlasts_hold:
+            until = min(until, s.at_height(entry, s.last_safe_height))
         if "until" not in entry.facts:
             return say(Code.BAD_FACTS, "until is missing")
         s.resubmit_until = _until(s, entry, "until", until)
@@ -181,7 +187,7 @@ def disputed(s: Standing, entry: Entry, move: Move) -> None:
         say(Code.BAD_FACTS, "by is somebody else than the one who did it")
     if s.state == "Verified" and s.percent != 100:
         say(Code.AGAINST_TERMS, "what both agreed on cannot be disputed")
-    s.approved_at, s.offers = 0, {}
+    s.approved_at, s.disputed_at, s.offers = 0, entry.heard, {}
 
 
 def offered(s: Standing, entry: Entry, move: Move) -> None:
@@ -202,11 +208,11 @@ def resolved(s: Standing, entry: Entry, move: Move) -> None:
             s.percent, s.decision = 100, [strength(entry)]
             if facts["percent"] != 100 or facts.get("verified_by") != entry.by or (facts.get("proof") or 0) != s.proof:
                 say(Code.BAD_FACTS, "an approval is for everything, by the employer, of the newest proof")
-        case "hold_end":
+        case "hold_end" | "dispute_limit":
             s.percent, s.decision = 0, [strength(entry)]
             if facts["percent"] != 0:
-                say(Code.WRONG_SHARE, "at the end of the hold everything goes back")
-            hold_end(s, entry)
+                say(Code.WRONG_SHARE, "what nobody ends gives everything back")
+            hold_end(s, entry) if move.why == "hold_end" else ledger.dispute_limit(s, entry)
     s.approved_at = entry.heard
 
 
@@ -242,6 +248,8 @@ def refund_started(s: Standing, entry: Entry, move: Move) -> None:
                 say(Code.TOO_EARLY, late)
         case "hold_end":
             hold_end(s, entry)
+        case "worker_unreachable" if s.locked:
+            say(Code.ILLEGAL_MOVE, "money in the books waits for the worker")
         case "worker_unreachable":
             if heard < s.approved_at + DAY and entry.height < s.settle_height:
                 say(Code.TOO_EARLY, late)
@@ -254,6 +262,8 @@ def refund_started(s: Standing, entry: Entry, move: Move) -> None:
 
 
 def hold_end(s: Standing, entry: Entry) -> None:
+    if s.locked or (s.outlasts_hold and s.state != "Funded"):
+        s.sayer(entry)(Code.AGAINST_TERMS, "by the terms the money goes into the books then, and not back")
     if entry.height < s.last_safe_height:
         s.sayer(entry)(Code.TOO_EARLY, f"the hold's last safe height is {s.last_safe_height}")
 

@@ -113,7 +113,8 @@ class Line:
 def terms_facts() -> dict[str, Any]:
     return {
         "budget_base_msat": 10_000, "budget_ppm": 10_000, "min_reward_msat": 100_000, "max_reward_msat": 1_000_000_000,
-        "min_part_msat": 5_000_000, "max_parts": 8, "custody_modes": ["lightning_self"], "on_hold_end": ["refund"],
+        "min_part_msat": 5_000_000, "max_parts": 8, "custody_modes": ["lightning_self", "ledger"],
+        "on_hold_end": ["refund", "ledger"], "dispute_limit": 30 * DAY,
         "margin": MARGIN, "payout_limit": LIMIT, "dispute_reserve": 144, "hold_cltv": CLTV, "hold_timeout": DAY,
         "review_window": DAY, "max_deadline": 90 * DAY,
     }  # fmt: skip
