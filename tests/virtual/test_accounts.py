@@ -123,7 +123,13 @@ def test_the_same_invoice_pays_once_however_often_it_is_sent() -> None:
 
 @pytest.mark.parametrize("restart", [False, True])
 @pytest.mark.parametrize(
-    "fault", [Faults(no_outbound=True), Faults(payout_delay=900), Faults(unsynced=True), Faults(lose_answers=1000)]
+    "fault",
+    [
+        Faults(no_outbound=True),
+        Faults(payout_delay=900),
+        Faults(unsynced=True),
+        Faults(lose_answers=1000, only=("pay", "payment")),
+    ],
 )
 def test_trouble_of_ours_only_delays_it(fault: Faults, restart: bool) -> None:
     async def life() -> None:
@@ -169,7 +175,7 @@ def test_held_at_a_far_wallet_it_stays_reserved_and_the_rest_is_free() -> None:
         await town.worker.say(f"withdraw {town.worker.wallet.invoice(Msat(20_000_000))}")
         await paid_out(town, town.worker, 20_000_000)
         await town.restart()
-        await town.pass_time(86400 + 3600)
+        await town.pass_time(4 * 3600)
         shown = await asks(town, town.worker, "balance")
         assert [(each["amount_msat"], each["state"]) for each in shown["withdrawals"]] == [(10_000_000, "in_flight")]
         with town.engine.begin() as tx:
