@@ -9,7 +9,12 @@ import pytest
 from sqlalchemy import select
 
 from bot.nodes.simnet import Faults
+from kinds.inputs import RemitSeen
+from kinds.lightning import Fault, PaymentStatus, PaymentView
 from kinds.units import Msat
+from storage import inbox
+from storage.codec import body_of
+from storage.inbox import NewInput
 from storage.schema import withdrawals
 from tests.virtual.lives import (
     HOLD,
@@ -235,5 +240,32 @@ def test_no_pause_and_no_ban_stands_before_it() -> None:
             assert answer is not None
             assert json.loads(answer)["ok"]
         await withdrawing(town)
+
+    run_virtually(life())
+
+
+def test_what_arrives_after_the_node_called_it_failed_is_on_record_and_taken_from_nobody() -> None:
+    async def life() -> None:
+        town, _ = await owed()
+        start = town.worker.wallet.balance
+        town.node.network.faults = Faults(payout_stuck=True)
+        await town.worker.say(f"withdraw {town.worker.wallet.invoice(Msat(10_000_000), expiry=86400)}")
+        await town.pass_time(60)
+        world = town.world
+        assert world is not None
+        with town.engine.begin() as tx:
+            row = tx.execute(select(withdrawals)).one()
+            lie = PaymentView(row.payment_hash, PaymentStatus.FAILED, fault=Fault.THEIRS, reason="refused")
+            word = NewInput("a lie", "remit_seen", body_of(RemitSeen(row.owner, row.ref, lie)))
+            inbox.add(tx, word, world.moments.now(), world.policy_id)
+        await told(town, town.worker, "could not be sent")
+        assert balance_of(town, town.worker) == HOLD
+        town.node.network.release(row.payment_hash)
+        await town.pass_time(300)
+        assert town.worker.wallet.balance == start + 10_000_000
+        assert (incidents_of(town), balance_of(town, town.worker)) == (["paid_after_given_up"], HOLD)
+        payment = town.node.network.book.payment("@node", row.payment_hash)
+        assert payment is not None
+        await sound(town, loss=10_000_000 + payment.fee)
 
     run_virtually(life())
