@@ -42,7 +42,7 @@ FUNDING = (
     *(Arrow(late, "accepted", "paid all the same, and goes back") for late in ("expired", "cancelled", "lost")),
 )
 PAYOUT = (
-    Arrow(NOTHING, "planned", "approved, or a credit is paid out"),
+    Arrow(NOTHING, "planned", "approved, or asked for out of an account"),
     Arrow("planned", "claimed", "leave to send, written before the call"),
     Arrow("planned", "abandoned", "replaced or disputed"),
     Arrow("planned", "failed", "its invoice ran out, or the hold had to be settled first"),
@@ -108,7 +108,7 @@ def _id(place: str) -> str:
 def staying() -> str:
     """The rows that leave the task where it is, as a table; those that hold in many states are told in the text."""
     lines = ["| state | what happens | log entries |", "|---|---|---|"]
-    told = (Cause.STRAY_HELD, Cause.CREDIT_PAID, Cause.FROZEN, Cause.UNFROZEN)
+    told = (Cause.STRAY_HELD, Cause.FROZEN, Cause.UNFROZEN)
     for row in ROWS:
         stays = (row.source, row.phase) == (row.target, row.phase_after)
         if stays and row.cause not in told:

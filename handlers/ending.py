@@ -28,19 +28,18 @@ def begin_refund(done: Decision, cause: Cause, moment: Moment, reason: str, end:
     moved = _drop_waiting(drop_invoice(moved, moved.task.rollover))
     if moved.task.locked:
         return _give_back(moved, hold, moment)
-    if (
-        moved.task.locking
-    ):  # the node may be settling it just now; once its money is in the books, it is given back from there
+    if moved.task.locking:  # the node may be settling it just now: it is given back out of the books, once it is there
         return moved
     return moved.on(moved.task.with_funding(hold.ref, goal="cancel")).do(CancelHold(hold.ref, hold.payment_hash))
 
 
 def _give_back(done: Decision, funding: Funding, moment: Moment) -> Decision:
     """The money is in the books: it is put to the employer's account, and that is the end."""
+    known = len(done.task.credits)
     done = credit(done.change(locked=Msat(0)), Role.EMPLOYER, funding.amount, "back from the books")
     as_node = replace(moment, by="node", evidence=None)
-    ended = _ended(done, funding, as_node, amount_msat=0, credited=public_credits(done.task))
-    return _tell_credits(ended, moment)
+    ended = _ended(done, funding, as_node, amount_msat=0, credited=public_credits(done.task, known))
+    return _tell_credits(ended, moment, known)
 
 
 def refunded(done: Decision, funding: Funding, moment: Moment) -> Decision:
@@ -78,10 +77,10 @@ def settled(done: Decision, funding: Funding, view: HoldView, moment: Moment) ->
         return _give_back(in_books, kept, moment) if in_books.task.phase is Phase.REFUNDING else in_books
     taken = credit(taken, Role.EMPLOYER, funding.amount, "refund")  # settled behind our back: all of it is owed
     taken = taken.incident("settled_instead_of_refunded", funding=funding.ref, amount_msat=funding.amount)
-    if taken.task.phase is not Phase.REFUNDING:
-        return taken
-    ended = _ended(taken, funding, moment, amount_msat=0, credited=public_credits(taken.task))
-    return _tell_credits(ended, moment)
+    known = len(done.task.credits)
+    if taken.task.phase is Phase.REFUNDING:
+        taken = _ended(taken, funding, moment, amount_msat=0, credited=public_credits(taken.task, known))
+    return _tell_credits(taken, moment, known)
 
 
 def finish(done: Decision, moment: Moment) -> Decision:
@@ -104,8 +103,9 @@ def finish(done: Decision, moment: Moment) -> Decision:
         done = credit(done, Role.EMPLOYER, Msat(rest), "change")
         rest = 0
     done = done.change(locked=Msat(0), fee=Msat(fee - insured), insurance=Msat(done.task.insurance + insured + rest))
-    ended = move(done, Cause.SETTLED, moment, **_final_facts(done.task, funding))
-    return _tell_paid(ended, funding, moment)
+    known = len(task.credits)
+    ended = move(done, Cause.SETTLED, moment, **_final_facts(done.task, funding, known))
+    return _tell_credits(_tell_paid(ended, funding), moment, known)
 
 
 def hold_lost(done: Decision, funding: Funding, moment: Moment) -> Decision:
@@ -139,8 +139,8 @@ def lost_paid(done: Decision, moment: Moment) -> Decision:
     funding = next(f for f in task.fundings if f.state is FundingState.LOST)
     loss = Msat(paid.amount + paid.fee)
     done = done.incident("loss", amount_msat=loss)
-    facts = _final_facts(task, funding) | {"loss_msat": loss, "incident": "hold_lost_after_payout"}
-    return _tell_paid(move(done, Cause.LOST_PAID, moment, **facts), funding, moment)
+    facts = _final_facts(task, funding, len(task.credits)) | {"loss_msat": loss, "incident": "hold_lost_after_payout"}
+    return _tell_paid(move(done, Cause.LOST_PAID, moment, **facts), funding)
 
 
 def lost_unpaid(done: Decision, moment: Moment) -> Decision:
@@ -160,7 +160,7 @@ def _ended(done: Decision, funding: Funding, moment: Moment, **facts: Any) -> De
     return _tell_both(ended, code, reason=task.reason, marked=bool(mark), **facts)
 
 
-def _final_facts(task: Task, funding: Funding) -> dict[str, Any]:
+def _final_facts(task: Task, funding: Funding, known: int) -> dict[str, Any]:
     return {
         "funding": funding.ref,
         "hold_msat": funding.amount,
@@ -168,7 +168,7 @@ def _final_facts(task: Task, funding: Funding) -> dict[str, Any]:
         "hash_salt": funding.salt,
         "percent": task.split,
         "payouts": [public(payout) for payout in task.payouts if payout.state is P.COMPLETE],
-        "credited": public_credits(task),
+        "credited": public_credits(task, known),
         "fee_msat": task.fee,
         "insurance_msat": task.insurance,
     }
@@ -189,8 +189,9 @@ def public(payout: Payout) -> dict[str, Any]:
     }
 
 
-def public_credits(task: Task) -> list[dict[str, Any]]:
-    return [{"role": str(entry.role), "to": entry.to, "amount_msat": entry.amount} for entry in task.credits]
+def public_credits(task: Task, known: int) -> list[dict[str, Any]]:
+    """Those behind the first `known` ones."""
+    return [{"role": str(entry.role), "to": entry.to, "amount_msat": entry.amount} for entry in task.credits[known:]]
 
 
 def credit(done: Decision, role: Role, amount: Msat, why: str) -> Decision:
@@ -217,7 +218,7 @@ def _tell_both(done: Decision, code: Told, **facts: Any) -> Decision:
     return done
 
 
-def _tell_paid(done: Decision, funding: Funding, moment: Moment) -> Decision:
+def _tell_paid(done: Decision, funding: Funding) -> Decision:
     task, paid = done.task, done.task.paid_share
     if paid:
         done = done.say(
@@ -233,12 +234,12 @@ def _tell_paid(done: Decision, funding: Funding, moment: Moment) -> Decision:
         "hold_msat": funding.amount,
         "service_fee_msat": 0 if task.lost else task.fee_due,
     }
-    done = done.say(task.employer, Told.PAID_EMPLOYER, **facts, **proof)
-    return _tell_credits(done, moment)
+    return done.say(task.employer, Told.PAID_EMPLOYER, **facts, **proof)
 
 
-def _tell_credits(done: Decision, moment: Moment) -> Decision:
-    for entry in done.task.credits:
+def _tell_credits(done: Decision, moment: Moment, known: int) -> Decision:
+    """Those behind the first `known` ones."""
+    for entry in done.task.credits[known:]:
         code = Told.CREDITED if entry.role is Role.WORKER else Told.CHANGE_OWED
         payable = moment.policy.affordable(entry.amount)
         done = done.say(entry.to, code, amount_msat=entry.amount, payable_msat=payable, reason=entry.why)

@@ -30,6 +30,7 @@ _NUMBERS = frozenset(
         "hold_timeout",
         "review_window",
         "max_deadline",
+        "dispute_limit",
         "quotes_a_day",
         "proofs_a_day",
     ]

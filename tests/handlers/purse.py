@@ -39,6 +39,11 @@ class Purse:
         return self.account.withdrawals[-1]
 
     @property
+    def stands(self) -> str:
+        """The state of the newest withdrawal, in a word."""
+        return str(self.last.state)
+
+    @property
     def told(self) -> list[Told]:
         return [say.code for movement in self.done for say in movement.says]
 

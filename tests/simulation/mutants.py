@@ -126,8 +126,8 @@ MUTANTS = (
         (
             (
                 "handlers/safety.py",
-                "        limit = min(limit, hold.expiry_height - task.terms.margin - facts.height - 6)",
-                "        pass",
+                "    limit = min(task.terms.payout_limit, hold.expiry_height - task.terms.margin - facts.height - 6)",
+                "    limit = task.terms.payout_limit",
             ),
         ),
     ),
@@ -146,11 +146,15 @@ MUTANTS = (
         (
             (
                 "handlers/safety.py",
-                "        if hold is None or hold.status is not HoldStatus.HELD or not all(part.on_channel for part in hold.parts):",
-                "        if hold is None:",
+                "    if hold is None or hold.status is not HoldStatus.HELD or not all(part.on_channel for part in hold.parts):",
+                "    if hold is None:",
             ),
-            ("handlers/safety.py", "        if hold.received < payout.amount + payout.budget:", "        if False:"),
-            ("handlers/safety.py", "limit = min(limit, hold.expiry_height - task.terms.margin - facts.height - 6)", "pass"),
+            ("handlers/safety.py", "    if hold.received < payout.amount + payout.budget:", "    if False:"),
+            (
+                "handlers/safety.py",
+                "    limit = min(task.terms.payout_limit, hold.expiry_height - task.terms.margin - facts.height - 6)",
+                "    limit = task.terms.payout_limit",
+            ),
         ),
     ),
     Mutant(
@@ -165,11 +169,11 @@ MUTANTS = (
         (
             (
                 "handlers/ending.py",
-                '        done = _credit(done, Role.WORKER, task.share_amount, task.budget, "unpaid at the end of the hold")',
+                '        done = credit(done, Role.WORKER, owed, "unpaid at the end of the hold")',
                 "        pass",
             ),
-            ("handlers/check.py", "    if came != went + going + owed + task.fee + task.insurance:", "    if False:"),
-            ("handlers/check.py", "    if task.state is S.PAID and task.share_amount not in _to_worker(task):", "    if False:"),
+            ("handlers/check.py", "    if came != went + going + given + task.fee + task.insurance:", "    if False:"),
+            ("handlers/check.py", "    if task.state is S.PAID and not _worker_has_his_share(task):", "    if False:"),
         ),
     ),
     Mutant(
@@ -185,6 +189,30 @@ MUTANTS = (
     Mutant(
         "the whole fee is taken for a part of the work",
         (("handlers/task.py", "        return part(self.service_fee, self.split)", "        return self.service_fee"),),
+    ),
+    Mutant(
+        "a withdrawal is sent without leave",
+        (
+            (
+                "bot/outbox/money.py",
+                "        ask = RemitWanted(wish.owner, wish.ref) if isinstance(wish, Remit) else PayWanted(wish.ref)",
+                "        if isinstance(wish, Remit):\n            return True\n        ask = PayWanted(wish.ref)",
+            ),
+        ),
+    ),
+    Mutant(
+        "what sending did not cost is forgotten",
+        (
+            ("handlers/account.py", "    back = which.budget - fee\n", "    back = 0\n"),
+            ("handlers/booking.py", "(after.budget - after.fee, \"fee_unused\")", "(0, \"fee_unused\")"),
+        ),
+    ),
+    Mutant(
+        "a withdrawal that failed does not come back",
+        (
+            ("handlers/account.py", "    back = which.amount + which.budget\n", "    back = 0\n"),
+            ("handlers/booking.py", "else (whole, \"withdrawal_failed\")", "else (0, \"withdrawal_failed\")"),
+        ),
     ),
     Mutant(
         "nobody looks whether a relay still has what it took",

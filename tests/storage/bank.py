@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 
 from sqlalchemy import Engine
 
-from handlers.account import Movement
+from handlers.account import Account, Movement
 from handlers.booking import Posting, Sort, party
 from handlers.decision import Refusal
 from kinds.inputs import OfAccount, Said
@@ -36,7 +36,7 @@ class Bank(Purse):
             books.write(tx, lines, self.time, task)
         self.account = self.read("")
 
-    def read(self, ref: str) -> accounts.Account:
+    def read(self, ref: str) -> Account:
         with self.engine.begin() as tx:
             return accounts.load(tx, self.owner, ref).account
 

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 from hypothesis import settings
 from hypothesis import strategies as st
-from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
+from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule, run_state_machine_as_test
 from sqlalchemy import select
 from sqlalchemy.exc import IntegrityError
 
@@ -176,8 +176,8 @@ class Accounts(RuleBasedStateMachine):
             self.node.pop(one.payment_hash, None)  # the node would try it again when it is asked to
 
 
-Accounts.TestCase.settings = settings(max_examples=60, stateful_step_count=40, deadline=None)
-TestAccounts = Accounts.TestCase
+def test_chance_writes_the_lives_of_accounts() -> None:
+    run_state_machine_as_test(Accounts, settings=settings(max_examples=60, stateful_step_count=40, deadline=None))
 
 
 def test_two_writers_are_noticed() -> None:

@@ -18,7 +18,7 @@ from storage import books, gate
 from storage.books import Day
 from storage.schema import balances, journals, postings, totals
 from tests.handlers import builders
-from tests.handlers.life import EMPLOYER, POLICY, WORKER, invoice
+from tests.handlers.life import EMPLOYER, POLICY, WORKER, Life, invoice
 from tests.handlers.purse import PS
 from tests.storage.bank import Bank
 from tests.storage.memory import KeptLife, kept
@@ -185,7 +185,7 @@ def test_what_is_owed_is_kept_free_when_room_is_measured() -> None:
 
 
 def _facts() -> NodeFacts:
-    return builders.Life().facts()
+    return Life().facts()
 
 
 def test_a_hash_is_used_once_over_everything() -> None:

@@ -5,10 +5,12 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
-from sqlalchemy import insert
+from sqlalchemy import text as sql
 
+from handlers.booking import Posting
+from kinds.units import Msat
+from storage import books
 from storage.open import engine_for, migrate
-from storage.schema import bookings
 from tests.bot.cli.conftest import Cli
 
 NEW_YEAR = 1_798_761_600  # 2027-01-01 00:00 UTC
@@ -18,11 +20,12 @@ def test_totals_per_month_and_day(cli: Cli, tmp_path: Path) -> None:
     engine = engine_for(tmp_path / "holdfast.db")
     migrate(engine)
     with engine.begin() as tx:
-        for at, account, amount in (
-            (NEW_YEAR - 1, "fee", 450_900), (NEW_YEAR - 1, "insurance", 550_100), (NEW_YEAR, "fee", 1_000),
-            (NEW_YEAR + 86400, "insurance", 2_000), (NEW_YEAR + 5, "compensation", 50_000),
+        for at, account, amount, why in (
+            (NEW_YEAR - 1, "fees", 450_900, "fee"), (NEW_YEAR - 1, "insurance", 550_100, "insured"),
+            (NEW_YEAR, "fees", 1_000, "fee"), (NEW_YEAR + 86400, "insurance", 2_000, "insured"),
+            (NEW_YEAR + 5, "insurance", -50_000, "compensation"),
         ):  # fmt: skip
-            tx.execute(insert(bookings).values(at=at, task="t", account=account, amount=amount))
+            books.write(tx, (Posting(account, Msat(amount), why), Posting("node", Msat(-amount))), at, "t")
     engine.dispose()
     report = cli("fees", "--data", tmp_path, "--json").json()
     assert report == {
@@ -51,6 +54,32 @@ def test_books_without_a_line(cli: Cli, tmp_path: Path) -> None:
     engine.dispose()
     assert cli("fees", "--data", tmp_path).out == "Nothing was booked yet.\n"
     assert cli("fees", "--data", tmp_path, "--json").json()["months"] == []
+
+
+def test_the_books_in_all(cli: Cli, tmp_path: Path) -> None:
+    engine = engine_for(tmp_path / "holdfast.db")
+    migrate(engine)
+    with engine.begin() as tx:
+        for who, amount in (("party:a", 5_000_000), ("party:b", 1_500), ("fees", 2_000), ("insurance", 1_000)):
+            books.write(tx, (Posting(who, Msat(amount)), Posting("node", Msat(-amount))), 1, "t")
+        moved = (Posting("party:a", Msat(-4_000_000)), Posting("moving:a", Msat(4_000_000)))
+        books.write(tx, moved, 2)
+    report = cli("books", "--data", tmp_path, "--json").json()
+    found = {sort: (each["count"], each["amount_msat"]) for sort, each in report["accounts"].items()}
+    assert found == {
+        "node": (1, -5_004_500), "locked": (0, 0), "party": (2, 1_001_500), "moving": (1, 4_000_000), "fees": (1, 2_000),
+        "insurance": (1, 1_000),
+    }  # fmt: skip
+    assert (report["trial_balance_msat"], report["differences"]) == (0, [])
+    shown = cli("books", "--data", tmp_path)
+    assert "people's accounts" in shown.out
+    assert "Trial balance: 0 sats." in shown.out
+    with engine.begin() as tx:
+        tx.execute(sql("update balances set amount = amount + 1 where account = 'party:a'"))
+    engine.dispose()
+    wrong = cli("books", "--data", tmp_path)
+    assert wrong.code == 1
+    assert "party:a" in wrong.err
 
 
 @pytest.mark.parametrize(
