@@ -86,7 +86,9 @@ SOUND: dict[str, Callable[[], Life]] = {
     "owed to a worker who cannot be paid": lambda: unreached(approved(claimed())),
     "an agreed share": lambda: share(claimed()),
     "given back by the worker and claimed again": lambda: approved(again(claimed())).settle(),
-    "a review that outlasts the hold": lambda: silent(claimed(**{**BOOKS, "terms": {**BOOKS["terms"], "review_window": 40 * DAY}})),
+    "a review that outlasts the hold": lambda: silent(
+        claimed(**{**BOOKS, "terms": {**BOOKS["terms"], "review_window": 40 * DAY}})
+    ),
 }
 
 
