@@ -34,6 +34,7 @@ GRACE = 600  # seconds after `started` in which ABSENT proves nothing
 _SORTS = ("make_hold", "settle", "cancel", "pay")
 _AT_ONCE = 64
 _PAY_TIMEOUT = 60
+_LASTING = 20  # looks in vain: some five minutes
 log = structlog.get_logger()
 
 
@@ -63,7 +64,7 @@ class Cashier:
                 found, soonest = await world.writer.do(
                     lambda tx: (
                         outbox.open_orders(tx, _SORTS, world.moments.time),
-                        outbox.next_try(tx, effects, world.moments.time),
+                        outbox.next_try(tx, effects, world.moments.time, _SORTS),
                     )
                 )
                 lanes: dict[str, list[Order]] = {}
@@ -267,7 +268,8 @@ class Cashier:
         world.wakes.inputs.ring()
 
     async def _later(self, order: Order, most: float) -> None:
-        again = self._world.backoff(order.tries, most=most)
+        """The next look, at most so many seconds away; in an outage that lasts, a minute."""
+        again = self._world.backoff(order.tries, most=most if order.tries < _LASTING else 60.0)
         await self._world.writer.do(lambda tx: outbox.order_later(tx, order.n, order.tries + 1, again))
 
 

@@ -19,7 +19,6 @@ from bot.dispatch import Dispatch
 from bot.hearing import OVERLAP, wants
 from bot.moments import Moments
 from bot.nodes.simnet import Params, SimNode
-from bot.relays.genuine import Gate
 from bot.world import Limits, World
 from kinds.states import Payer
 from kinds.units import Secret
@@ -32,7 +31,7 @@ from tests.simulation.guard import Guard, Violation
 from tests.simulation.person import Person, Post
 from tests.simulation.players import Deal, Player, Temper
 from tests.simulation.process import DiskWriter, Line, Mortal, WireNode
-from tests.simulation.sea import Sea, WildRelay
+from tests.simulation.sea import FastGate, Sea, WildRelay
 from tests.simulation.signer import PlainSigner
 from tests.simulation.storm import Storm
 from tests.simulation.story import Story
@@ -84,7 +83,7 @@ class City:
         self._signer = PlainSigner(Secret(f"{7:064x}"))
         self.bot = self._signer.pubkey
         self.gazette = Gazette(self.bot, self.relays, self._read)
-        self._gate = Gate()
+        self._gate = FastGate()
         self.wire_slow = 0.0
         self.deals: list[Deal] = []
         self.everybody: list[Person] = []
@@ -144,6 +143,7 @@ class City:
         policy = await writer.do(lambda tx: open_shop(tx, self._settings, self.bot, facts, moments.now(), urls))
         sea = Sea(
             self.relays,
+            self.bot,
             wants(self.bot),
             lambda relay, want: memory.cursors.get((relay, want), self.time) - OVERLAP,
             lambda: self.time,

@@ -29,6 +29,7 @@ class Desk:
     owed: int = 0  # msat that he was told to name a destination for
     credit: int = 0  # msat of the task's small ledger
     named: list[str] = field(default_factory=list)  # invoices that he gave as destinations
+    rests_until: int = 0  # he was told that no more invoices are made for it before
 
 
 class Person:
@@ -82,6 +83,8 @@ class Person:
                 desk.credit = told["amount_msat"]
             case "credit_paid":
                 desk.credit = 0
+            case "too_many_quotes":
+                desk.rests_until = self._clock() + told["wait"]
 
     # Speaking
 

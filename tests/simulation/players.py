@@ -125,7 +125,7 @@ class Player:
 
     async def _pause(self) -> None:
         """Minutes, or hours for some; or at the same moment as somebody else."""
-        mean = {Temper.FORGETFUL: 2 * HOUR, Temper.HOSTILE: 900}.get(self.temper, 1200)
+        mean = HOUR if self.role == "thief" else {Temper.FORGETFUL: 2 * HOUR, Temper.HOSTILE: 900}.get(self.temper, 1200)
         seconds = min(self.chance.expovariate(1 / mean), 4 * HOUR)
         hurry = self.deal.hurry[self.role]
         try:
@@ -187,7 +187,8 @@ class Player:
             self.me.offer(self.deal.sat * 2, "changed", self.deal.deadline, f"job-{self.deal.number}", self.deal.terms)
 
     def _fund(self, public: Public) -> None:
-        self._say("fund", public)
+        if self.temper is Temper.HOSTILE or self.me.desk(self.deal.task).rests_until <= self.clock():
+            self._say("fund", public)
 
     def _lock(self, public: Public, **how: Any) -> None:
         invoices = self.me.desk(self.deal.task).invoices

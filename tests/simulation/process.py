@@ -92,12 +92,17 @@ class WireNode:
 
     async def _call(self, call: Callable[[], Coroutine[Any, Any, T]]) -> T:
         there, back = (self._chance.random() * self._slow() for _ in range(2))
+        self._life.step()
+        if not there:  # it is there at once, and nothing can come between
+            await asyncio.sleep(0)
+            answer = await call()
+            self._life.step()
+            return answer
 
         async def travel() -> T:
             await asyncio.sleep(there)
             return await call()
 
-        self._life.step()
         task = asyncio.ensure_future(travel())
         self._under_way.add(task)
         task.add_done_callback(self._under_way.discard)

@@ -28,8 +28,8 @@ class Storm:
             "relay forgets": (1, self._relay_forgets),
             "relay wiped": (1, self._relay_wiped),
             "relay weather": (6, self._relay_weather),
-            "node down": (2, lambda: self._node(HOUR, down=True)),
-            "node not synced": (1, lambda: self._node(HOUR, unsynced=True)),
+            "node down": (2, lambda: self._node(900, down=True)),
+            "node not synced": (1, lambda: self._node(1800, unsynced=True)),
             "node loses requests": (3, lambda: self._node(0, lose_requests=self._some(6), only=())),
             "node loses answers": (4, lambda: self._node(0, lose_answers=self._some(6), only=())),
             "node loses settles": (1, lambda: self._node(0, lose_answers=2, only=("settle", "cancel", "pay"))),
@@ -114,7 +114,7 @@ class Storm:
         """It loses what the daemon has published; what people have said to it stays with the others."""
         relay = self._chance.choice(self._city.relays)
         for event in [event for event in relay.events.values() if event.pubkey == self._city.bot]:
-            del relay.events[event.id]
+            relay.drop(event)
 
     def _relay_weather(self) -> None:
         relay, chance = self._chance.choice(self._city.relays), self._chance.random
