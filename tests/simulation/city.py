@@ -13,7 +13,7 @@ from typing import Any
 
 from sqlalchemy import select
 
-from bot.config import FeeSettings, Settings, TermsSettings
+from bot.config import Daemon, FeeSettings, Settings, TermsSettings
 from bot.daemon import open_shop, parts_of, remembered
 from bot.dispatch import Dispatch
 from bot.hearing import OVERLAP, wants
@@ -28,6 +28,7 @@ from storage.schema import effects, events, inputs
 from tests.simulation import judge
 from tests.simulation.gazette import Gazette
 from tests.simulation.guard import Guard, Violation
+from tests.simulation.operator import Operator
 from tests.simulation.person import Person, Post
 from tests.simulation.players import Deal, Player, Temper
 from tests.simulation.process import DiskWriter, Line, Mortal, WireNode
@@ -38,11 +39,26 @@ from tests.simulation.story import Story
 
 EPOCH = 1_800_000_000
 HOUR = 3600
-SETTINGS = Settings(terms=TermsSettings(hold_cltv=560, review_window=HOUR, hold_timeout=3 * HOUR, min_reward_sat=100))
+OPERATOR = 4000  # the number of his key
 FEES = (  # a city has one of these, by its seed; amounts are such that something must be rounded
     *(FeeSettings(ppm=12_345, base_sat=1, minimum_sat=7, payer=payer, insurance_percent=10) for payer in Payer),
     FeeSettings(),
 )
+
+
+def settings_of(seed: int) -> Settings:
+    """A city's terms are of its seed: how long holds last, the margin, how long people are waited for."""
+    chance = random.Random(f"{seed}/terms")
+    terms = TermsSettings(
+        hold_cltv=chance.choice((560, 560, 600, 700)),
+        margin=chance.choice((58, 58, 40, 72)),
+        review_window=HOUR,
+        hold_timeout=chance.choice((HOUR, 3 * HOUR, 3 * HOUR)),
+        min_reward_sat=100,
+    )
+    return Settings(
+        daemon=Daemon(operator=PlainSigner(Secret(f"{OPERATOR:064x}")).pubkey), terms=terms, fees=FEES[seed % len(FEES)]
+    )
 
 
 @dataclass(slots=True)
@@ -67,9 +83,9 @@ class Tally:
 class City:
     """Made inside a running VirtualLoop."""
 
-    def __init__(self, seed: int, relays: int = 2) -> None:
+    def __init__(self, seed: int, relays: int = 2, settings: Settings | None = None) -> None:
         self.seed = seed
-        self._settings = SETTINGS.model_copy(update={"fees": FEES[seed % len(FEES)]})
+        self.settings = settings or settings_of(seed)  # as it will be at the next start
         self._chance = random.Random(f"{seed}/city")
         self.loop = asyncio.get_running_loop()
         self.clock_ahead = 0
@@ -79,7 +95,7 @@ class City:
         migrate(self.engine)
         self.node = SimNode(self.clock, random.Random(f"{seed}/node").randbytes, None, params=Params(block_seconds=600))
         self._failed: asyncio.Future[None] = self.loop.create_future()
-        self.guard = Guard(self.node, self.engine, lambda: SETTINGS.terms.margin, self._fail)
+        self.guard = Guard(self.node, self.engine, lambda: self.settings.terms.margin, self._fail)
         self._signer = PlainSigner(Secret(f"{7:064x}"))
         self.bot = self._signer.pubkey
         self.gazette = Gazette(self.bot, self.relays, self._read)
@@ -89,6 +105,10 @@ class City:
         self.everybody: list[Person] = []
         self.tally = Tally()
         self._life = Mortal()
+        self.may_start = asyncio.Event()  # the daemon is started again when it died
+        self.may_start.set()
+        self._post = Post(self.relays)
+        self.operator = Operator(self, self._person("operator", OPERATOR), random.Random(f"{seed}/operator"))
 
     def clock(self) -> float:
         return EPOCH + self.loop.time() + self.clock_ahead
@@ -112,6 +132,7 @@ class City:
     async def _daemon(self) -> None:
         """The process, started again whenever it died."""
         while True:
+            await self.may_start.wait()
             self._life = Mortal()
             async with AsyncExitStack() as stack:
                 parts = await self._start(self._life, stack)
@@ -140,7 +161,7 @@ class City:
         moments = Moments(urls, self.clock, chance.randbytes, confirmed=memory.confirmed, deaf=memory.deaf)
         facts = self.node._facts()
         moments.node(facts)
-        policy = await writer.do(lambda tx: open_shop(tx, self._settings, self.bot, facts, moments.now(), urls))
+        policy = await writer.do(lambda tx: open_shop(tx, self.settings, self.bot, facts, moments.now(), urls))
         sea = Sea(
             self.relays,
             self.bot,
@@ -167,7 +188,8 @@ class City:
             cursors=memory.cursors,
             limits=Limits(),
         )
-        return [asyncio.ensure_future(part) for part in parts_of(world, self._settings, Dispatch(world))]
+        self.dispatch = Dispatch(world)
+        return [asyncio.ensure_future(part) for part in parts_of(world, self.settings, self.dispatch)]
 
     def _fail(self, error: BaseException) -> None:
         if not self._failed.done():
@@ -175,21 +197,19 @@ class City:
 
     # The people
 
+    def _person(self, name: str, number: int) -> Person:
+        chance = random.Random(f"{self.seed}/{name}")
+        wallet = self.node.wallet(name)
+        person = self._post.add(Person(name, number, wallet, self.bot, self.relays, lambda: self.time, chance))
+        self.everybody.append(person)
+        return person
+
     def people(self, lives: int) -> None:
         """Employers and workers with several deals each, and a few thieves."""
-
-        post = Post(self.relays)
-
-        def person(name: str, number: int) -> Person:
-            wallet = self.node.wallet(name)
-            chance = random.Random(f"{self.seed}/{name}")
-            return post.add(Person(name, number, wallet, self.bot, self.relays, lambda: self.time, chance))
-
         many = max(2, lives // 4)
-        employers = [person(f"employer{n}", 1000 + n) for n in range(many)]
-        workers = [person(f"worker{n}", 2000 + n) for n in range(many)]
-        thieves = [person(f"thief{n}", 3000 + n) for n in range(max(1, lives // 20))]
-        self.everybody = [*employers, *workers, *thieves]
+        employers = [self._person(f"employer{n}", 1000 + n) for n in range(many)]
+        workers = [self._person(f"worker{n}", 2000 + n) for n in range(many)]
+        thieves = [self._person(f"thief{n}", 3000 + n) for n in range(max(1, lives // 20))]
         chance = self._chance
         tempers = [Temper.HONEST] * 5 + [Temper.FORGETFUL, Temper.PICKY, Temper.FICKLE, Temper.HOSTILE, Temper.HOSTILE]
         for number in range(lives):
@@ -246,25 +266,28 @@ class City:
         storm = Storm(self, random.Random(f"{self.seed}/storm"))
         running: list[asyncio.Task[Any]] = [self._running(self._daemon()), self._running(self._blocks())]
         raging = self._running(storm.rage(storm_every))
+        ruling = self._running(self.operator.play())
         playing = [self._running(self._deal(deal, self._chance.random() * within)) for deal in self.deals]
         try:
             await self._until(within + 9 * HOUR)
             raging.cancel()
+            ruling.cancel()
             storm.calm()
+            await self.operator.calm()
             for deal in self.deals:
                 deal.tired = True
             await self._ended(playing)
             await self._quiet()
         finally:
-            for task in (*running, raging, *playing):
+            for task in (*running, raging, ruling, *playing):
                 task.cancel()
-            await asyncio.gather(*running, raging, *playing, return_exceptions=True)
+            await asyncio.gather(*running, raging, ruling, *playing, return_exceptions=True)
         judge.judge(self)
-        self.tally.lives += lives
         self.tally.faults = dict(self.story.faults)
         for public in self.gazette.tasks.values():
             state = public.newest["state"]
             self.tally.ends[state] = self.tally.ends.get(state, 0) + 1
+        self.tally.lives = sum(self.tally.ends.values())  # those alone that were lived to their end
 
     def _running(self, work: Coroutine[Any, Any, None]) -> asyncio.Task[Any]:
         async def run() -> None:

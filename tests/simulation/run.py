@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import logging
 import traceback
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 
 import structlog
@@ -27,7 +29,6 @@ class Outcome:
 
 def run(seed: int, lives: int) -> Outcome:
     """One city from its first event to the judgement."""
-    structlog.configure(wrapper_class=structlog.make_filtering_bound_logger(logging.CRITICAL))
     outcome = Outcome(seed, lives)
 
     async def life() -> None:
@@ -40,7 +41,18 @@ def run(seed: int, lives: int) -> Outcome:
             outcome.story = city.story.of(task)
         outcome.tally, outcome.digest = city.tally, city.story.digest()
 
-    with walked() as table:
+    with walked() as table, _silence():
         run_virtually(life(), threads=False)
     outcome.walked = {name(key) for key in table.counts}
     return outcome
+
+
+@contextmanager
+def _silence() -> Iterator[None]:
+    """The daemon's own log would fill the screen."""
+    before = structlog.get_config()
+    structlog.configure(wrapper_class=structlog.make_filtering_bound_logger(logging.CRITICAL))
+    try:
+        yield
+    finally:
+        structlog.configure(**before)
