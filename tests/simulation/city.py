@@ -6,8 +6,8 @@ from __future__ import annotations
 import asyncio
 import random
 from collections import defaultdict
-from collections.abc import Coroutine
-from contextlib import AsyncExitStack
+from collections.abc import AsyncIterator, Coroutine
+from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -105,10 +105,11 @@ class City:
         self.everybody: list[Person] = []
         self.tally = Tally()
         self._life = Mortal()
+        self._tasks: list[asyncio.Task[None]] = []
         self.may_start = asyncio.Event()  # the daemon is started again when it died
         self.may_start.set()
         self._post = Post(self.relays)
-        self.operator = Operator(self, self._person("operator", OPERATOR), random.Random(f"{seed}/operator"))
+        self.operator = Operator(self, self.person("operator", OPERATOR), random.Random(f"{seed}/operator"))
 
     def clock(self) -> float:
         return EPOCH + self.loop.time() + self.clock_ahead
@@ -197,7 +198,7 @@ class City:
 
     # The people
 
-    def _person(self, name: str, number: int) -> Person:
+    def person(self, name: str, number: int) -> Person:
         chance = random.Random(f"{self.seed}/{name}")
         wallet = self.node.wallet(name)
         person = self._post.add(Person(name, number, wallet, self.bot, self.relays, lambda: self.time, chance))
@@ -207,9 +208,9 @@ class City:
     def people(self, lives: int) -> None:
         """Employers and workers with several deals each, and a few thieves."""
         many = max(2, lives // 4)
-        employers = [self._person(f"employer{n}", 1000 + n) for n in range(many)]
-        workers = [self._person(f"worker{n}", 2000 + n) for n in range(many)]
-        thieves = [self._person(f"thief{n}", 3000 + n) for n in range(max(1, lives // 20))]
+        employers = [self.person(f"employer{n}", 1000 + n) for n in range(many)]
+        workers = [self.person(f"worker{n}", 2000 + n) for n in range(many)]
+        thieves = [self.person(f"thief{n}", 3000 + n) for n in range(max(1, lives // 20))]
         chance = self._chance
         tempers = [Temper.HONEST] * 5 + [Temper.FORGETFUL, Temper.PICKY, Temper.FICKLE, Temper.HOSTILE, Temper.HOSTILE]
         for number in range(lives):
@@ -264,24 +265,36 @@ class City:
         """`within`: seconds in which the agreements begin. Raises Violation."""
         self.people(lives)
         storm = Storm(self, random.Random(f"{self.seed}/storm"))
-        running: list[asyncio.Task[Any]] = [self._running(self._daemon()), self._running(self._blocks())]
-        raging = self._running(storm.rage(storm_every))
-        ruling = self._running(self.operator.play())
-        playing = [self._running(self._deal(deal, self._chance.random() * within)) for deal in self.deals]
-        try:
-            await self._until(within + 9 * HOUR)
+        async with self.running():
+            raging = self.begin(storm.rage(storm_every))
+            ruling = self.begin(self.operator.play())
+            for deal in self.deals:
+                self.begin(self._deal(deal, self._chance.random() * within))
+            await self.until(within + 9 * HOUR)
             raging.cancel()
             ruling.cancel()
             storm.calm()
             await self.operator.calm()
             for deal in self.deals:
                 deal.tired = True
-            await self._ended(playing)
-            await self._quiet()
+            await self.finish()
+
+    @asynccontextmanager
+    async def running(self) -> AsyncIterator[None]:
+        """The daemon and the chain, and whatever else `begin` begins meanwhile."""
+        self.begin(self._daemon())
+        self.begin(self._blocks())
+        try:
+            yield
         finally:
-            for task in (*running, raging, ruling, *playing):
+            for task in self._tasks:
                 task.cancel()
-            await asyncio.gather(*running, raging, ruling, *playing, return_exceptions=True)
+            await asyncio.gather(*self._tasks, return_exceptions=True)
+
+    async def finish(self) -> None:
+        """Nothing goes wrong any more: everything comes to its end, and is judged."""
+        await self._ended()
+        await self._quiet()
         judge.judge(self)
         self.tally.faults = dict(self.story.faults)
         for public in self.gazette.tasks.values():
@@ -289,16 +302,18 @@ class City:
             self.tally.ends[state] = self.tally.ends.get(state, 0) + 1
         self.tally.lives = sum(self.tally.ends.values())  # those alone that were lived to their end
 
-    def _running(self, work: Coroutine[Any, Any, None]) -> asyncio.Task[Any]:
+    def begin(self, work: Coroutine[Any, Any, None]) -> asyncio.Task[None]:
         async def run() -> None:
             try:
                 await work
             except Exception as error:
                 self._fail(error)
 
-        return asyncio.ensure_future(run())
+        task = asyncio.ensure_future(run())
+        self._tasks.append(task)
+        return task
 
-    async def _until(self, seconds: float) -> None:
+    async def until(self, seconds: float) -> None:
         """Time passes, unless a rule is broken meanwhile."""
         await asyncio.wait([self._failed], timeout=seconds)
         if self._failed.done():
@@ -312,11 +327,11 @@ class City:
                 height = self.node.network.height
                 self.guard.at_block()
 
-    async def _ended(self, playing: list[asyncio.Task[Any]]) -> None:
+    async def _ended(self) -> None:
         """Liveness: without faults every agreement ends, soon after what its terms allow. Blocks come quickly, since disputes wait
         for the end of their hold; people go on, and the daemon is not disturbed."""
         for _ in range(600):
-            await self._until(600)
+            await self.until(600)
             open_now = [deal.task for deal in self.deals if deal.task and not self._is_over(deal.task)]
             if not open_now:
                 return
@@ -330,9 +345,9 @@ class City:
 
     async def _quiet(self) -> None:
         """Everything that was decided has been done, said and published, and all relays have been looked through for what they lack."""
-        await self._until(2 * 900)
+        await self.until(2 * 900)
         for _ in range(600):
-            await self._until(60)
+            await self.until(60)
             with self.engine.begin() as tx:
                 pending = [
                     tx.execute(

@@ -198,6 +198,9 @@ class Player:
     def _lock_wrong(self, public: Public) -> None:
         self._lock(public, factor=self.chance.choice((0.5, 0.999, 1.5, 2.0)))
 
+    def _lock_much(self, public: Public) -> None:
+        self._lock(public, factor=2.0)
+
     def _lock_parts(self, public: Public) -> None:
         self._lock(public, parts=self.chance.choice((2, 3, 9)))
 

@@ -13,6 +13,8 @@ import structlog
 from tests.simulation.city import City, Tally
 from tests.simulation.guard import Violation
 from tests.simulation.rows import name, walked
+from tests.simulation.scenarios import SCENARIOS
+from tests.simulation.stage import Stage
 from tests.virtual.loop import run_virtually
 
 
@@ -20,6 +22,7 @@ from tests.virtual.loop import run_virtually
 class Outcome:
     seed: int
     lives: int
+    script: str = ""  # the name of a scenario
     tally: Tally = field(default_factory=Tally)
     digest: str = ""
     walked: set[str] = field(default_factory=set)  # rows of the transition table, by name
@@ -27,14 +30,15 @@ class Outcome:
     story: str = ""
 
 
-def run(seed: int, lives: int) -> Outcome:
-    """One city from its first event to the judgement."""
-    outcome = Outcome(seed, lives)
+def run(seed: int, lives: int, script: str = "") -> Outcome:
+    """One city from its first event to the judgement: of so many lives, or of one that follows a script."""
+    outcome = Outcome(seed, lives, script)
 
     async def life() -> None:
-        city = City(seed)
+        stage = Stage(seed, SCENARIOS[script]) if script else None
+        city = stage.city if stage else City(seed)
         try:
-            await city.live(lives)
+            await (stage.play() if stage else city.live(lives))
         except Exception as error:
             task = error.task if isinstance(error, Violation) else ""
             outcome.broken = str(error) if isinstance(error, Violation) else "".join(traceback.format_exception(error))
