@@ -44,7 +44,9 @@ _PARCELS = Statement(
 _FINISHED = Statement(
     select(events.c.n, events.c.id)
     .where(events.c.n > bindparam("after"), events.c.state == word("done"))
-    .where(or_(events.c.kind < literal_column("20000"), events.c.kind >= literal_column("30000")))  # the rest is ephemeral
+    .where(
+        or_(events.c.kind < literal_column("20000"), events.c.kind >= literal_column("30000"))
+    )  # the rest is ephemeral
     .order_by(events.c.n)
     .limit(bindparam("most"))
 )

@@ -184,7 +184,8 @@ _STANDS = (
 )
 # A payment that nobody wants any more is on record wherever a task can stand, and changes nothing.
 _STRAYS = tuple(
-    Move(s, p, WORKS, ("funding.stray",), "node", s, p, "", "") for s, p in (*_STANDS, *((s, "") for s in sorted(FINAL)))
+    Move(s, p, WORKS, ("funding.stray",), "node", s, p, "", "")
+    for s, p in (*_STANDS, *((s, "") for s in sorted(FINAL)))
 )
 _FREEZES = tuple(
     Move(s, p, WORKS, (type,), "operator", s, p, "", "")

@@ -8,7 +8,7 @@ import random
 from collections import defaultdict
 from collections.abc import AsyncIterator, Coroutine
 from contextlib import AsyncExitStack, asynccontextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from sqlalchemy import select
@@ -120,6 +120,11 @@ class City:
 
     def mine(self, blocks: int) -> None:
         self.node.network.mine(blocks)
+
+    def no_blocks(self, blocks: int) -> None:
+        """None comes for the time of so many: heights never fall."""
+        network = self.node.network
+        network._chain = replace(network._chain, mined=network._chain.mined - blocks)
 
     def process_dies_at(self, steps: int) -> None:
         """So many passages through a door from now; 0: not at all."""

@@ -104,6 +104,8 @@ def _moved(public: Public) -> dict[str, int]:
                 moved[payout["to"]] += payout["amount_msat"]
         elif entry["type"] == "receipt":
             moved[facts["to"]] += facts["amount_msat"]
+        elif entry["type"] == "refund.completed" and facts.get("credited"):  # the node settled it instead
+            moved[employer] -= public.entries[1]["facts"]["hold_msat"]
     return moved
 
 

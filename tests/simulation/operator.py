@@ -44,9 +44,7 @@ class Operator:
         """Something every so often; what stops people is taken back within the hour."""
         while True:
             await asyncio.sleep(self._chance.expovariate(1 / mean))
-            act = self._chance.choices(
-                ("freeze", "pause", "ban", "terms", "compensate", "look"), (6, 1, 2, 1, 3, 1)
-            )[0]
+            act = self._chance.choices(("freeze", "pause", "ban", "terms", "compensate", "look"), (6, 1, 2, 1, 3, 1))[0]
             await getattr(self, f"_{act}")()
 
     async def calm(self) -> None:
@@ -82,7 +80,9 @@ class Operator:
         city.process_dies_at(1)
 
     async def _compensate(self) -> None:
-        lost = [task for task, public in self._city.gazette.tasks.items() if public.is_final and public.last("hold.lost")]
+        lost = [
+            task for task, public in self._city.gazette.tasks.items() if public.is_final and public.last("hold.lost")
+        ]
         if lost:
             amount = self._chance.choice((1, 5, 100_000))
             await self.say("compensate", self._chance.choice(lost), amount=amount, reason="the hold was lost")

@@ -81,6 +81,8 @@ class Person:
                 desk.owed = told["amount_msat"]
             case "credited" | "change_owed":
                 desk.credit = told["amount_msat"]
+            case "refunded" | "expired" if owed := told.get("credited"):  # the node settled what it was to give back
+                desk.credit = sum(each["amount_msat"] for each in owed if each["to"] == self.pubkey)
             case "credit_paid":
                 desk.credit = 0
             case "too_many_quotes":

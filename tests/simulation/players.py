@@ -125,7 +125,9 @@ class Player:
 
     async def _pause(self) -> None:
         """Minutes, or hours for some; or at the same moment as somebody else."""
-        mean = HOUR if self.role == "thief" else {Temper.FORGETFUL: 2 * HOUR, Temper.HOSTILE: 900}.get(self.temper, 1200)
+        mean = (
+            HOUR if self.role == "thief" else {Temper.FORGETFUL: 2 * HOUR, Temper.HOSTILE: 900}.get(self.temper, 1200)
+        )
         seconds = min(self.chance.expovariate(1 / mean), 4 * HOUR)
         hurry = self.deal.hurry[self.role]
         try:
@@ -214,6 +216,12 @@ class Player:
             self._say("claim", destination=self._named(public.net))
         else:
             self._claim_later(public)
+
+    def _claim_named(self, public: Public) -> None:
+        """With a destination that lives as long as anything here."""
+        invoice = self.me.invoice(public.net)
+        self.me.desk(self.deal.task).named.append(invoice)
+        self._say("claim", destination=invoice)
 
     def _claim_later(self, public: Public) -> None:
         self._say("claim", public, "task.created")

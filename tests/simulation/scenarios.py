@@ -13,7 +13,7 @@ FUNDED = """
     employer lock
     until Funded
 """
-CLAIMED = FUNDED + "worker claim\nuntil Claimed\n"
+CLAIMED = FUNDED + "worker claim_named\nuntil Claimed\n"
 PROVED = CLAIMED + "worker submit\nuntil proof.submitted\n"
 APPROVED = PROVED + "employer approve\nuntil Verified\n"
 DISPUTED = PROVED + "worker dispute\nuntil Disputed\n"
@@ -34,7 +34,8 @@ LONG: dict[str, Any] = {"hold_cltv": 700}
 INCIDENTS = (
     Scenario(
         "an invoice is replaced in flight",
-        IN_FLIGHT + """
+        IN_FLIGHT
+        + """
         worker payout_swap
         worker payout_swap
         thief payout
@@ -47,7 +48,9 @@ INCIDENTS = (
     ),
     Scenario(
         "a withdrawal twice at once",
-        FUNDED + UNNAMED + """
+        FUNDED
+        + UNNAMED
+        + """
         node no_outbound=True
         worker payout_swap
         wait 600
@@ -66,20 +69,22 @@ INCIDENTS = (
     ),
     Scenario(
         "the escrow evaporates while the daemon is away",
-        CLAIMED + """
+        CLAIMED
+        + """
         daemon away
         wait 60
         blocks M
         blocks 80
         daemon back
-        until hold.lost
+        until refund.started
         """,
-        "Expired",
+        "Refunded",
         "Mostro #862: the escrow evaporates at the CLTV while the trade looks live",
     ),
     Scenario(
         "the answer to a payment is lost with the process",
-        PROVED + """
+        PROVED
+        + """
         node lose_answers=3 only=pay
         daemon dies 40
         employer approve
@@ -92,7 +97,8 @@ INCIDENTS = (
     ),
     Scenario(
         "a payout that is never resolved",
-        ON_CHAIN + """
+        ON_CHAIN
+        + """
         blocks M
         until settlement.started
         daemon dies
@@ -104,12 +110,13 @@ INCIDENTS = (
     ),
     Scenario(
         "a payee pins a payout to its end",
-        IN_FLIGHT + """
+        IN_FLIGHT
+        + """
         blocks L
         blocks M
-        until Verified
+        until settlement.started
         """,
-        "Expired",
+        "Paid",
         "Mostro #949 to #951: payees pin payout HTLCs",
     ),
     Scenario(
@@ -117,15 +124,26 @@ INCIDENTS = (
         """
         employer fund
         until PendingFunding
+        employer lock
+        employer cancel
+        """,
+        "Refunded",
+        "Mostro #910: cancel races a payment that just landed",
+    ),
+    Scenario(
+        "a payment lands after the cancel",
+        """
+        employer fund
+        until PendingFunding
         node loses cancel
         employer cancel
-        employer lock
         until Refunded
+        employer lock
         until funding.stray
         node well
         """,
         "Refunded",
-        "Mostro #910: cancel races a payment that just landed; lnp2pBot #552: a cancel left a paid hold locked",
+        "lnp2pBot #552: a cancel left a paid hold locked",
     ),
     Scenario(
         "a restart with a stream that stays silent",
@@ -136,7 +154,7 @@ INCIDENTS = (
         daemon dies
         employer lock
         until Funded
-        worker claim
+        worker claim_named
         until Claimed
         worker submit
         until proof.submitted
@@ -148,7 +166,8 @@ INCIDENTS = (
     ),
     Scenario(
         "a failure of ours is not his",
-        PROVED + """
+        PROVED
+        + """
         node no_outbound=True
         employer approve
         until Verified
@@ -183,7 +202,8 @@ INCIDENTS = (
     ),
     Scenario(
         "settles and cancels are late and said twice",
-        PROVED + """
+        PROVED
+        + """
         node lose_answers=4 only=settle
         employer approve
         until Verified
@@ -197,7 +217,8 @@ INCIDENTS = (
     ),
     Scenario(
         "the node answers nothing for hours",
-        PROVED + """
+        PROVED
+        + """
         node down=True
         employer approve
         wait 14400
@@ -208,7 +229,8 @@ INCIDENTS = (
     ),
     Scenario(
         "relays fall silent over a deadline",
-        CLAIMED + """
+        CLAIMED
+        + """
         relays mute=True
         wait 21600
         worker submit
@@ -223,13 +245,15 @@ INCIDENTS = (
         "a forged copy comes first",
         """
         relays forged=1.0 twice=1.0
-        """ + APPROVED,
+        """
+        + APPROVED,
         "Paid",
         "Mostro #892: a forged copy with the same id censored the genuine event",
     ),
     Scenario(
         "contradictory words in one second",
-        PROVED + """
+        PROVED
+        + """
         employer reject
         employer approve
         employer cancel
@@ -245,7 +269,7 @@ INCIDENTS = (
 
 WAYS = (
     Scenario("nobody locks the money", "", "Expired"),
-    Scenario("nobody locks the money that was asked for", "wait 13800\nemployer fund\nuntil PendingFunding\nwait 60", "Expired"),
+    Scenario("nobody locks the money that was asked for", "wait 13800\nemployer fund\nuntil PendingFunding\nnode old_news=True\nuntil Expired\nnode well", "Expired"),
     Scenario("taken back before it is asked for", "employer cancel", "Refunded"),
     Scenario("taken back before it is locked", "employer fund\nuntil PendingFunding\nemployer cancel", "Refunded"),
     Scenario("an invoice runs out", "employer fund\nuntil PendingFunding\nuntil Draft\n" + APPROVED, "Paid"),
@@ -257,17 +281,17 @@ WAYS = (
     Scenario("a hold of Claimed is lost", CLAIMED + "node dies back", "Expired"),
     Scenario("a hold of Disputed is lost", DISPUTED + "node dies back", "Expired"),
     Scenario("a hold is lost before the payout", FUNDED + UNNAMED + "node dies back", "Expired"),
-    Scenario("a hold is lost under a payout that arrives", IN_FLIGHT + "node dies back\nuntil hold.lost\npayee takes\nuntil Paid\noperator compensate 5\nuntil compensation\nwait 60\nemployer withdraw\nuntil receipt", "Paid"),
+    Scenario("a hold is lost under a payout that arrives", "another life\n" + IN_FLIGHT + "node dies back\nuntil hold.lost\npayee takes\nuntil Paid\noperator compensate 5\nuntil compensation\nwait 60\nemployer withdraw\nuntil receipt", "Paid"),
     Scenario("a hold is lost under a payout that fails", IN_FLIGHT + "node dies back\nuntil hold.lost\npayee refuses", "Expired"),
     Scenario("a hold is lost after the payout", PROVED + "node loses settle\nemployer approve\nuntil Verified/settling\nnode dies back\nuntil hold.lost\nuntil Paid\nnode well", "Paid"),
     Scenario("a hold is lost at its margin under a payout that arrives", ON_CHAIN + "node loses settle\nblocks M\nuntil Verified/settling\nnode dies back\nuntil hold.lost\npayee takes\nnode well", "Paid"),
     Scenario("a hold is lost at its margin under a payout that fails", ON_CHAIN + "node loses settle\nblocks M\nuntil Verified/settling\nnode dies back\nuntil hold.lost\npayee refuses\nnode well", "Expired"),
     Scenario("a channel closes under a hold", PROVED + "node dies off_channel\nwait 120\nemployer cancel\nworker cancel 0", "Refunded"),
-    Scenario("given back in time", CLAIMED + "worker abandon\nuntil Funded\nworker claim\nuntil Claimed\nworker submit\nuntil proof.submitted\nemployer approve", "Paid", settings={"hold_cltv": 760}),
+    Scenario("given back in time", CLAIMED + "worker abandon\nuntil Funded\nworker claim_named\nuntil Claimed\nworker submit\nuntil proof.submitted\nemployer approve", "Paid", settings={"hold_cltv": 760}),
     Scenario("given back too late", CLAIMED + "worker abandon", "Expired"),
     Scenario("silence approves", PROVED, "Paid"),
     Scenario("silence disputes", PROVED + "until Disputed\nemployer approve", "Paid", terms={"on_silence": "dispute"}),
-    Scenario("an employer who cannot be reached gets more time", CLAIMED + "relays mute_people=True\nworker submit\nuntil review.prolonged\nrelays mute_people=False", "Paid", settings=LONG),
+    Scenario("an employer who cannot be reached gets more time", CLAIMED + "letters lost\nworker submit\nuntil review.prolonged\nletters back", "Paid", settings=LONG),
     Scenario("refused, and another try", PROVED + "employer reject\nuntil proof.rejected\nworker submit\nuntil proof.submitted\nwait 60\nemployer approve", "Paid", terms={"on_reject": "revise"}),
     Scenario("refused, and no other try", PROVED + "employer reject\nuntil proof.rejected", "Refunded", terms={"on_reject": "revise"}, settings={"hold_cltv": 900}),
     Scenario("refused, and disputed to the end of the hold", PROVED + "employer reject\nuntil Disputed\nblocks L", "Refunded"),
@@ -280,19 +304,19 @@ WAYS = (
     Scenario("both end a dispute", DISPUTED + "worker cancel 0\nuntil cancel.offered\nemployer cancel 0", "Refunded"),
     Scenario("both part it in a dispute", DISPUTED + "worker cancel 50\nuntil cancel.offered\nemployer cancel 50\nuntil Verified\nwait 120\nworker payout", "Paid"),
     Scenario("a fresh hold in a dispute", DISPUTED + "blocks R\nuntil rollover.asked\nemployer lock\nuntil rollover.completed\nwait 900\nemployer approve", "Paid", terms=ROLLS, settings=LONG),
-    Scenario("a fresh hold in a dispute is not paid", DISPUTED + "blocks R\nuntil rollover.asked\nuntil invoice.expired", "Refunded", terms=ROLLS, settings=LONG),
+    Scenario("a fresh hold in a dispute is not paid", DISPUTED + "blocks R\nuntil rollover.asked\nblocks late 150\nuntil invoice.expired", "Refunded", terms=ROLLS, settings=LONG),
     Scenario("a fresh hold in a dispute is wrongly paid", DISPUTED + "blocks R\nuntil rollover.asked\nemployer lock_much\nuntil funding.failed", "Refunded", terms=ROLLS, settings=LONG),
     Scenario("a fresh hold under work", CLAIMED + "blocks R\nuntil rollover.asked\nemployer lock\nuntil rollover.completed\nworker submit\nuntil proof.submitted\nemployer approve", "Paid", terms=ROLLS, settings=LONG),
-    Scenario("a fresh hold under work is not paid", CLAIMED + "blocks R\nuntil rollover.asked\nuntil invoice.expired", "Refunded", terms=ROLLS, settings=LONG, deadline=40 * 3600),
+    Scenario("a fresh hold under work is not paid", PROVED + "blocks R\nuntil rollover.asked\nblocks late 150\nuntil invoice.expired", "Paid", terms=ROLLS | {"review_window": 108000}, settings=LONG, deadline=7200),
     Scenario("a fresh hold under work is wrongly paid", CLAIMED + "blocks R\nuntil rollover.asked\nemployer lock_much\nuntil funding.failed\nworker submit\nuntil proof.submitted\nemployer approve", "Paid", terms=ROLLS, settings=LONG),
     Scenario("not paid at the margin", FUNDED + UNNAMED + "node no_outbound=True\nworker payout_swap\nwait 600\nblocks M\nuntil Paid\nnode well", "Paid"),
     Scenario("a worker who cannot be reached", FUNDED + UNNAMED + "until payout.failed", "Expired", settings=LONG),
     Scenario("in flight at the margin, and refused", ON_CHAIN + "blocks M\nuntil Verified/settling\npayee refuses\nuntil Paid\nwait 60\nworker withdraw\nuntil receipt", "Paid"),
     Scenario("settled behind our back", CLAIMED + "node loses cancel\nworker cancel 0\nuntil cancel.offered\nemployer cancel 0\nuntil Claimed/refunding\nnode dies settles\nnode well\nuntil Refunded\nwait 60\nemployer withdraw\nuntil receipt", "Refunded"),
-    Scenario("made good for a hold that was lost", FUNDED + UNNAMED + "node dies back\nuntil Expired\noperator compensate 2\nwait 300\nworker withdraw", "Expired"),
+    Scenario("made good for a hold that was lost", "another life\n" + FUNDED + UNNAMED + "node dies back\nuntil Expired\noperator compensate 2\nuntil compensation\nwait 60\nworker withdraw\nuntil receipt", "Expired"),
     Scenario("the house is closed", "operator pause\nemployer fund\nwait 600\nnever invoice.created\noperator resume\n" + APPROVED, "Paid"),
-    Scenario("who is banned takes nothing new", FUNDED + "operator ban worker\nworker claim\nwait 600\nnever task.claimed\noperator unban worker\nworker claim\nuntil Claimed\noperator ban worker\nworker submit\nuntil proof.submitted\nemployer approve", "Paid"),
-    Scenario("new terms are for new tasks", FUNDED + "operator terms ppm=50000 base_sat=3\nwait 300\nworker claim\nuntil Claimed\nworker submit\nuntil proof.submitted\nemployer approve", "Paid"),
+    Scenario("who is banned takes nothing new", FUNDED + "operator ban worker\nworker claim_named\nwait 600\nnever task.claimed\noperator unban worker\nworker claim_named\nuntil Claimed\noperator ban worker\nworker submit\nuntil proof.submitted\nemployer approve", "Paid"),
+    Scenario("new terms are for new tasks", FUNDED + "operator terms ppm=50000 base_sat=3\nwait 300\nworker claim_named\nuntil Claimed\nworker submit\nuntil proof.submitted\nemployer approve", "Paid"),
 )  # fmt: skip
 
 # Wherever a task can stand: an invoice that was given up is paid, and the operator freezes it and lets it go on.

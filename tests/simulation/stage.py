@@ -5,13 +5,16 @@
     until WHAT                   a state ("Claimed", "Verified/settling") or the next log entry of that type
     never TYPE                   there is no such entry of the log
     wait SECONDS                 time passes
-    blocks N | L | M | R         so many blocks come, or all up to that height of the hold (M: E - M; R: a fresh one is asked for), or N short of it: "L-3"
+    blocks N | L | M | R         so many blocks come, or all up to that height of the hold (M: E - M; R: a fresh one is asked for), or N
+                                 short of it: "L-3"; "blocks late N": none comes for the time of so many
     node FIELD=VALUE ...         faults of the node; "node loses CALL ..." for requests that do not arrive; "node well"
     node restarts | dies N       ... | it gives the hold back by itself, or (settles) settles it, (off_channel) its channel closes
     payee takes | refuses        the end of a payout that its payee holds; "payee on_chain": whose channel was closed under it
     daemon dies [N] | away | back   now or N steps from now and starts again; it stays away; it may start
     relays FIELD=VALUE ...       down, mute or forgets; or a field of their weather
+    letters lost | back          no relay takes those to the employer | all take them
     unwanted paid                somebody pays an invoice that was given up
+    another life                 the same two have another agreement, which is paid
 
 Meanwhile the process dies now and then, by the seed; nothing else goes wrong than what the script says.
 """
@@ -29,6 +32,7 @@ from bot.nodes.preimages import preimage_of
 from bot.nodes.simnet.book import NODE
 from bot.nodes.simnet.faults import Faults, changed_faults
 from handlers.task import Task
+from kinds.events import DM_WRAP
 from kinds.figures import npub
 from kinds.lightning import HoldStatus
 from kinds.states import FundingState
@@ -40,8 +44,20 @@ from tests.simulation.players import Deal, Player, Temper
 from tests.simulation.sea import Weather
 
 _ROLES = ("employer", "worker", "thief")
-_PATIENCE = 8 * 3600  # seconds in which what the script waits for must come
+_PATIENCE = 30 * 3600  # seconds in which what the script waits for must come
 _SOON = 4 * 3600  # the deadline
+_LIFE = """
+    employer fund
+    until PendingFunding
+    employer lock
+    until Funded
+    worker claim_named
+    until Claimed
+    worker submit
+    until proof.submitted
+    employer approve
+    until Paid
+"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,14 +90,11 @@ class Stage:
         city, scenario = self.city, self._scenario
         people = {role: city.person(role, number) for number, role in enumerate(_ROLES, 1000)}
         terms = {"review_window": 3600, "on_silence": "approve", "on_reject": "dispute", "on_hold_end": "refund"}
-        self._deal = Deal(
+        deal = Deal(
             number=1, tempers=dict.fromkeys(_ROLES, Temper.HONEST), sat=21_000, terms=terms | scenario.terms,
             deadline=city.time + scenario.deadline, posted=self._chance.random() < 0.5, tired=True, **people,
         )  # fmt: skip
-        city.deals = [self._deal]
-        self._players = {
-            role: Player(self._deal, role, city.gazette, city.story, lambda: city.time) for role in _ROLES
-        }
+        self._begin(deal)
         async with city.running():
             dying = city.begin(self._dying())
             try:
@@ -92,6 +105,12 @@ class Stage:
             await city.finish()
         if self._public.end != scenario.ends:
             raise Violation(self._deal.task, f"it ends {self._public.end}, and not {scenario.ends}")
+
+    def _begin(self, deal: Deal) -> None:
+        city = self.city
+        city.deals.append(deal)
+        self._deal, self._seen = deal, 0
+        self._players = {role: Player(deal, role, city.gazette, city.story, lambda: city.time) for role in _ROLES}
 
     async def _follow(self, script: str) -> None:
         self._players["employer"]._offer()
@@ -168,8 +187,11 @@ class Stage:
             self._seen = min(found, default=self._seen)
             return bool(found)
         state, _, phase = what.partition("/")
-        task = self._task
-        return bool(public.newest["state"] == state == task.state and task.phase == phase)
+        if phase:
+            return bool(self._task.state == state and self._task.phase == phase)
+        found = [seq for seq, entry in public.entries.items() if entry["state"] == state and seq > self._seen]
+        self._seen = min(found, default=self._seen)
+        return bool(found) or bool(public.newest["state"] == state)
 
     def _do_never(self, kind: str) -> None:
         if self._public.last(kind):
@@ -178,7 +200,10 @@ class Stage:
     async def _do_wait(self, seconds: str) -> None:
         await self.city.until(float(seconds))
 
-    def _do_blocks(self, where: str) -> None:
+    def _do_blocks(self, where: str, late: str = "") -> None:
+        if where == "late":
+            self.city.no_blocks(int(late))
+            return
         name, _, short = where.partition("-")
         task, network = self._task, self.city.node.network
         heights = {"L": task.last_safe_height, "M": task.settle_height, "R": task.rollover_height}
@@ -242,6 +267,19 @@ class Stage:
                 else:
                     setattr(relay, name, value)
 
+    def _do_letters(self, how: str) -> None:
+        employer = self._deal.employer.pubkey
+        for relay in self.city.relays:
+            relay.refuses = lambda event: how == "lost" and event.kind == DM_WRAP and event.tag("p") == employer
+
+    async def _do_another(self, what: str) -> None:
+        here = self._deal, self._players, self._seen
+        self._begin(
+            replace(self._deal, number=len(self.city.deals) + 1, said=[], hurry={}, deadline=self.city.time + _SOON)
+        )
+        await self._follow(_LIFE)
+        self._deal, self._players, self._seen = here
+
     def _do_unwanted(self, paid: str) -> None:
         """The one that was given up last; each once."""
         given_up = [f for f in self._task.fundings if f.goal == "cancel" and f.state is FundingState.CREATED]
@@ -253,7 +291,9 @@ class Stage:
 
 def _settings(scenario: Scenario) -> Settings:
     found = settings_of(0)
-    terms = found.terms.model_copy(update={"hold_cltv": 560, "margin": 58, "hold_timeout": 6 * 3600} | scenario.settings)
+    terms = found.terms.model_copy(
+        update={"hold_cltv": 560, "margin": 58, "hold_timeout": 6 * 3600} | scenario.settings
+    )
     return found.model_copy(update={"terms": terms})
 
 
