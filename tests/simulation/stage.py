@@ -62,7 +62,7 @@ _LIFE = """
 
 @dataclass(frozen=True, slots=True)
 class Scenario:
-    """`source`: the incident that it plays, or ''. `ends`: the final state. `settings`: of terms, beside those of any city."""
+    """`source`: the incident that it plays, or ''. `ends`: the final state, or "this or that". `settings`: of terms, beside those of any city."""
 
     name: str
     script: str
@@ -103,7 +103,7 @@ class Stage:
                 dying.cancel()
             city.process_dies_at(0)
             await city.finish()
-        if self._public.end != scenario.ends:
+        if self._public.end not in scenario.ends.split(" or "):
             raise Violation(self._deal.task, f"it ends {self._public.end}, and not {scenario.ends}")
 
     def _begin(self, deal: Deal) -> None:
