@@ -52,7 +52,9 @@ def main() -> int:
 def _arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="python -m tests.simulation", description=__doc__)
     parser.add_argument("--seed", type=int, action="append", help="a seed; may be given several times")
-    parser.add_argument("--kept", action="store_true", help="first those that run on every occasion, all scripts among them")
+    parser.add_argument(
+        "--kept", action="store_true", help="first those that run on every occasion, all scripts among them"
+    )
     parser.add_argument("--script", choices=sorted(SCENARIOS), help="a city that follows this script")
     parser.add_argument("--fresh", action="store_true", help="go on with new seeds until the time is over")
     parser.add_argument("--lives", type=int, default=LIVES, help=f"agreements in each city ({LIVES})")

@@ -12,6 +12,7 @@ import structlog
 
 from tests.simulation.city import City, Tally
 from tests.simulation.guard import Violation
+from tests.simulation.pace import unhurried
 from tests.simulation.rows import name, walked
 from tests.simulation.scenarios import SCENARIOS
 from tests.simulation.stage import Stage
@@ -45,7 +46,7 @@ def run(seed: int, lives: int, script: str = "") -> Outcome:
             outcome.story = city.story.of(task)
         outcome.tally, outcome.digest = city.tally, city.story.digest()
 
-    with walked() as table, _silence():
+    with walked() as table, unhurried(), _silence():
         run_virtually(life(), threads=False)
     outcome.walked = {name(key) for key in table.counts}
     return outcome
