@@ -203,6 +203,12 @@ class Player:
     def _lock_much(self, public: Public) -> None:
         self._lock(public, factor=2.0)
 
+    def _lock_half(self, public: Public) -> None:
+        self._lock(public, factor=0.5)
+
+    def _lock_dust(self, public: Public) -> None:
+        self._lock(public, parts=15)
+
     def _lock_parts(self, public: Public) -> None:
         self._lock(public, parts=self.chance.choice((2, 3, 9)))
 
@@ -242,6 +248,12 @@ class Player:
 
     def _reject(self, public: Public) -> None:
         self._say("reject", public, "proof.submitted", reason="not what we agreed on")
+
+    def _reject_signed(self, public: Public) -> None:
+        """Of the very work that he has seen."""
+        self.deal.said.append(Said(self.clock(), self.me.name, "reject"))
+        proof = public.last("proof.submitted") or public.newest
+        self.me.decide("reject", self.deal.task, proof["id"], reason="not what we agreed on")
 
     def _dispute(self, public: Public) -> None:
         self._say("dispute", public, reason="this is wrong")

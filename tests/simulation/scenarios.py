@@ -267,6 +267,151 @@ INCIDENTS = (
     ),
 )
 
+HOSTILE = (  # what people try who want more than was agreed; the judge says that they get no msat of it
+    Scenario(
+        "one claim after another",
+        FUNDED + """
+        thief claim
+        worker claim_named
+        thief claim
+        worker claim_named
+        until Claimed
+        thief submit
+        thief approve
+        worker approve
+        thief payout
+        wait 600
+        """,
+        "Expired",
+        "double claims, and the words of somebody else",
+    ),
+    Scenario(
+        "everything is said again",
+        APPROVED + """
+        until Paid
+        thief replay
+        worker replay
+        employer replay
+        worker payout_swap
+        thief replay
+        wait 600
+        """,
+        "Paid",
+        "replays",
+    ),
+    Scenario(
+        "a task is squatted on",
+        CLAIMED + """
+        thief claim
+        wait 3600
+        worker cancel 100
+        """,
+        "Expired",
+        "claim squatting: the deadline ends it, and he bears a mark",
+    ),
+    Scenario(
+        "new work outruns a signed reject",
+        PROVED + """
+        worker submit
+        employer reject_signed
+        worker submit
+        wait 600
+        employer reject_signed
+        until Disputed
+        """,
+        "Refunded",
+        "resubmission loops that outrun a signed reject: it meets the newest work",
+    ),
+    Scenario(
+        "disputed again and again",
+        FUNDED + UNNAMED + """
+        worker dispute
+        until Disputed
+        employer approve
+        until Verified
+        wait 60
+        worker dispute
+        until Disputed
+        worker dispute
+        employer dispute
+        employer approve
+        until Verified
+        wait 60
+        worker dispute
+        until Disputed
+        """,
+        "Refunded",
+        "disputes opened again and again: the end of the hold ends them",
+    ),
+    Scenario(
+        "silence for ransom",
+        DISPUTED + """
+        worker cancel 99
+        wait 7200
+        worker cancel 100
+        """,
+        "Refunded",
+        "blackmail by silence: who does not answer gives nothing away",
+    ),
+    Scenario(
+        "silence over delivered work",
+        PROVED,
+        "Paid",
+        "blackmail by silence: of the employer, it is an approval",
+    ),
+    Scenario(
+        "both against the house",
+        IN_FLIGHT + """
+        node dies back
+        until hold.lost
+        employer cancel 0
+        worker cancel 0
+        worker payout_swap
+        worker dispute
+        payee takes
+        until Paid
+        employer withdraw
+        worker withdraw
+        operator compensate 100000
+        wait 600
+        """,
+        "Paid",
+        "two sides colluding over a hold that is gone: each is paid once, and the loss is on record",
+    ),
+    Scenario(
+        "dust and half a payment",
+        """
+        employer fund
+        until PendingFunding
+        employer lock_dust
+        until funding.failed
+        employer fund
+        until PendingFunding
+        employer lock_half
+        wait 120
+        employer lock
+        until Funded
+        employer cancel
+        """,
+        "Refunded",
+        "parts below the dust limit, and amounts that were not asked for",
+    ),
+    Scenario(
+        "a router who takes what he can get",
+        PROVED + """
+        node fee_ppm=50000
+        employer approve
+        until Verified
+        wait 7200
+        until Verified
+        node fee_ppm=9000
+        until Paid
+        """,
+        "Paid",
+        "a fee drain through an own routing node: never above the budget in the hold",
+    ),
+)
+
 WAYS = (
     Scenario("nobody locks the money", "", "Expired"),
     Scenario("nobody locks the money that was asked for", "wait 13800\nemployer fund\nuntil PendingFunding\nnode old_news=True\nuntil Expired\nnode well", "Expired"),
@@ -370,4 +515,4 @@ PLACES = (
     ),
 )
 
-SCENARIOS: dict[str, Scenario] = {each.name: each for each in (*INCIDENTS, *WAYS, *PLACES)}
+SCENARIOS: dict[str, Scenario] = {each.name: each for each in (*INCIDENTS, *HOSTILE, *WAYS, *PLACES)}

@@ -7,7 +7,8 @@
     wait SECONDS                 time passes
     blocks N | L | M | R         so many blocks come, or all up to that height of the hold (M: E - M; R: a fresh one is asked for), or N
                                  short of it: "L-3"; "blocks late N": none comes for the time of so many
-    node FIELD=VALUE ...         faults of the node; "node loses CALL ..." for requests that do not arrive; "node well"
+    node FIELD=VALUE ...         faults of the node; "node loses CALL ..." for requests that do not arrive; "node well"; "node fee_ppm=N":
+                                 what its routes cost
     node restarts | dies N       ... | it gives the hold back by itself, or (settles) settles it, (off_channel) its channel closes
     payee takes | refuses        the end of a payout that its payee holds; "payee on_chain": whose channel was closed under it
     daemon dies [N] | away | back   now or N steps from now and starts again; it stays away; it may start
@@ -219,6 +220,8 @@ class Stage:
                 network.faults = replace(network.faults, lose_requests=10**6, only=tuple(calls))
             case ("restarts",):
                 network.restart()
+            case (word,) if word.startswith("fee_ppm="):
+                network.params = replace(network.params, **_values(words))
             case ("dies", how):
                 self._end_hold(how)
             case _:
