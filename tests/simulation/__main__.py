@@ -21,14 +21,14 @@ from tests.simulation.scenarios import SCENARIOS
 
 City = tuple[int, int, str]  # seed, lives, the name of its script or ''
 
-LIVES = 150  # of one city: enough to crowd it, little enough to be read when it fails
+LIVES = 100  # of one city: enough to crowd it, little enough to be read when it fails
 
 
 def main() -> int:
     asked = _arguments()
     began = time.monotonic()
     tally, walked, cities, scripts = Tally(), set[str](), 0, 0
-    for outcome in _outcomes(_cities(asked), asked.jobs, asked.seconds):
+    for outcome in _outcomes(_cities(asked), asked.jobs):
         cities += 1
         scripts += bool(outcome.script)
         tally.add(outcome.tally)
@@ -65,11 +65,19 @@ def _arguments() -> argparse.Namespace:
 
 
 def _cities(asked: argparse.Namespace) -> Iterator[City]:
-    """One new one when nothing is asked for. Of those by chance, every tenth follows a script."""
-    chance = random.SystemRandom()
+    """One new one when nothing is asked for. Of those by chance, every tenth follows a script. The fixed set is never cut short."""
+    ends = time.monotonic() + asked.seconds if asked.seconds else float("inf")
     if asked.kept:
         yield from KEPT
         yield from ((1, 1, script) for script in SCENARIOS)
+    for city in _others(asked):
+        if time.monotonic() > ends:
+            return
+        yield city
+
+
+def _others(asked: argparse.Namespace) -> Iterator[City]:
+    chance = random.SystemRandom()
     yield from ((seed, asked.lives, asked.script or "") for seed in asked.seed or ())
     if asked.fresh:
         for number in itertools.count(1):
@@ -78,14 +86,11 @@ def _cities(asked: argparse.Namespace) -> Iterator[City]:
         yield chance.randrange(10**9), asked.lives, asked.script or ""
 
 
-def _outcomes(cities: Iterable[City], jobs: int, seconds: float) -> Iterator[Outcome]:
+def _outcomes(cities: Iterable[City], jobs: int) -> Iterator[Outcome]:
     """As they end, so many at once."""
-    ends = time.monotonic() + seconds if seconds else float("inf")
     with ProcessPoolExecutor(jobs, mp_context=get_context("spawn")) as pool:
         running: set[Future[Outcome]] = set()
         for city in cities:
-            if time.monotonic() > ends:
-                break
             running.add(pool.submit(run, *city))
             if len(running) >= jobs:
                 done, running = wait(running, return_when=FIRST_COMPLETED)

@@ -270,7 +270,8 @@ INCIDENTS = (
 HOSTILE = (  # what people try who want more than was agreed; the judge says that they get no msat of it
     Scenario(
         "one claim after another",
-        FUNDED + """
+        FUNDED
+        + """
         thief claim
         worker claim_named
         thief claim
@@ -287,7 +288,8 @@ HOSTILE = (  # what people try who want more than was agreed; the judge says tha
     ),
     Scenario(
         "everything is said again",
-        APPROVED + """
+        APPROVED
+        + """
         until Paid
         thief replay
         worker replay
@@ -301,7 +303,8 @@ HOSTILE = (  # what people try who want more than was agreed; the judge says tha
     ),
     Scenario(
         "a task is squatted on",
-        CLAIMED + """
+        CLAIMED
+        + """
         thief claim
         wait 3600
         worker cancel 100
@@ -311,7 +314,8 @@ HOSTILE = (  # what people try who want more than was agreed; the judge says tha
     ),
     Scenario(
         "new work outruns a signed reject",
-        PROVED + """
+        PROVED
+        + """
         worker submit
         employer reject_signed
         worker submit
@@ -324,7 +328,9 @@ HOSTILE = (  # what people try who want more than was agreed; the judge says tha
     ),
     Scenario(
         "disputed again and again",
-        FUNDED + UNNAMED + """
+        FUNDED
+        + UNNAMED
+        + """
         worker dispute
         until Disputed
         employer approve
@@ -345,7 +351,8 @@ HOSTILE = (  # what people try who want more than was agreed; the judge says tha
     ),
     Scenario(
         "silence for ransom",
-        DISPUTED + """
+        DISPUTED
+        + """
         worker cancel 99
         wait 7200
         worker cancel 100
@@ -361,7 +368,8 @@ HOSTILE = (  # what people try who want more than was agreed; the judge says tha
     ),
     Scenario(
         "both against the house",
-        IN_FLIGHT + """
+        IN_FLIGHT
+        + """
         node dies back
         until hold.lost
         employer cancel 0
@@ -398,7 +406,8 @@ HOSTILE = (  # what people try who want more than was agreed; the judge says tha
     ),
     Scenario(
         "a router who takes what he can get",
-        PROVED + """
+        PROVED
+        + """
         node fee_ppm=50000
         employer approve
         until Verified

@@ -89,11 +89,11 @@ class Stage:
 
     async def play(self) -> None:
         city, scenario = self.city, self._scenario
-        people = {role: city.person(role, number) for number, role in enumerate(_ROLES, 1000)}
+        employer, worker, thief = (city.person(role, number) for number, role in enumerate(_ROLES, 1000))
         terms = {"review_window": 3600, "on_silence": "approve", "on_reject": "dispute", "on_hold_end": "refund"}
         deal = Deal(
-            number=1, tempers=dict.fromkeys(_ROLES, Temper.HONEST), sat=21_000, terms=terms | scenario.terms,
-            deadline=city.time + scenario.deadline, posted=self._chance.random() < 0.5, tired=True, **people,
+            number=1, employer=employer, worker=worker, thief=thief, tempers=dict.fromkeys(_ROLES, Temper.HONEST), sat=21_000,
+            terms=terms | scenario.terms, deadline=city.time + scenario.deadline, posted=self._chance.random() < 0.5, tired=True,
         )  # fmt: skip
         self._begin(deal)
         async with city.running():

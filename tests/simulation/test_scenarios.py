@@ -5,7 +5,8 @@ from __future__ import annotations
 import pytest
 
 from tests.simulation.run import run
-from tests.simulation.scenarios import HOSTILE, INCIDENTS, Scenario
+from tests.simulation.scenarios import HOSTILE, INCIDENTS
+from tests.simulation.stage import Scenario
 
 
 @pytest.mark.parametrize("scenario", INCIDENTS, ids=lambda each: each.name)
