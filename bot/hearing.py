@@ -210,7 +210,7 @@ class Ears:
 
     async def remember_hearing(self) -> None:
         """Writes down until when we have heard, and each outage in the daemon's own chain, so that anybody can add them up."""
-        world, told = self._world, False
+        world, told, noted = self._world, False, (-1, 0)
         while True:
             ended = world.moments.ended_outages()
             paused = world.moments.silent_long and not told
@@ -218,9 +218,12 @@ class Ears:
             if paused:
                 log.warning("deaf: deadlines stand still", since=since)
             told = world.moments.silent_long
-            await world.writer.do(
-                lambda tx, ended=ended, paused=paused, since=since: self._note(tx, ended, since if paused else None)  # type: ignore[misc]
-            )
+            present = since, world.moments.settled_deaf
+            if ended or paused or present != noted:  # a deaf daemon has nothing new to write down
+                await world.writer.do(
+                    lambda tx, ended=ended, paused=paused, since=since: self._note(tx, ended, since if paused else None)  # type: ignore[misc]
+                )
+                noted = present
             if ended or paused:
                 world.wakes.events.ring()
                 world.wakes.timers.ring()

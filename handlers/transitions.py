@@ -97,6 +97,7 @@ _OPEN = (
     *((s, _BACK) for s in (S.FUNDED, S.CLAIMED, S.DISPUTED, S.VERIFIED)),
     (S.VERIFIED, _SET),
 )  # wherever a task that is not over can stand
+_EVERYWHERE = (*_OPEN, *((s, P.NONE) for s in S if s.is_final))
 
 ROWS: tuple[Row, ...] = (
     Row(None, Cause.CREATED, S.DRAFT, (L.TASK_CREATED,), "employer", (W.PENDING,)),
@@ -208,7 +209,10 @@ ROWS: tuple[Row, ...] = (
         phase=_SET,
     ),
     # a stray payment changes nothing but is on record, in any state; so is a freeze, and a compensation behind a loss
-    *(Row(s, Cause.STRAY_HELD, s, (L.FUNDING_STRAY,), "node", tuple(W), phase=p, phase_after=p) for s in S for p in P),
+    *(
+        Row(s, Cause.STRAY_HELD, s, (L.FUNDING_STRAY,), "node", tuple(W), phase=p, phase_after=p)
+        for s, p in _EVERYWHERE
+    ),
     *(Row(s, Cause.FROZEN, s, (L.TASK_FROZEN,), "operator", tuple(W), phase=p, phase_after=p) for s, p in _OPEN),
     *(Row(s, Cause.UNFROZEN, s, (L.TASK_UNFROZEN,), "operator", tuple(W), phase=p, phase_after=p) for s, p in _OPEN),
     *(Row(s, Cause.COMPENSATED, s, (L.COMPENSATION,), "operator", tuple(W)) for s in (S.PAID, S.EXPIRED)),

@@ -37,7 +37,17 @@ _EVENT = Statement(insert(events), "id", "kind", "address", "created_at", "body"
 _PARCELS = Statement(
     select(events)
     .where(events.c.state == word("pending"), events.c.next_at <= bindparam("now"))
+    .where(events.c.n.not_in(among("skip")))
     .order_by(events.c.tries, events.c.n)  # what is new before what is tried again
+    .limit(bindparam("most"))
+)
+_FINISHED = Statement(
+    select(events.c.n, events.c.id)
+    .where(events.c.n > bindparam("after"), events.c.state == word("done"))
+    .where(
+        or_(events.c.kind < literal_column("20000"), events.c.kind >= literal_column("30000"))
+    )  # the rest is ephemeral
+    .order_by(events.c.n)
     .limit(bindparam("most"))
 )
 _SIGNED = Statement(update(events).where(events.c.n == bindparam("row"), events.c.signed == 0), "body", "signed")
@@ -95,7 +105,7 @@ def _soonest(table: Table, unfinished: ColumnElement[bool]) -> Statement:
 _SOONEST = {
     "events": _soonest(events, events.c.state == word("pending")),
     "letters": _soonest(letters, letters.c.state == word("pending")),
-    "effects": _soonest(effects, effects.c.state != word("done")),
+    "effects": _soonest(effects, (effects.c.state != word("done")) & effects.c.sort.in_(among("sorts"))),
 }
 
 
@@ -166,8 +176,7 @@ def publish(tx: Connection, event: Unsigned, address: str = "") -> EventId:
 
 def parcels(tx: Connection, now: int, limit: int, skip: Iterable[int] = ()) -> list[Parcel]:
     """Pending events that may be tried now, new ones first."""
-    busy = set(skip)
-    return [_parcel(row) for row in _PARCELS.rows(tx, {"now": now, "most": limit}) if row.n not in busy]
+    return [_parcel(row) for row in _PARCELS.rows(tx, {"now": now, "most": limit, "skip": listed(skip)})]
 
 
 def _parcel(row: Any) -> Parcel:
@@ -202,9 +211,7 @@ def lost_by(tx: Connection, relay: str, ids: Sequence[str]) -> int:
 
 def finished(tx: Connection, after: int, limit: int) -> list[tuple[int, str]]:
     """(n, id) of what every relay ought to have, in pages."""
-    kept = or_(events.c.kind < 20000, events.c.kind >= 30000)  # what lies between is ephemeral
-    found = select(events.c.n, events.c.id).where(events.c.n > after, events.c.state == "done", kept)
-    return [(row.n, row.id) for row in tx.execute(found.order_by(events.c.n).limit(limit))]
+    return [(row.n, row.id) for row in _FINISHED.rows(tx, {"after": after, "most": limit})]
 
 
 def write_letter(
@@ -281,9 +288,10 @@ def order_done(tx: Connection, n: int) -> None:
     _DONE.run(tx, {"row": n, "state": "done"})
 
 
-def next_try(tx: Connection, table: Table, after: int) -> int | None:
-    """When the soonest of what waits for another try is due (unix seconds), for a worker that has nothing to do now."""
-    return _SOONEST[table.name].scalar(tx, {"after": after})
+def next_try(tx: Connection, table: Table, after: int, sorts: Sequence[str] = ()) -> int | None:
+    """When the soonest of what waits for another try is due (unix seconds), for a worker that has nothing to do now. `sorts`:
+    of effects, those that are this worker's."""
+    return _SOONEST[table.name].scalar(tx, {"after": after} | ({"sorts": listed(sorts)} if sorts else {}))
 
 
 def look_again(tx: Connection, payment_hash: str) -> None:

@@ -105,7 +105,7 @@ def among(name: str) -> Select[Any]:
     return select(func.json_each(bindparam(name)).table_valued("value").c.value)
 
 
-def listed(members: Iterable[str]) -> str:
+def listed(members: Iterable[str | int]) -> str:
     return json.dumps(list(members))
 
 

@@ -30,11 +30,11 @@ def frozen(s: Standing, entry: Entry, move: Move) -> None:
 
 
 def unfrozen(s: Standing, entry: Entry, move: Move) -> None:
-    """All times move by as much as it was frozen, on the hearing clock."""
+    """All times move by as much as it was frozen, on the hearing clock, which may fall back: silence becomes deafness afterwards."""
     say, seconds = s.sayer(entry), int(entry.facts["seconds"])
     if s.frozen is None:
         return say(Code.ILLEGAL_MOVE, "it is not frozen")
-    passed, s.frozen = entry.heard - s.frozen.heard, None
+    passed, s.frozen = max(0, entry.heard - s.frozen.heard), None
     if abs(passed - seconds) > CLOCK_SLACK:
         say(Code.WRONG_UNTIL, f"it was frozen for {passed} s, and its times move by {seconds}")
     s.deadline += seconds

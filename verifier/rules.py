@@ -12,7 +12,6 @@ STATES = frozenset(
 )
 FINAL = frozenset({"Paid", "Refunded", "Expired"})
 WORKS = frozenset(["PENDING", "IN_PROGRESS", "SUBMITTED", "APPROVED", "RELEASED", "REJECTED"])
-PHASES = ("", "settling", "refunding")
 
 TYPES = frozenset(
     [
@@ -187,13 +186,16 @@ def _move(line: str) -> Move:
     return Move(state, phase, fitting, tuple(types.split()), by, state_after, phase_after, same, none)
 
 
-# A payment that nobody wants any more is on record in any state and changes nothing.
-_STRAYS = tuple(Move(s, p, WORKS, ("funding.stray",), "node", s, p, "", "") for s in sorted(STATES) for p in PHASES)
 # The operator may freeze a task that is not over, and let it go on, wherever it stands: neither leads anywhere.
 _STANDS = (
     *((s, "") for s in sorted(STATES - FINAL)),
     *((s, "refunding") for s in ("Funded", "Claimed", "Disputed", "Verified")),
     ("Verified", "settling"),
+)
+# A payment that nobody wants any more is on record wherever a task can stand, and changes nothing.
+_STRAYS = tuple(
+    Move(s, p, WORKS, ("funding.stray",), "node", s, p, "", "")
+    for s, p in (*_STANDS, *((s, "") for s in sorted(FINAL)))
 )
 _FREEZES = tuple(
     Move(s, p, WORKS, (type,), "operator", s, p, "", "")

@@ -25,6 +25,7 @@ from storage.outbox import Order
 from storage.schema import effects
 
 TRIES = 3
+_SORTS = ("fetch",)
 _AT_ONCE = 4
 _FIRST_WAIT, _LONGEST_WAIT = 30.0, 90.0  # seconds between two tries
 log = structlog.get_logger()
@@ -49,8 +50,8 @@ class Fetcher:
             while True:
                 found, soonest = await world.writer.do(
                     lambda tx: (
-                        outbox.open_orders(tx, ("fetch",), world.moments.time),
-                        outbox.next_try(tx, effects, world.moments.time),
+                        outbox.open_orders(tx, _SORTS, world.moments.time),
+                        outbox.next_try(tx, effects, world.moments.time, _SORTS),
                     )
                 )
                 for order in {order.task: order for order in found}.values():

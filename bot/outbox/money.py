@@ -46,6 +46,7 @@ GRACE = 600  # seconds after `started` in which ABSENT proves nothing
 _SORTS = ("make_hold", "settle", "cancel", "pay", "remit")
 _AT_ONCE = 64
 _PAY_TIMEOUT = 60
+_LASTING = 20  # looks in vain: some five minutes
 log = structlog.get_logger()
 
 
@@ -105,7 +106,7 @@ class Cashier:
         now = self._world.moments.time
         self._rounds.hurry(tx)
         idle = [order for order in outbox.open_orders(tx, _SORTS, now) if _lane_of(order) not in self._busy]
-        return self._rounds.put_off(tx, idle), outbox.next_try(tx, effects, now)
+        return self._rounds.put_off(tx, idle), outbox.next_try(tx, effects, now, _SORTS)
 
     async def _lane(self, lane: list[Order]) -> None:
         try:
@@ -300,7 +301,8 @@ class Cashier:
         world.wakes.inputs.ring()
 
     async def _later(self, order: Order, most: float) -> None:
-        again = self._world.backoff(order.tries, most=most)
+        """The next look, at most so many seconds away; in an outage that lasts, a minute."""
+        again = self._world.backoff(order.tries, most=most if order.tries < _LASTING else 60.0)
         await self._world.writer.do(lambda tx: outbox.order_later(tx, order.n, order.tries + 1, again))
 
 

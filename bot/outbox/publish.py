@@ -66,7 +66,7 @@ class Publisher:
     def _pending(self, tx: Connection, busy: frozenset[int]) -> tuple[list[Parcel], int | None]:
         """What may be sent now; when that is all, the time at which something else will be."""
         now = self._world.moments.time
-        found = outbox.parcels(tx, now, _BATCH + len(busy), busy)
+        found = outbox.parcels(tx, now, _BATCH, busy)
         return found, None if len(found) >= _BATCH else outbox.next_try(tx, events, now)
 
     async def _signed(self, parcels: list[Parcel]) -> list[tuple[Parcel, str]]:

@@ -51,3 +51,18 @@ def test_an_outage_that_nobody_counted_ends_with_the_heartbeat() -> None:
     hear(moments, time[0] - 1)
     (outage,) = moments.ended_outages()
     assert (outage.since, outage.until, outage.deaf) == (1000, time[0] - 1, PATIENCE + 60)
+
+
+def test_an_outage_ends_behind_every_moment_that_knew_nothing_of_it() -> None:
+    """A heartbeat that comes back late proves hearing up to a time before moments that were given out as if we heard: what was
+    stored with them carries no deaf second of this outage, so they must not lie behind it."""
+    time = [1000]
+    moments = moments_of(time)
+    time[0] += PATIENCE - 10
+    stored = moments.now()
+    assert stored.deaf == 0
+    time[0] += 15
+    hear(moments, 1000 + PATIENCE - 24)
+    (outage,) = moments.ended_outages()
+    assert stored.time < outage.until <= time[0]
+    assert moments.now().deaf == outage.deaf == outage.until - outage.since

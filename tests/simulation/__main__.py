@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import itertools
 import os
 import random
 import sys
@@ -11,38 +12,50 @@ from collections.abc import Iterable, Iterator
 from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
 from multiprocessing import get_context
 
-from handlers.transitions import TABLE, Cause
+from handlers.transitions import TABLE
 from tests.simulation.city import Tally
 from tests.simulation.kept import KEPT
 from tests.simulation.rows import name
 from tests.simulation.run import Outcome, run
+from tests.simulation.scenarios import SCENARIOS
 
-LIVES = 150  # of one city: enough to crowd it, little enough to be read when it fails
+City = tuple[int, int, str]  # seed, lives, the name of its script or ''
+
+LIVES = 100  # of one city: enough to crowd it, little enough to be read when it fails
 
 
 def main() -> int:
     asked = _arguments()
     began = time.monotonic()
-    tally, walked, cities = Tally(), set[str](), 0
-    for outcome in _outcomes(_cities(asked), asked.jobs, asked.seconds):
+    tally, walked, cities, scripts = Tally(), set[str](), 0, 0
+    for outcome in _outcomes(_cities(asked), asked.jobs):
         cities += 1
+        scripts += bool(outcome.script)
         tally.add(outcome.tally)
         walked |= outcome.walked
         if outcome.broken:
-            print(f"{outcome.story}\n\nseed {outcome.seed}, {outcome.lives} lives: {outcome.broken}")
-            print(f"make simulate SEED={outcome.seed} LIVES={outcome.lives}")
+            which = f'"{outcome.script}"' if outcome.script else f"{outcome.lives} lives"
+            print(f"{outcome.story}\n\nseed {outcome.seed}, {which}: {outcome.broken}")
+            again = f"""ARGS='--script "{outcome.script}"'""" if outcome.script else f"LIVES={outcome.lives}"
+            print(f"make simulate SEED={outcome.seed} {again}")
             return 1
         if asked.verbose:
             print(f"seed {outcome.seed}: {outcome.tally.ends}, {outcome.tally.crashes} crashes, {outcome.digest[:12]}")
     seconds = time.monotonic() - began
-    _report(tally, cities, seconds, walked)
+    never = _report(tally, cities, scripts, seconds, walked)
+    if never and asked.kept:
+        print("the cities that run on every occasion must walk all of it")
+        return 1
     return 0
 
 
 def _arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="python -m tests.simulation", description=__doc__)
     parser.add_argument("--seed", type=int, action="append", help="a seed; may be given several times")
-    parser.add_argument("--kept", action="store_true", help="first those that run on every occasion")
+    parser.add_argument(
+        "--kept", action="store_true", help="first those that run on every occasion, all scripts among them"
+    )
+    parser.add_argument("--script", choices=sorted(SCENARIOS), help="a city that follows this script")
     parser.add_argument("--fresh", action="store_true", help="go on with new seeds until the time is over")
     parser.add_argument("--lives", type=int, default=LIVES, help=f"agreements in each city ({LIVES})")
     parser.add_argument("--seconds", type=float, default=0.0, help="begin no city after so long (0: no limit)")
@@ -51,47 +64,56 @@ def _arguments() -> argparse.Namespace:
     return parser.parse_args()
 
 
-def _cities(asked: argparse.Namespace) -> Iterator[tuple[int, int]]:
-    """(seed, lives) of each; one new one when nothing is asked for."""
+def _cities(asked: argparse.Namespace) -> Iterator[City]:
+    """One new one when nothing is asked for. Of those by chance, every tenth follows a script. The fixed set is never cut short."""
+    ends = time.monotonic() + asked.seconds if asked.seconds else float("inf")
     if asked.kept:
         yield from KEPT
-    yield from ((seed, asked.lives) for seed in asked.seed or ())
-    if asked.fresh or not (asked.seed or asked.kept):
-        chance = random.SystemRandom()
-        while True:
-            yield chance.randrange(10**9), asked.lives
-            if not asked.fresh:
-                return
+        yield from ((1, 1, script) for script in SCENARIOS)
+    for city in _others(asked):
+        if time.monotonic() > ends:
+            return
+        yield city
 
 
-def _outcomes(cities: Iterable[tuple[int, int]], jobs: int, seconds: float) -> Iterator[Outcome]:
+def _others(asked: argparse.Namespace) -> Iterator[City]:
+    chance = random.SystemRandom()
+    yield from ((seed, asked.lives, asked.script or "") for seed in asked.seed or ())
+    if asked.fresh:
+        for number in itertools.count(1):
+            yield chance.randrange(10**9), asked.lives, chance.choice(list(SCENARIOS)) if number % 10 == 0 else ""
+    elif not (asked.seed or asked.kept):
+        yield chance.randrange(10**9), asked.lives, asked.script or ""
+
+
+def _outcomes(cities: Iterable[City], jobs: int) -> Iterator[Outcome]:
     """As they end, so many at once."""
-    ends = time.monotonic() + seconds if seconds else float("inf")
     with ProcessPoolExecutor(jobs, mp_context=get_context("spawn")) as pool:
         running: set[Future[Outcome]] = set()
-        for seed, lives in cities:
-            if time.monotonic() > ends:
-                break
-            running.add(pool.submit(run, seed, lives))
+        for city in cities:
+            running.add(pool.submit(run, *city))
             if len(running) >= jobs:
                 done, running = wait(running, return_when=FIRST_COMPLETED)
                 yield from (future.result() for future in done)
         yield from (future.result() for future in running)
 
 
-def _report(tally: Tally, cities: int, seconds: float, walked: set[str]) -> None:
+def _report(tally: Tally, cities: int, scripts: int, seconds: float, walked: set[str]) -> list[str]:
+    """Prints what was done; the rows of the transition table that nobody has walked."""
     faults = sum(tally.faults.values())
     print(
-        f"{cities} cities, {tally.lives} lives in {seconds:.0f} s ({tally.lives * 60 / seconds:.0f} a minute), no rule broken"
+        f"{cities} cities ({scripts} by a script), {tally.lives} lives in {seconds:.0f} s"
+        f" ({tally.lives * 60 / seconds:.0f} a minute), no rule broken"
     )
     print(f"{tally.steps} steps, {faults} faults injected, {tally.crashes} crashes survived")
     print("ends: " + ", ".join(f"{end} {count}" for end, count in sorted(tally.ends.items())))
     print("faults: " + ", ".join(f"{kind} {count}" for kind, count in sorted(tally.faults.items())))
-    never = sorted({name(key) for key in TABLE if key[2] is not Cause.STRAY_HELD} - walked)
+    never = sorted({name(key) for key in TABLE} - walked)
     print(
         f"{len(walked)} of {len(TABLE)} rows of the transition table walked"
         + (f"; not: {'; '.join(never)}" if never else "")
     )
+    return never
 
 
 if __name__ == "__main__":

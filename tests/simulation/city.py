@@ -6,44 +6,60 @@ from __future__ import annotations
 import asyncio
 import random
 from collections import defaultdict
-from collections.abc import Coroutine
-from contextlib import AsyncExitStack
-from dataclasses import dataclass, field
+from collections.abc import AsyncIterator, Coroutine
+from contextlib import AsyncExitStack, asynccontextmanager
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from sqlalchemy import select
+from sqlalchemy.exc import OperationalError
 
-from bot.config import FeeSettings, Settings, TermsSettings
+from bot.config import Daemon, FeeSettings, Settings, TermsSettings
 from bot.daemon import open_shop, parts_of, remembered
 from bot.dispatch import Dispatch
 from bot.hearing import OVERLAP, wants
 from bot.moments import Moments
 from bot.nodes.simnet import Params, SimNode
-from bot.relays.genuine import Gate
 from bot.world import Limits, World
 from kinds.states import Payer
 from kinds.units import Secret
 from storage import house
-from storage.open import engine_for, migrate
 from storage.schema import effects, events, inputs
 from tests.simulation import judge
 from tests.simulation.gazette import Gazette
 from tests.simulation.guard import Guard, Violation
+from tests.simulation.operator import Operator
+from tests.simulation.pace import empty_database
 from tests.simulation.person import Person, Post
 from tests.simulation.players import Deal, Player, Temper
-from tests.simulation.process import DiskWriter, Line, Mortal, WireNode
-from tests.simulation.sea import Sea, WildRelay
+from tests.simulation.process import Disk, DiskWriter, Line, Mortal, WireNode, is_of_disk
+from tests.simulation.sea import FastGate, Sea, WildRelay
 from tests.simulation.signer import PlainSigner
 from tests.simulation.storm import Storm
 from tests.simulation.story import Story
 
 EPOCH = 1_800_000_000
 HOUR = 3600
-SETTINGS = Settings(terms=TermsSettings(hold_cltv=560, review_window=HOUR, hold_timeout=3 * HOUR, min_reward_sat=100))
+OPERATOR = 4000  # the number of his key
 FEES = (  # a city has one of these, by its seed; amounts are such that something must be rounded
     *(FeeSettings(ppm=12_345, base_sat=1, minimum_sat=7, payer=payer, insurance_percent=10) for payer in Payer),
     FeeSettings(),
 )
+
+
+def settings_of(seed: int) -> Settings:
+    """A city's terms are of its seed: how long holds last, the margin, how long people are waited for."""
+    chance = random.Random(f"{seed}/terms")
+    terms = TermsSettings(
+        hold_cltv=chance.choice((560, 560, 600, 700)),
+        margin=chance.choice((58, 58, 40, 72)),
+        review_window=HOUR,
+        hold_timeout=chance.choice((HOUR, 3 * HOUR, 3 * HOUR)),
+        min_reward_sat=100,
+    )
+    return Settings(
+        daemon=Daemon(operator=PlainSigner(Secret(f"{OPERATOR:064x}")).pubkey), terms=terms, fees=FEES[seed % len(FEES)]
+    )
 
 
 @dataclass(slots=True)
@@ -68,28 +84,33 @@ class Tally:
 class City:
     """Made inside a running VirtualLoop."""
 
-    def __init__(self, seed: int, relays: int = 2) -> None:
+    def __init__(self, seed: int, relays: int = 2, settings: Settings | None = None) -> None:
         self.seed = seed
-        self._settings = SETTINGS.model_copy(update={"fees": FEES[seed % len(FEES)]})
+        self.settings = settings or settings_of(seed)  # as it will be at the next start
         self._chance = random.Random(f"{seed}/city")
         self.loop = asyncio.get_running_loop()
         self.clock_ahead = 0
         self.story = Story(self.loop.time)
         self.relays = [WildRelay(f"ws://relay{number}.test") for number in range(relays)]
-        self.engine = engine_for(None)
-        migrate(self.engine)
+        self.engine = empty_database()
         self.node = SimNode(self.clock, random.Random(f"{seed}/node").randbytes, None, params=Params(block_seconds=600))
         self._failed: asyncio.Future[None] = self.loop.create_future()
-        self.guard = Guard(self.node, self.engine, lambda: SETTINGS.terms.margin, self._fail)
+        self.guard = Guard(self.node, self.engine, lambda: self.settings.terms.margin, self._fail)
         self._signer = PlainSigner(Secret(f"{7:064x}"))
         self.bot = self._signer.pubkey
         self.gazette = Gazette(self.bot, self.relays, self._read)
-        self._gate = Gate()
+        self._gate = FastGate()
+        self.disk = Disk()
         self.wire_slow = 0.0
         self.deals: list[Deal] = []
         self.everybody: list[Person] = []
         self.tally = Tally()
         self._life = Mortal()
+        self._tasks: list[asyncio.Task[None]] = []
+        self.may_start = asyncio.Event()  # the daemon is started again when it died
+        self.may_start.set()
+        self._post = Post(self.relays)
+        self.operator = Operator(self, self.person("operator", OPERATOR), random.Random(f"{seed}/operator"))
 
     def clock(self) -> float:
         return EPOCH + self.loop.time() + self.clock_ahead
@@ -100,6 +121,11 @@ class City:
 
     def mine(self, blocks: int) -> None:
         self.node.network.mine(blocks)
+
+    def no_blocks(self, blocks: int) -> None:
+        """None comes for the time of so many: heights never fall."""
+        network = self.node.network
+        network._chain = replace(network._chain, mined=network._chain.mined - blocks)
 
     def process_dies_at(self, steps: int) -> None:
         """So many passages through a door from now; 0: not at all."""
@@ -113,14 +139,19 @@ class City:
     async def _daemon(self) -> None:
         """The process, started again whenever it died."""
         while True:
+            await self.may_start.wait()
             self._life = Mortal()
             async with AsyncExitStack() as stack:
-                parts = await self._start(self._life, stack)
+                try:
+                    parts = await self._start(self._life, stack)
+                except OperationalError:
+                    parts = []
+                    self._life.die()
                 died = asyncio.ensure_future(self._life.died.wait())
                 try:
                     done, _ = await asyncio.wait([*parts, died], return_when=asyncio.FIRST_COMPLETED)
                     for part in done - {died}:
-                        if not part.cancelled() and part.exception():
+                        if not part.cancelled() and part.exception() and not is_of_disk(part.exception()):
                             raise part.exception() or AssertionError
                 finally:
                     self._life.die()
@@ -134,16 +165,17 @@ class City:
 
     async def _start(self, life: Mortal, stack: AsyncExitStack) -> list[asyncio.Task[None]]:
         chance = random.Random(self._chance.random())
-        writer = DiskWriter(self.engine, life, self.guard.committed)
+        writer = DiskWriter(self.engine, self.disk, life, self.guard.committed)
         stack.push_async_callback(writer.close)
         memory = await writer.do(remembered)
         urls = [relay.url for relay in self.relays]
         moments = Moments(urls, self.clock, chance.randbytes, confirmed=memory.confirmed, deaf=memory.deaf)
         facts = self.node._facts()
         moments.node(facts)
-        policy = await writer.do(lambda tx: open_shop(tx, self._settings, self.bot, facts, moments.now(), urls))
+        policy = await writer.do(lambda tx: open_shop(tx, self.settings, self.bot, facts, moments.now(), urls))
         sea = Sea(
             self.relays,
+            self.bot,
             wants(self.bot),
             lambda relay, want: memory.cursors.get((relay, want), self.time) - OVERLAP,
             lambda: self.time,
@@ -167,7 +199,8 @@ class City:
             cursors=memory.cursors,
             limits=Limits(),
         )
-        return [asyncio.ensure_future(part) for part in parts_of(world, self._settings, Dispatch(world))]
+        self.dispatch = Dispatch(world)
+        return [asyncio.ensure_future(part) for part in parts_of(world, self.settings, self.dispatch)]
 
     def _fail(self, error: BaseException) -> None:
         if not self._failed.done():
@@ -175,21 +208,19 @@ class City:
 
     # The people
 
+    def person(self, name: str, number: int) -> Person:
+        chance = random.Random(f"{self.seed}/{name}")
+        wallet = self.node.wallet(name)
+        person = self._post.add(Person(name, number, wallet, self.bot, self.relays, lambda: self.time, chance))
+        self.everybody.append(person)
+        return person
+
     def people(self, lives: int) -> None:
         """Employers and workers with several deals each, and a few thieves."""
-
-        post = Post(self.relays)
-
-        def person(name: str, number: int) -> Person:
-            wallet = self.node.wallet(name)
-            chance = random.Random(f"{self.seed}/{name}")
-            return post.add(Person(name, number, wallet, self.bot, self.relays, lambda: self.time, chance))
-
         many = max(2, lives // 4)
-        employers = [person(f"employer{n}", 1000 + n) for n in range(many)]
-        workers = [person(f"worker{n}", 2000 + n) for n in range(many)]
-        thieves = [person(f"thief{n}", 3000 + n) for n in range(max(1, lives // 20))]
-        self.everybody = [*employers, *workers, *thieves]
+        employers = [self.person(f"employer{n}", 1000 + n) for n in range(many)]
+        workers = [self.person(f"worker{n}", 2000 + n) for n in range(many)]
+        thieves = [self.person(f"thief{n}", 3000 + n) for n in range(max(1, lives // 20))]
         chance = self._chance
         tempers = [Temper.HONEST] * 5 + [Temper.FORGETFUL, Temper.PICKY, Temper.FICKLE, Temper.HOSTILE, Temper.HOSTILE]
         for number in range(lives):
@@ -244,38 +275,55 @@ class City:
         """`within`: seconds in which the agreements begin. Raises Violation."""
         self.people(lives)
         storm = Storm(self, random.Random(f"{self.seed}/storm"))
-        running: list[asyncio.Task[Any]] = [self._running(self._daemon()), self._running(self._blocks())]
-        raging = self._running(storm.rage(storm_every))
-        playing = [self._running(self._deal(deal, self._chance.random() * within)) for deal in self.deals]
-        try:
-            await self._until(within + 9 * HOUR)
+        async with self.running():
+            raging = self.begin(storm.rage(storm_every))
+            ruling = self.begin(self.operator.play())
+            for deal in self.deals:
+                self.begin(self._deal(deal, self._chance.random() * within))
+            await self.until(within + 9 * HOUR)
             raging.cancel()
+            ruling.cancel()
             storm.calm()
+            await self.operator.calm()
             for deal in self.deals:
                 deal.tired = True
-            await self._ended(playing)
-            await self._quiet()
+            await self.finish()
+
+    @asynccontextmanager
+    async def running(self) -> AsyncIterator[None]:
+        """The daemon and the chain, and whatever else `begin` begins meanwhile."""
+        self.begin(self._daemon())
+        self.begin(self._blocks())
+        try:
+            yield
         finally:
-            for task in (*running, raging, *playing):
+            for task in self._tasks:
                 task.cancel()
-            await asyncio.gather(*running, raging, *playing, return_exceptions=True)
+            await asyncio.gather(*self._tasks, return_exceptions=True)
+
+    async def finish(self) -> None:
+        """Nothing goes wrong any more: everything comes to its end, and is judged."""
+        await self._ended()
+        await self._quiet()
         judge.judge(self)
-        self.tally.lives += lives
         self.tally.faults = dict(self.story.faults)
         for public in self.gazette.tasks.values():
             state = public.newest["state"]
             self.tally.ends[state] = self.tally.ends.get(state, 0) + 1
+        self.tally.lives = sum(self.tally.ends.values())  # those alone that were lived to their end
 
-    def _running(self, work: Coroutine[Any, Any, None]) -> asyncio.Task[Any]:
+    def begin(self, work: Coroutine[Any, Any, None]) -> asyncio.Task[None]:
         async def run() -> None:
             try:
                 await work
             except Exception as error:
                 self._fail(error)
 
-        return asyncio.ensure_future(run())
+        task = asyncio.ensure_future(run())
+        self._tasks.append(task)
+        return task
 
-    async def _until(self, seconds: float) -> None:
+    async def until(self, seconds: float) -> None:
         """Time passes, unless a rule is broken meanwhile."""
         await asyncio.wait([self._failed], timeout=seconds)
         if self._failed.done():
@@ -289,11 +337,11 @@ class City:
                 height = self.node.network.height
                 self.guard.at_block()
 
-    async def _ended(self, playing: list[asyncio.Task[Any]]) -> None:
+    async def _ended(self) -> None:
         """Liveness: without faults every agreement ends, soon after what its terms allow. Blocks come quickly, since disputes wait
         for the end of their hold; people go on, and the daemon is not disturbed."""
         for _ in range(600):
-            await self._until(600)
+            await self.until(600)
             open_now = [deal.task for deal in self.deals if deal.task and not self._is_over(deal.task)]
             if not open_now:
                 return
@@ -307,9 +355,9 @@ class City:
 
     async def _quiet(self) -> None:
         """Everything that was decided has been done, said and published, and all relays have been looked through for what they lack."""
-        await self._until(2 * 900)
+        await self.until(2 * 900)
         for _ in range(600):
-            await self._until(60)
+            await self.until(60)
             with self.engine.begin() as tx:
                 pending = [
                     tx.execute(

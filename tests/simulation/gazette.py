@@ -30,6 +30,11 @@ class Public:
         return bool(self.entries) and TaskState(self.newest["state"]).is_final
 
     @property
+    def end(self) -> str:
+        """The state in which it ended, '' before."""
+        return str(self.newest["state"]) if self.is_final else ""
+
+    @property
     def net(self) -> int:
         """What the worker was shown that he gets, msat."""
         return int(self.entries[1]["facts"]["net_msat"])

@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING, Any
 
 from sqlalchemy import select
 
-from kinds.events import DM_WRAP, read_json
+from kinds.events import DM_WRAP, TASK, read_json
+from kinds.state import STATE_TAG
 from storage.schema import heard, inputs, log
 from tests.simulation.gazette import Public
 from tests.simulation.guard import Violation
@@ -23,10 +24,12 @@ if TYPE_CHECKING:
 
 def judge(city: City) -> None:
     _log_is_true(city)
+    _state_is_shown(city)
     _everybody_was_heard(city)
     _nothing_is_stuck(city)
     for task, public in city.gazette.tasks.items():
         _has_a_reason(city, task, public)
+        _credited_once(task, public)
     _wallets(city)
     figures = city.node.network.figures()
     if figures.total != figures.minted:
@@ -55,6 +58,35 @@ def _log_is_true(city: City) -> None:
     for task, known in city.gazette.tasks.items():
         if known.broken or any(entry["id"] not in kept for entry in known.entries.values()):
             raise Violation(task, "an entry was published that the log does not hold")
+
+
+def _state_is_shown(city: City) -> None:
+    """What each relay shows as a task's present state is the newest entry of its log, also where two came in one second."""
+    for relay in city.relays:
+        shown: dict[str, Any] = {}
+        for event in relay.events.values():
+            if event.kind == TASK and event.pubkey == city.bot and STATE_TAG in event.tag_values("t"):
+                said = read_json(event.content)
+                assert isinstance(said, dict), "a state is a JSON object"
+                shown[said["task"]] = said
+        for task, public in city.gazette.tasks.items():
+            if task not in shown or shown[task]["head"] != public.newest["id"]:
+                raise Violation(task, f"{relay.url} shows another state than the newest")
+
+
+def _credited_once(task: str, public: Public) -> None:
+    """Of what somebody was credited, no msat is paid out twice."""
+    owed: dict[str, int] = defaultdict(int)
+    for entry in public.entries.values():
+        facts = entry["facts"]
+        for credit in facts.get("credited") or ():
+            owed[credit["to"]] += credit["amount_msat"]
+        if entry["type"] == "compensation":
+            owed[facts["to"]] += facts["amount_msat"]
+        elif entry["type"] == "receipt":
+            owed[facts["to"]] -= facts["amount_msat"]
+    if min(owed.values(), default=0) < 0:
+        raise Violation(task, "more was paid out than credited")
 
 
 def _everybody_was_heard(city: City) -> None:
@@ -104,6 +136,10 @@ def _moved(public: Public) -> dict[str, int]:
                 moved[employer] -= facts["hold_msat"]
             for payout in facts["payouts"]:
                 moved[payout["to"]] += payout["amount_msat"]
+        elif entry["type"] in ("refund.completed", "task.expired") and facts.get(
+            "credited"
+        ):  # settled, and given to his account
+            moved[employer] -= public.entries[1]["facts"]["hold_msat"]
     return moved
 
 

@@ -1,9 +1,15 @@
-"""Cities that run on every occasion: (seed, lives). A seed that breaks a rule is added here, with what it had found."""
+"""Cities that run on every occasion: (seed, lives, script or ''). A seed that breaks a rule is added here, with what it had found."""
 
 from __future__ import annotations
 
-KEPT: tuple[tuple[int, int], ...] = (
-    (1, 60),  # a moment that counted a second of deafness more than the outage had: a deadline passed a second early
-    (9, 100),  # a hold that was lost while the node told old news, and a payout on it: no daemon can know
-    (12, 100),  # a hold lost before the claim
+KEPT: tuple[tuple[int, int, str], ...] = (
+    (
+        1,
+        60,
+        "",
+    ),  # a moment that counted a second of deafness more than the outage had: a deadline passed a second early
+    (9, 100, ""),  # a hold that was lost while the node told old news, and a payout on it: no daemon can know
+    (12, 100, ""),  # a hold lost before the claim
+    (2, 60, ""),  # a late heartbeat ended an outage before an entry of the log that knew nothing of it
+    (2, 100, ""),  # frozen while a silence became deafness: the verifier took the clock that fell back for a lie
 )

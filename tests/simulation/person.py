@@ -28,6 +28,7 @@ class Desk:
     invoices: list[str] = field(default_factory=list)  # to lock the money, the newest last
     owed: int = 0  # msat that he was told to name a destination for
     named: list[str] = field(default_factory=list)  # invoices that he gave as destinations
+    rests_until: int = 0  # he was told that no more invoices are made for it before
 
 
 class Person:
@@ -85,6 +86,8 @@ class Person:
                 self.payable = told["payable_msat"]
             case "nothing_owed":
                 self.payable = 0
+            case "too_many_quotes":
+                desk.rests_until = self._clock() + told["wait"]
 
     # Speaking
 

@@ -126,7 +126,9 @@ class Player:
 
     async def _pause(self) -> None:
         """Minutes, or hours for some; or at the same moment as somebody else."""
-        mean = {Temper.FORGETFUL: 2 * HOUR, Temper.HOSTILE: 900}.get(self.temper, 1200)
+        mean = (
+            HOUR if self.role == "thief" else {Temper.FORGETFUL: 2 * HOUR, Temper.HOSTILE: 900}.get(self.temper, 1200)
+        )
         seconds = min(self.chance.expovariate(1 / mean), 4 * HOUR)
         hurry = self.deal.hurry[self.role]
         try:
@@ -188,7 +190,8 @@ class Player:
             self.me.offer(self.deal.sat * 2, "changed", self.deal.deadline, f"job-{self.deal.number}", self.deal.terms)
 
     def _fund(self, public: Public) -> None:
-        self._say("fund", public)
+        if self.temper is Temper.HOSTILE or self.me.desk(self.deal.task).rests_until <= self.clock():
+            self._say("fund", public)
 
     def _lock(self, public: Public, **how: Any) -> None:
         invoices = self.me.desk(self.deal.task).invoices
@@ -197,6 +200,15 @@ class Player:
 
     def _lock_wrong(self, public: Public) -> None:
         self._lock(public, factor=self.chance.choice((0.5, 0.999, 1.5, 2.0)))
+
+    def _lock_much(self, public: Public) -> None:
+        self._lock(public, factor=2.0)
+
+    def _lock_half(self, public: Public) -> None:
+        self._lock(public, factor=0.5)
+
+    def _lock_dust(self, public: Public) -> None:
+        self._lock(public, parts=15)
 
     def _lock_parts(self, public: Public) -> None:
         self._lock(public, parts=self.chance.choice((2, 3, 9)))
@@ -211,6 +223,12 @@ class Player:
             self._say("claim", destination=self._named(public.net))
         else:
             self._claim_later(public)
+
+    def _claim_named(self, public: Public) -> None:
+        """With a destination that lives as long as anything here."""
+        invoice = self.me.invoice(public.net)
+        self.me.desk(self.deal.task).named.append(invoice)
+        self._say("claim", destination=invoice)
 
     def _claim_later(self, public: Public) -> None:
         self._say("claim", public, "task.created")
@@ -231,6 +249,12 @@ class Player:
 
     def _reject(self, public: Public) -> None:
         self._say("reject", public, "proof.submitted", reason="not what we agreed on")
+
+    def _reject_signed(self, public: Public) -> None:
+        """Of the very work that he has seen."""
+        self.deal.said.append(Said(self.clock(), self.me.name, "reject"))
+        proof = public.last("proof.submitted") or public.newest
+        self.me.decide("reject", self.deal.task, proof["id"], reason="not what we agreed on")
 
     def _dispute(self, public: Public) -> None:
         self._say("dispute", public, reason="this is wrong")

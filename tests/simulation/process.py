@@ -8,10 +8,13 @@ from __future__ import annotations
 
 import asyncio
 import random
+import sqlite3
 from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Sequence
+from dataclasses import dataclass
 from typing import Any, TypeVar
 
 from sqlalchemy import Connection, Engine
+from sqlalchemy.exc import OperationalError
 
 from bot.findings import Finding
 from bot.nodes.base import Node
@@ -58,11 +61,36 @@ class Mortal:
         return answer
 
 
+@dataclass(slots=True)
+class Disk:
+    """What the disk does to commits: one of them fails halfway, or every one as long as it is full."""
+
+    fails_in: int = 0  # commits from now on; 0: none fails
+    full: bool = False
+
+    def write(self) -> None:
+        """Called before each commit. Raises OperationalError, as the driver does."""
+        self.fails_in -= self.fails_in > 0
+        if self.full:
+            raise OperationalError("COMMIT", None, sqlite3.OperationalError("database or disk is full"))
+        if self.fails_in == 1:
+            self.fails_in = 0
+            raise OperationalError("COMMIT", None, sqlite3.OperationalError("disk I/O error"))
+
+
+def is_of_disk(error: BaseException | None) -> bool:
+    """That alone, from however many parts of the daemon."""
+    if isinstance(error, BaseExceptionGroup):
+        return all(is_of_disk(each) for each in error.exceptions)
+    return isinstance(error, OperationalError)
+
+
 class DiskWriter(Writer):
     """The writer without its thread; `committed` looks at the database after each commit."""
 
-    def __init__(self, engine: Engine, life: Mortal, committed: Callable[[], None]) -> None:
+    def __init__(self, engine: Engine, disk: Disk, life: Mortal, committed: Callable[[], None]) -> None:
         self._disk, self._life, self._committed = engine.connect(), life, committed
+        self._health = disk
         self._closed = False
         self.commits = 0
 
@@ -71,6 +99,7 @@ class DiskWriter(Writer):
         self._life.step()
         with self._disk.begin():
             result = job(self._disk)
+            self._health.write()
         self.commits += 1
         self._committed()
         self._life.step()
@@ -92,12 +121,17 @@ class WireNode:
 
     async def _call(self, call: Callable[[], Coroutine[Any, Any, T]]) -> T:
         there, back = (self._chance.random() * self._slow() for _ in range(2))
+        self._life.step()
+        if not there:  # it is there at once, and nothing can come between
+            await asyncio.sleep(0)
+            answer = await call()
+            self._life.step()
+            return answer
 
         async def travel() -> T:
             await asyncio.sleep(there)
             return await call()
 
-        self._life.step()
         task = asyncio.ensure_future(travel())
         self._under_way.add(task)
         task.add_done_callback(self._under_way.discard)

@@ -4,13 +4,18 @@ from __future__ import annotations
 
 import logging
 import traceback
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 
 import structlog
 
 from tests.simulation.city import City, Tally
 from tests.simulation.guard import Violation
+from tests.simulation.pace import unhurried
 from tests.simulation.rows import name, walked
+from tests.simulation.scenarios import SCENARIOS
+from tests.simulation.stage import Stage
 from tests.virtual.loop import run_virtually
 
 
@@ -18,6 +23,7 @@ from tests.virtual.loop import run_virtually
 class Outcome:
     seed: int
     lives: int
+    script: str = ""  # the name of a scenario
     tally: Tally = field(default_factory=Tally)
     digest: str = ""
     walked: set[str] = field(default_factory=set)  # rows of the transition table, by name
@@ -25,22 +31,33 @@ class Outcome:
     story: str = ""
 
 
-def run(seed: int, lives: int) -> Outcome:
-    """One city from its first event to the judgement."""
-    structlog.configure(wrapper_class=structlog.make_filtering_bound_logger(logging.CRITICAL))
-    outcome = Outcome(seed, lives)
+def run(seed: int, lives: int, script: str = "") -> Outcome:
+    """One city from its first event to the judgement: of so many lives, or of one that follows a script."""
+    outcome = Outcome(seed, lives, script)
 
     async def life() -> None:
-        city = City(seed)
+        stage = Stage(seed, SCENARIOS[script]) if script else None
+        city = stage.city if stage else City(seed)
         try:
-            await city.live(lives)
+            await (stage.play() if stage else city.live(lives))
         except Exception as error:
             task = error.task if isinstance(error, Violation) else ""
             outcome.broken = str(error) if isinstance(error, Violation) else "".join(traceback.format_exception(error))
             outcome.story = city.story.of(task)
         outcome.tally, outcome.digest = city.tally, city.story.digest()
 
-    with walked() as table:
-        run_virtually(life())
+    with walked() as table, unhurried(), _silence():
+        run_virtually(life(), threads=False)
     outcome.walked = {name(key) for key in table.counts}
     return outcome
+
+
+@contextmanager
+def _silence() -> Iterator[None]:
+    """The daemon's own log would fill the screen."""
+    before = structlog.get_config()
+    structlog.configure(wrapper_class=structlog.make_filtering_bound_logger(logging.CRITICAL))
+    try:
+        yield
+    finally:
+        structlog.configure(**before)

@@ -1,4 +1,5 @@
-"""A signer without secrets: true signatures on what is public, letters in plain text. It is fast, and one seed gives one life."""
+"""A signer without secrets: true signatures on what is public and on what is said to the daemon, letters in plain text. It is fast, and
+one seed gives one life."""
 
 from __future__ import annotations
 
@@ -12,13 +13,18 @@ _ENVELOPE = KeySigner(Secret(f"{99:064x}"))  # who "wrapped" every letter
 
 
 class PlainSigner(KeySigner):
-    """Wraps are dated now and hold the rumor as it is; everything else is the key's own work, without a thread."""
+    """Wraps are dated now and hold the rumor as it is; everything else is the key's own work, without a thread. The people of the
+    simulation do not check signatures, so those of the daemon's envelopes are spared."""
 
     async def sign_many(self, unsigned: Sequence[Unsigned]) -> list[Event]:
         return [self._sign(each) for each in unsigned]
 
+    async def wrap(self, to: Pubkey, rumor: Unsigned) -> Event:
+        outer = _envelope(to, rumor)
+        return Event(outer.id, outer.pubkey, outer.created_at, outer.kind, outer.tags, outer.content, "00" * 64)
+
     async def wrap_many(self, letters: Sequence[tuple[Pubkey, Unsigned]]) -> list[Event | Unsendable]:
-        return [self._wrap(to, rumor) for to, rumor in letters]
+        return [await self.wrap(to, rumor) for to, rumor in letters]
 
     async def unwrap_many(self, wraps: Sequence[Event]) -> list[Rumor | Unreadable]:
         return [self._opened(wrap) for wrap in wraps]
@@ -30,8 +36,7 @@ class PlainSigner(KeySigner):
             return error
 
     def _wrap(self, to: Pubkey, rumor: Unsigned) -> Event:
-        outer = Unsigned(_ENVELOPE.pubkey, rumor.created_at, DM_WRAP, (("p", to),), plain_json(rumor.as_dict()))
-        return _ENVELOPE._sign(outer)
+        return _ENVELOPE._sign(_envelope(to, rumor))
 
     def _unwrap(self, wrap: Event) -> Rumor:
         try:
@@ -40,6 +45,10 @@ class PlainSigner(KeySigner):
             raise Unreadable("this is no letter") from error
         said = Unsigned(inner.pubkey, inner.created_at, inner.kind, inner.tags, inner.content)
         return Rumor(said.id, inner.pubkey, inner.created_at, inner.kind, inner.tags, inner.content)
+
+
+def _envelope(to: Pubkey, rumor: Unsigned) -> Unsigned:
+    return Unsigned(_ENVELOPE.pubkey, rumor.created_at, DM_WRAP, (("p", to),), plain_json(rumor.as_dict()))
 
 
 def _mapping(text: str) -> dict[str, object]:

@@ -22,14 +22,15 @@ HOUR = 3600
 class Storm:
     def __init__(self, city: City, chance: random.Random) -> None:
         self._city, self._chance = city, chance
+        self._params = city.node.network.params
         self._troubles: dict[str, tuple[float, Callable[[], Any]]] = {
             "relay down": (3, self._relay_down),
             "relay mute": (2, self._relay_mute),
             "relay forgets": (1, self._relay_forgets),
             "relay wiped": (1, self._relay_wiped),
             "relay weather": (6, self._relay_weather),
-            "node down": (2, lambda: self._node(HOUR, down=True)),
-            "node not synced": (1, lambda: self._node(HOUR, unsynced=True)),
+            "node down": (2, lambda: self._node(900, down=True)),
+            "node not synced": (1, lambda: self._node(1800, unsynced=True)),
             "node loses requests": (3, lambda: self._node(0, lose_requests=self._some(6), only=())),
             "node loses answers": (4, lambda: self._node(0, lose_answers=self._some(6), only=())),
             "node loses settles": (1, lambda: self._node(0, lose_answers=2, only=("settle", "cancel", "pay"))),
@@ -38,6 +39,8 @@ class Storm:
             "node is slow": (2, self._slow),
             "node restarts": (2, self._node_restarts),
             "blocks in a burst": (2, self._burst),
+            "blocks late": (1, lambda: self._city.no_blocks(self._some(12))),
+            "fees rise": (1, self._fees_rise),
             "no outbound": (1, lambda: self._node(HOUR, no_outbound=True)),
             "no route": (1, lambda: self._node(HOUR, no_route=True)),
             "parts refused": (1, lambda: self._node(0, refuse_parts=self._some(3))),
@@ -47,6 +50,8 @@ class Storm:
             "hold lost": (0.3, self._hold_lost),
             "killed": (8, self._killed),
             "clock jumps": (0.5, self._clock_jumps),
+            "disk fails": (2, self._disk_fails),
+            "disk full": (0.5, self._disk_full),
         }
         self._mending: set[asyncio.Task[None]] = set()
 
@@ -71,7 +76,8 @@ class Storm:
             relay.weather = Weather()
         network = city.node.network
         network.faults = type(network.faults)()
-        city.wire_slow = 0.0
+        network.params = self._params
+        city.disk.full, city.disk.fails_in, city.wire_slow = False, 0, 0.0
         self._release()
         city.process_dies_at(0)
         city.story.tell("calm from now on")
@@ -114,7 +120,7 @@ class Storm:
         """It loses what the daemon has published; what people have said to it stays with the others."""
         relay = self._chance.choice(self._city.relays)
         for event in [event for event in relay.events.values() if event.pubkey == self._city.bot]:
-            del relay.events[event.id]
+            relay.drop(event)
 
     def _relay_weather(self) -> None:
         relay, chance = self._chance.choice(self._city.relays), self._chance.random
@@ -148,6 +154,12 @@ class Storm:
     def _burst(self) -> None:
         self._city.mine(self._some(12))
 
+    def _fees_rise(self) -> None:
+        """Whoever routes payouts takes what he can get, up to the budget or beyond it."""
+        network = self._city.node.network
+        network.params = replace(self._params, fee_ppm=self._chance.choice((5_000, 9_000, 50_000)))
+        self._later(self._duration(HOUR), lambda: setattr(network, "params", self._params))
+
     def _payouts_held(self) -> None:
         self._node(HOUR, payout_stuck=True)
         self._later(self._duration(4 * HOUR), self._release)
@@ -174,6 +186,14 @@ class Storm:
 
     def _killed(self) -> None:
         self._city.process_dies_at(self._some(300))
+
+    def _disk_fails(self) -> None:
+        self._city.disk.fails_in = 1 + self._some(100)
+
+    def _disk_full(self) -> None:
+        disk = self._city.disk
+        disk.full = True
+        self._later(self._duration(600), lambda: setattr(disk, "full", False))
 
     def _clock_jumps(self) -> None:
         """The machine slept, or its clock was set."""

@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+import os
+import subprocess
+import sys
+
 import pytest
 
-from tests.simulation.mutants import MUTANTS, Mutant, hunt
+from tests.simulation.mutants import MUTANTS, ROOT, Mutant, hunt
 from tests.simulation.run import run
 
 LIVES = 20
@@ -17,6 +21,16 @@ def test_a_small_city_breaks_no_rule_and_one_seed_gives_one_story() -> None:
     assert sum(first.tally.faults.values()) > 50
     assert sum(first.tally.ends.values()) > LIVES // 2
     assert first.digest == second.digest
+
+
+def test_one_seed_gives_one_story_whatever_python_hashes_by() -> None:
+    command = [sys.executable, "-m", "tests.simulation", "--seed", "3", "--lives", "8", "--jobs", "1", "--verbose"]
+    told = []
+    for hashes in ("0", "7"):
+        environment = {**os.environ, "PYTHONHASHSEED": hashes}
+        done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=True, env=environment)
+        told.append(next(line for line in done.stdout.splitlines() if line.startswith("seed 3")))
+    assert told[0] == told[1]
 
 
 @pytest.mark.slow

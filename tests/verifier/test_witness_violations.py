@@ -453,6 +453,7 @@ SOUND: dict[str, Spoil] = {
     ),
     "frozen and deaf": lambda: edited(Life().fund().freeze(), lambda life: life.outage(HOUR)).unfreeze().claim(),
     "frozen at the hold's end": lambda: hold_end(freeze=True),
+    "frozen in a silence that becomes deafness": lambda: overtaken(Life().fund()).claim(),
 }
 
 
@@ -571,6 +572,18 @@ def thawed(life: Life, wait: int = HOUR, late: int = 0, **facts: Any) -> Life:
     """Frozen for so long, and let go on."""
     life.freeze().wait(wait)
     return life.unfreeze(late, **facts)
+
+
+def overtaken(life: Life) -> Life:
+    """The silence began before the freeze and was counted behind it: the hearing clock falls back, and no time moves."""
+    life.freeze()
+    since = life.time - 400
+    life.wait()
+    life.deaf += life.time - since
+    life.house.append(("clock.resumed", life.time, {"since": since, "until": life.time, "deaf": life.deaf}))
+    return life.unfreeze(
+        late=340
+    )  # frozen for 120 s, deaf for 460 s: by the hearing clock it was lifted before it came
 
 
 def silent_while_frozen() -> Life:

@@ -15,11 +15,14 @@ class Stalled(RuntimeError):
 
 
 class _Selector(selectors.DefaultSelector):
-    def __init__(self) -> None:
+    def __init__(self, threads: bool) -> None:
         super().__init__()
         self.now = 0.0
+        self._threads = threads
 
     def select(self, timeout: float | None = None) -> Any:
+        if timeout == 0.0 and not self._threads:
+            return []
         ready = super().select(0)
         if ready:
             return ready
@@ -30,16 +33,17 @@ class _Selector(selectors.DefaultSelector):
 
 
 class VirtualLoop(asyncio.SelectorEventLoop):
-    """`time()` starts at 0: at 1.7e9, floats lose the resolution that asyncio needs."""
+    """`time()` starts at 0: at 1.7e9, floats lose the resolution that asyncio needs. Without `threads` nobody outside the loop can
+    have something ready, and it is hardly looked for."""
 
-    def __init__(self) -> None:
-        self._jumping = _Selector()
+    def __init__(self, threads: bool = True) -> None:
+        self._jumping = _Selector(threads)
         super().__init__(self._jumping)
 
     def time(self) -> float:
         return self._jumping.now
 
 
-def run_virtually(main: Coroutine[Any, Any, T]) -> T:
-    with asyncio.Runner(loop_factory=VirtualLoop) as runner:
+def run_virtually(main: Coroutine[Any, Any, T], threads: bool = True) -> T:
+    with asyncio.Runner(loop_factory=lambda: VirtualLoop(threads)) as runner:
         return runner.run(main)

@@ -1,0 +1,527 @@
+"""Short cities that follow a script (`stage` has its words): what has happened to others, and the ways through the transition table that
+people and chance walk too seldom. Together with the cities by chance they walk all of it."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from tests.simulation.stage import Scenario
+
+FUNDED = """
+    employer fund
+    until PendingFunding
+    employer lock
+    until Funded
+"""
+CLAIMED = FUNDED + "worker claim_named\nuntil Claimed\n"
+PROVED = CLAIMED + "worker submit\nuntil proof.submitted\n"
+APPROVED = PROVED + "employer approve\nuntil Verified\n"
+DISPUTED = PROVED + "worker dispute\nuntil Disputed\n"
+IN_FLIGHT = PROVED + "node payout_stuck=True\nemployer approve\nuntil Verified\nwait 120\nnode well\n"
+ON_CHAIN = IN_FLIGHT + "payee on_chain\n"
+UNNAMED = """
+    worker claim_later
+    until Claimed
+    worker submit
+    until proof.submitted
+    employer approve
+    until Verified
+    wait 120
+"""  # the worker is asked for a destination, and told so
+ROLLS: dict[str, Any] = {"on_hold_end": "rollover then refund"}
+LONG: dict[str, Any] = {"hold_cltv": 700}
+
+INCIDENTS = (
+    Scenario(
+        "an invoice is replaced in flight",
+        IN_FLIGHT
+        + """
+        worker payout_swap
+        worker payout_swap
+        thief payout
+        wait 300
+        worker payout_swap
+        payee takes
+        """,
+        "Paid",
+        "RoboSats #2528: an invoice replaced while in flight, paid twice",
+    ),
+    Scenario(
+        "a withdrawal twice at once",
+        FUNDED
+        + UNNAMED
+        + """
+        node no_outbound=True
+        worker payout_swap
+        wait 600
+        blocks M
+        until Paid
+        node well
+        wait 60
+        worker withdraw
+        worker withdraw
+        worker withdraw
+        until receipt
+        worker withdraw
+        """,
+        "Paid",
+        "lnp2pBot #835: double withdrawal",
+    ),
+    Scenario(
+        "the escrow evaporates while the daemon is away",
+        CLAIMED
+        + """
+        daemon away
+        wait 60
+        blocks M
+        blocks 80
+        daemon back
+        until refund.started
+        """,
+        "Refunded",
+        "Mostro #862: the escrow evaporates at the CLTV while the trade looks live",
+    ),
+    Scenario(
+        "the answer to a payment is lost with the process",
+        PROVED
+        + """
+        node lose_answers=3 only=pay
+        daemon dies 40
+        employer approve
+        until Verified
+        daemon dies 12
+        wait 900
+        """,
+        "Paid",
+        "Mostro #881: duplicate payouts",
+    ),
+    Scenario(
+        "a payout that is never resolved",
+        ON_CHAIN
+        + """
+        blocks M
+        until settlement.started
+        daemon dies
+        wait 3600
+        payee takes
+        """,
+        "Paid",
+        "Mostro #883: a payout that never resolved froze the daemon twice",
+    ),
+    Scenario(
+        "a payee pins a payout to its end",
+        IN_FLIGHT
+        + """
+        blocks L
+        blocks M
+        wait 1200
+        """,
+        "Paid or Expired",  # it failed on his side alone, or that was not known yet
+        "Mostro #949 to #951: payees pin payout HTLCs",
+    ),
+    Scenario(
+        "a cancel races a payment that has just landed",
+        """
+        employer fund
+        until PendingFunding
+        employer lock
+        employer cancel
+        """,
+        "Refunded",
+        "Mostro #910: cancel races a payment that just landed",
+    ),
+    Scenario(
+        "a payment lands after the cancel",
+        """
+        employer fund
+        until PendingFunding
+        node loses cancel
+        employer cancel
+        until Refunded
+        employer lock
+        until funding.stray
+        node well
+        """,
+        "Refunded",
+        "lnp2pBot #552: a cancel left a paid hold locked",
+    ),
+    Scenario(
+        "a restart with a stream that stays silent",
+        """
+        employer fund
+        until PendingFunding
+        node deaf=True
+        daemon dies
+        employer lock
+        until Funded
+        worker claim_named
+        until Claimed
+        worker submit
+        until proof.submitted
+        employer approve
+        until Paid
+        """,
+        "Paid",
+        "Mostro #853: a resubscription at a restart failed silently; lnp2pBot #765: a dead stream, settled but never paid",
+    ),
+    Scenario(
+        "a failure of ours is not his",
+        PROVED
+        + """
+        node no_outbound=True
+        employer approve
+        until Verified
+        wait 93600
+        until Verified
+        blocks M
+        until Paid
+        never payout.failed
+        node well
+        wait 60
+        worker withdraw
+        until receipt
+        """,
+        "Paid",
+        "Mostro #879: a shared clock punished the wrong party",
+    ),
+    Scenario(
+        "a payment lands while the daemon is away",
+        """
+        employer fund
+        until PendingFunding
+        daemon away
+        wait 60
+        employer lock
+        wait 600
+        node restarts
+        daemon back
+        until Funded
+        """,
+        "Expired",
+        "lnp2pBot #132: held invoices were forgotten at a restart",
+    ),
+    Scenario(
+        "settles and cancels are late and said twice",
+        PROVED
+        + """
+        node lose_answers=4 only=settle
+        employer approve
+        until Verified
+        node old_news=True
+        daemon dies 30
+        wait 1200
+        node well
+        """,
+        "Paid",
+        "RoboSats #2610: settle and cancel are asynchronous; #593: a second settle is an error",
+    ),
+    Scenario(
+        "the node answers nothing for hours",
+        PROVED
+        + """
+        node down=True
+        employer approve
+        wait 14400
+        node well
+        """,
+        "Paid",
+        "RoboSats #949: a node in deadlock halts every order",
+    ),
+    Scenario(
+        "relays fall silent over a deadline",
+        CLAIMED
+        + """
+        relays mute=True
+        wait 21600
+        worker submit
+        relays mute=False
+        until proof.submitted
+        employer approve
+        """,
+        "Paid",
+        "Mostro #874: one relay's CLOSED left the daemon deaf while timeouts kept firing",
+    ),
+    Scenario(
+        "a forged copy comes first",
+        """
+        relays forged=1.0 twice=1.0
+        """
+        + APPROVED,
+        "Paid",
+        "Mostro #892: a forged copy with the same id censored the genuine event",
+    ),
+    Scenario(
+        "contradictory words in one second",
+        PROVED
+        + """
+        employer reject
+        employer approve
+        employer cancel
+        worker dispute
+        worker abandon
+        wait 600
+        """,
+        "Paid",
+        "Mostro #460, #692: stale rows reverted states and paid twice; #872, #899: two versions of one second",
+        settings={"review_window": 3600},
+    ),
+)
+
+HOSTILE = (  # what people try who want more than was agreed; the judge says that they get no msat of it
+    Scenario(
+        "one claim after another",
+        FUNDED
+        + """
+        thief claim
+        worker claim_named
+        thief claim
+        worker claim_named
+        until Claimed
+        thief submit
+        thief approve
+        worker approve
+        thief payout
+        wait 600
+        """,
+        "Expired",
+        "double claims, and the words of somebody else",
+    ),
+    Scenario(
+        "everything is said again",
+        APPROVED
+        + """
+        until Paid
+        thief replay
+        worker replay
+        employer replay
+        worker payout_swap
+        thief replay
+        wait 600
+        """,
+        "Paid",
+        "replays",
+    ),
+    Scenario(
+        "a task is squatted on",
+        CLAIMED
+        + """
+        thief claim
+        wait 3600
+        worker cancel 100
+        """,
+        "Expired",
+        "claim squatting: the deadline ends it, and he bears a mark",
+    ),
+    Scenario(
+        "new work outruns a signed reject",
+        PROVED
+        + """
+        worker submit
+        employer reject_signed
+        worker submit
+        wait 600
+        employer reject_signed
+        until Disputed
+        """,
+        "Refunded",
+        "resubmission loops that outrun a signed reject: it meets the newest work",
+    ),
+    Scenario(
+        "disputed again and again",
+        FUNDED
+        + UNNAMED
+        + """
+        worker dispute
+        until Disputed
+        employer approve
+        until Verified
+        wait 60
+        worker dispute
+        until Disputed
+        worker dispute
+        employer dispute
+        employer approve
+        until Verified
+        wait 60
+        worker dispute
+        until Disputed
+        """,
+        "Refunded",
+        "disputes opened again and again: the end of the hold ends them",
+    ),
+    Scenario(
+        "silence for ransom",
+        DISPUTED
+        + """
+        worker cancel 99
+        wait 7200
+        worker cancel 100
+        """,
+        "Refunded",
+        "blackmail by silence: who does not answer gives nothing away",
+    ),
+    Scenario(
+        "silence over delivered work",
+        PROVED,
+        "Paid",
+        "blackmail by silence: of the employer, it is an approval",
+    ),
+    Scenario(
+        "both against the house",
+        IN_FLIGHT
+        + """
+        node dies back
+        until hold.lost
+        employer cancel 0
+        worker cancel 0
+        worker payout_swap
+        worker dispute
+        payee takes
+        until Paid
+        employer withdraw
+        worker withdraw
+        operator compensate 100000
+        wait 600
+        """,
+        "Paid",
+        "two sides colluding over a hold that is gone: each is paid once, and the loss is on record",
+    ),
+    Scenario(
+        "dust and half a payment",
+        """
+        employer fund
+        until PendingFunding
+        employer lock_dust
+        until funding.failed
+        employer fund
+        until PendingFunding
+        employer lock_half
+        wait 120
+        employer lock
+        until Funded
+        employer cancel
+        """,
+        "Refunded",
+        "parts below the dust limit, and amounts that were not asked for",
+    ),
+    Scenario(
+        "a router who takes what he can get",
+        PROVED
+        + """
+        node fee_ppm=50000
+        employer approve
+        until Verified
+        wait 7200
+        until Verified
+        node fee_ppm=9000
+        until Paid
+        """,
+        "Paid",
+        "a fee drain through an own routing node: never above the budget in the hold",
+    ),
+)
+
+WAYS = (
+    Scenario("nobody locks the money", "", "Expired"),
+    Scenario("nobody locks the money that was asked for", "wait 13800\nemployer fund\nuntil PendingFunding\nnode old_news=True\nuntil Expired\nnode well", "Expired"),
+    Scenario("taken back before it is asked for", "employer cancel", "Refunded"),
+    Scenario("taken back before it is locked", "employer fund\nuntil PendingFunding\nemployer cancel", "Refunded"),
+    Scenario("an invoice runs out", "employer fund\nuntil PendingFunding\nuntil Draft\n" + APPROVED, "Paid"),
+    Scenario("too much is paid", "employer fund\nuntil PendingFunding\nemployer lock_much\nuntil funding.failed\n" + APPROVED, "Paid"),
+    Scenario("taken back", FUNDED + "employer cancel", "Refunded"),
+    Scenario("nobody claims it in time", FUNDED, "Expired", settings={"hold_timeout": 3600}),
+    Scenario("nobody claims it before its deadline", FUNDED, "Expired"),
+    Scenario("a hold of Funded is lost", FUNDED + "node dies back", "Expired"),
+    Scenario("a hold of Claimed is lost", CLAIMED + "node dies back", "Expired"),
+    Scenario("a hold of Disputed is lost", DISPUTED + "node dies back", "Expired"),
+    Scenario("a hold is lost before the payout", FUNDED + UNNAMED + "node dies back", "Expired"),
+    Scenario("a hold is lost under a payout that arrives", "another life\n" + IN_FLIGHT + "node dies back\nuntil hold.lost\npayee takes\nuntil Paid\noperator compensate 5\nuntil compensation\nwait 60\nemployer withdraw\nuntil receipt", "Paid"),
+    Scenario("a hold is lost under a payout that fails", IN_FLIGHT + "node dies back\nuntil hold.lost\npayee refuses", "Expired"),
+    Scenario("a hold is lost after the payout", PROVED + "node loses settle\nemployer approve\nuntil Verified/settling\nnode dies back\nuntil hold.lost\nuntil Paid\nnode well", "Paid"),
+    Scenario("a hold is lost at its margin under a payout that arrives", ON_CHAIN + "node loses settle\nblocks M\nuntil Verified/settling\nnode dies back\nuntil hold.lost\npayee takes\nnode well", "Paid"),
+    Scenario("a hold is lost at its margin under a payout that fails", ON_CHAIN + "node loses settle\nblocks M\nuntil Verified/settling\nnode dies back\nuntil hold.lost\npayee refuses\nnode well", "Expired"),
+    Scenario("a channel closes under a hold", PROVED + "node dies off_channel\nwait 120\nemployer cancel\nworker cancel 0", "Refunded"),
+    Scenario("given back in time", CLAIMED + "worker abandon\nuntil Funded\nworker claim_named\nuntil Claimed\nworker submit\nuntil proof.submitted\nemployer approve", "Paid", settings={"hold_cltv": 760}),
+    Scenario("given back too late", CLAIMED + "worker abandon", "Expired"),
+    Scenario("silence approves", PROVED, "Paid"),
+    Scenario("silence disputes", PROVED + "until Disputed\nemployer approve", "Paid", terms={"on_silence": "dispute"}),
+    Scenario("an employer who cannot be reached gets more time", CLAIMED + "letters lost\nworker submit\nuntil review.prolonged\nletters back", "Paid", settings=LONG),
+    Scenario("refused, and another try", PROVED + "employer reject\nuntil proof.rejected\nworker submit\nuntil proof.submitted\nwait 60\nemployer approve", "Paid", terms={"on_reject": "revise"}),
+    Scenario("refused, and no other try", PROVED + "employer reject\nuntil proof.rejected", "Refunded", terms={"on_reject": "revise"}, settings={"hold_cltv": 900}),
+    Scenario("refused, and disputed to the end of the hold", PROVED + "employer reject\nuntil Disputed\nblocks L", "Refunded"),
+    Scenario("no work before the hold ends", CLAIMED + "blocks L", "Refunded"),
+    Scenario("no work before the deadline", CLAIMED, "Expired"),
+    Scenario("disputed without need, and approved", CLAIMED + "employer dispute\nuntil Disputed\nemployer approve", "Paid"),
+    Scenario("the worker disputes an approval that says too little", FUNDED + UNNAMED + "worker dispute\nuntil Disputed\nemployer approve\nuntil Verified\nwait 120\nworker payout", "Paid"),
+    Scenario("both end it", CLAIMED + "worker cancel 0\nuntil cancel.offered\nemployer cancel 0", "Refunded"),
+    Scenario("both part it", CLAIMED + "worker cancel 33\nuntil cancel.offered\nemployer cancel 33\nuntil Verified\nwait 120\nworker payout\nuntil Paid\nwait 60\nemployer withdraw\nuntil receipt", "Paid"),
+    Scenario("both end a dispute", DISPUTED + "worker cancel 0\nuntil cancel.offered\nemployer cancel 0", "Refunded"),
+    Scenario("both part it in a dispute", DISPUTED + "worker cancel 50\nuntil cancel.offered\nemployer cancel 50\nuntil Verified\nwait 120\nworker payout", "Paid"),
+    Scenario("a fresh hold in a dispute", DISPUTED + "blocks R\nuntil rollover.asked\nemployer lock\nuntil rollover.completed\nwait 900\nemployer approve", "Paid", terms=ROLLS, settings=LONG),
+    Scenario("a fresh hold in a dispute is not paid", DISPUTED + "blocks R\nuntil rollover.asked\nblocks late 150\nuntil invoice.expired", "Refunded", terms=ROLLS, settings=LONG),
+    Scenario("a fresh hold in a dispute is wrongly paid", DISPUTED + "blocks R\nuntil rollover.asked\nemployer lock_much\nuntil funding.failed", "Refunded", terms=ROLLS, settings=LONG),
+    Scenario("a fresh hold under work", CLAIMED + "blocks R\nuntil rollover.asked\nemployer lock\nuntil rollover.completed\nworker submit\nuntil proof.submitted\nemployer approve", "Paid", terms=ROLLS, settings=LONG),
+    Scenario("a fresh hold under work is not paid", PROVED + "blocks R\nuntil rollover.asked\nblocks late 150\nuntil invoice.expired", "Paid", terms=ROLLS | {"review_window": 108000}, settings=LONG, deadline=7200),
+    Scenario("a fresh hold under work is wrongly paid", CLAIMED + "blocks R\nuntil rollover.asked\nemployer lock_much\nuntil funding.failed\nworker submit\nuntil proof.submitted\nemployer approve", "Paid", terms=ROLLS, settings=LONG),
+    Scenario("not paid at the margin", FUNDED + UNNAMED + "node no_outbound=True\nworker payout_swap\nwait 600\nblocks M\nuntil Paid\nnode well", "Paid"),
+    Scenario("a worker who cannot be reached", FUNDED + UNNAMED + "until payout.failed", "Expired", settings=LONG),
+    Scenario("in flight at the margin, and refused", ON_CHAIN + "blocks M\nuntil Verified/settling\npayee refuses\nuntil Paid\nwait 60\nworker withdraw\nuntil receipt", "Paid"),
+    Scenario("settled behind our back", CLAIMED + "node loses cancel\nworker cancel 0\nuntil cancel.offered\nemployer cancel 0\nuntil Claimed/refunding\nnode dies settles\nnode well\nuntil Refunded\nwait 60\nemployer withdraw\nuntil receipt", "Refunded"),
+    Scenario("made good for a hold that was lost", "another life\n" + FUNDED + UNNAMED + "node dies back\nuntil Expired\noperator compensate 2\nuntil compensation\nwait 60\nworker withdraw\nuntil receipt", "Expired"),
+    Scenario("the house is closed", "operator pause\nwait 300\nemployer fund\nwait 600\nnever invoice.created\noperator resume\nwait 300\n" + APPROVED, "Paid"),
+    Scenario("who is banned takes nothing new", FUNDED + "operator ban worker\nwait 300\nworker claim_named\nwait 600\nnever task.claimed\noperator unban worker\nwait 300\nworker claim_named\nuntil Claimed\noperator ban worker\nwait 300\nworker submit\nuntil proof.submitted\nemployer approve", "Paid"),
+    Scenario("new terms are for new tasks", FUNDED + "operator terms ppm=50000 base_sat=3\nwait 300\nworker claim_named\nuntil Claimed\nworker submit\nuntil proof.submitted\nemployer approve", "Paid"),
+)  # fmt: skip
+
+# Wherever a task can stand: an invoice that was given up is paid, and the operator freezes it and lets it go on.
+_GIVEN_UP = """
+    node loses make_hold
+    employer fund
+    wait 60
+    operator freeze
+    until task.frozen
+    node loses cancel
+    wait 900
+    operator unfreeze
+    until task.unfrozen
+"""  # the invoice was being made while the task was frozen
+_TOUCHED = """
+    operator freeze
+    until task.frozen
+    unwanted paid
+    until funding.stray
+    operator unfreeze
+    until task.unfrozen
+    node well
+"""
+_OVER = "unwanted paid\nuntil funding.stray\nnode well\n"
+_PLACES: dict[str, tuple[str, str]] = {  # the way there, and the end
+    "Draft": ("", "Expired"),
+    "PendingFunding": ("employer fund\nuntil PendingFunding\n", "Expired"),
+    "Funded": (FUNDED, "Expired"),
+    "Funded/refunding": (FUNDED + "employer cancel\nuntil Funded/refunding\n", "Refunded"),
+    "Claimed": (CLAIMED, "Expired"),
+    "Claimed/refunding": (CLAIMED + "worker cancel 0\nuntil cancel.offered\nemployer cancel 0\nuntil Claimed/refunding\n", "Refunded"),
+    "Disputed": (DISPUTED, "Refunded"),
+    "Disputed/refunding": (DISPUTED + "worker cancel 0\nuntil cancel.offered\nemployer cancel 0\nuntil Disputed/refunding\n", "Refunded"),
+    "Verified": (FUNDED + UNNAMED, "Expired"),
+    "Verified/settling": (PROVED + "node lose_requests=1000000 only=cancel,settle\nemployer approve\nuntil Verified/settling\n", "Paid"),
+    "Verified/refunding": (FUNDED + UNNAMED + "blocks M\nuntil Verified/refunding\n", "Expired"),
+}  # fmt: skip
+_ENDS: dict[str, str] = {
+    "Paid": APPROVED + "until Paid\n",
+    "Refunded": "employer cancel\nuntil Refunded\n",
+    "Expired": FUNDED + "node dies back\nuntil Expired\n",
+}
+PLACES = (
+    *(
+        Scenario(f"touched in {place}", _GIVEN_UP + way + _TOUCHED, end, settings={"invoice_expiry": 14400})
+        for place, (way, end) in _PLACES.items()
+    ),
+    *(
+        Scenario(f"touched when it is {end}", _GIVEN_UP + way + _OVER, end, settings={"invoice_expiry": 14400})
+        for end, way in _ENDS.items()
+    ),
+)
+
+SCENARIOS: dict[str, Scenario] = {each.name: each for each in (*INCIDENTS, *HOSTILE, *WAYS, *PLACES)}
