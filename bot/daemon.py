@@ -7,7 +7,7 @@ import dataclasses
 import os
 import random
 import time
-from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -15,24 +15,17 @@ from pathlib import Path
 from sqlalchemy import Connection
 
 from bot.config import Settings, limits_from, need_net, need_room, policy_from
-from bot.dispatch import Dispatch
 from bot.hand import hand
-from bot.hearing import OVERLAP, Ears, wants
+from bot.hearing import OVERLAP, wants
 from bot.keys import read_or_make_key
+from bot.life import Life
 from bot.moments import Moments
 from bot.nodes.opening import bind, first_facts, open_node
-from bot.outbox.fetch import Fetcher
-from bot.outbox.money import Cashier
-from bot.outbox.publish import Publisher
-from bot.outbox.tell import Teller
 from bot.relays.client import Relays
 from bot.relays.embedded import embedded_relay
 from bot.relays.sdk import nostr_sdk
 from bot.relays.signer import KeySigner
 from bot.relays.values import Filter
-from bot.timers import Timers
-from bot.watch import Watch
-from bot.web import Web
 from bot.world import World
 from bot.writer import Writer
 from handlers import answers
@@ -54,6 +47,7 @@ class Ready:
     relays: tuple[str, ...]
     network: str
     data: Path
+    closed: str = ""  # why nothing is decided: read-only, or no relay answers
 
 
 async def run(
@@ -62,52 +56,40 @@ async def run(
     stop: asyncio.Event,
     clock: Callable[[], float] = time.time,
     begun: Callable[[], None] = lambda: None,
+    take_over: bool = False,
 ) -> None:
     """Runs until `stop` is set or a part fails. Nothing is lost by ending at any moment: what matters is in the database.
-    `begun` is told once the data directory is this daemon's alone. Raises InUse when it is another's."""
+    `begun` is told once the data directory is this daemon's alone. Raises InUse when it is another's, and KeyInUse when the key is;
+    `take_over`: then the other one yields."""
     async with AsyncExitStack() as stack:
         stack.enter_context(exclusive(settings.daemon.data))
         begun()
-        world = await stack.enter_async_context(_house(settings, clock))
-        dispatch = Dispatch(world)
-        await stack.enter_async_context(hand(dispatch, settings.daemon.data))
-        parts = [asyncio.ensure_future(part) for part in parts_of(world, settings, dispatch)]
+        life = await stack.enter_async_context(opened(settings, clock, take_over))
+        await stack.enter_async_context(hand(life, settings.daemon.data))
+        told = asyncio.Event()
+        living = asyncio.ensure_future(life.run(lambda _: told.set()))
         stopped = asyncio.ensure_future(stop.wait())
-        ready(Ready(world.bot, world.relays.urls, world.policy.network, settings.daemon.data))
+        knowing = asyncio.ensure_future(told.wait())
         try:
-            ended, _ = await asyncio.wait([*parts, stopped], return_when=asyncio.FIRST_COMPLETED)
-            for part in ended:
-                part.result()  # a part that failed ends the daemon; it starts again where it was
+            ended, _ = await asyncio.wait([living, stopped, knowing], return_when=asyncio.FIRST_COMPLETED)
+            if knowing in ended:
+                ready(_ready(life, settings))
+                ended, _ = await asyncio.wait([living, stopped], return_when=asyncio.FIRST_COMPLETED)
+            if living in ended:
+                living.result()  # it failed; it starts again where it was
         finally:
-            for task in (*parts, stopped):
+            for task in (living, stopped, knowing):
                 task.cancel()
-            await asyncio.gather(*parts, stopped, return_exceptions=True)
+            await asyncio.gather(living, stopped, knowing, return_exceptions=True)
 
 
-def parts_of(world: World, settings: Settings, dispatch: Dispatch) -> list[Coroutine[None, None, None]]:
-    """The same parts run in the daemon and in a simulated world."""
-    ears, watch, publisher = Ears(world, settings.dm.nip04), Watch(world), Publisher(world)
-    return [
-        world.relays.run(),
-        ears.listen(),
-        ears.open(),
-        ears.beat(),
-        ears.remember_hearing(),
-        dispatch.run(),
-        watch.facts(),
-        watch.hints(),
-        watch.poll(),
-        Timers(world, settings.daemon.sweep_seconds).run(),
-        publisher.run(),
-        publisher.audit(),
-        Teller(world).run(),
-        Cashier(world, dispatch).run(),
-        Fetcher(world, Web(settings.fetch)).run(),
-    ]
+def _ready(life: Life, settings: Settings) -> Ready:
+    world = life.world
+    return Ready(world.bot, world.relays.urls, world.policy.network, settings.daemon.data, life.closed)
 
 
 @asynccontextmanager
-async def _house(settings: Settings, clock: Callable[[], float]) -> AsyncIterator[World]:
+async def opened(settings: Settings, clock: Callable[[], float], take_over: bool = False) -> AsyncIterator[Life]:
     """Everything that the parts share, opened in order and closed in the opposite one."""
     nostr_sdk.uniffi_set_event_loop(asyncio.get_running_loop())
     data = settings.daemon.data
@@ -127,7 +109,8 @@ async def _house(settings: Settings, clock: Callable[[], float]) -> AsyncIterato
         known = await writer.do(remembered)
         moments = Moments(urls, clock, os.urandom, confirmed=known.confirmed, deaf=known.deaf)
         moments.node(facts)
-        policy = await writer.do(lambda tx: open_shop(tx, settings, signer.pubkey, facts, moments.now(), urls))
+        await writer.do(lambda tx: bind(tx, facts))
+        policy = rules(settings, signer.pubkey, facts)
         cursors = known.cursors
         relays = Relays(
             urls,
@@ -139,7 +122,7 @@ async def _house(settings: Settings, clock: Callable[[], float]) -> AsyncIterato
             have=_have(writer),
             allow_private=settings.relays.allow_private,
         )
-        yield World(
+        world = World(
             clock=clock,
             entropy=os.urandom,
             jitter=random.random,
@@ -149,11 +132,14 @@ async def _house(settings: Settings, clock: Callable[[], float]) -> AsyncIterato
             node=node,
             moments=moments,
             policy=policy,
-            policy_id=await writer.do(lambda tx: house.remember_policy(tx, policy, moments.time)),
+            policy_id="",
             cursors=cursors,
             limits=limits_from(settings),
             batching=settings.settlement.batching(),
         )
+        if take_over:
+            world.lease.since = 0
+        yield Life(world, settings, lambda tx: open_shop(tx, settings, signer.pubkey, facts, moments.now(), urls))
 
 
 @dataclass(frozen=True, slots=True)
@@ -178,6 +164,14 @@ def _have(writer: Writer) -> Callable[[list[Filter]], Awaitable[list[tuple[int, 
     return have
 
 
+def rules(settings: Settings, bot: Pubkey, facts: NodeFacts) -> Policy:
+    """The house's rules before its terms are published. Raises BadConfig for terms that no task could meet."""
+    policy = policy_from(settings, bot, facts, EventId(""))
+    need_room(policy)
+    need_net(policy)
+    return policy
+
+
 def open_shop(
     tx: Connection, settings: Settings, bot: Pubkey, facts: NodeFacts, now: Now, relays: Sequence[str]
 ) -> Policy:
@@ -185,9 +179,7 @@ def open_shop(
     Raises OtherNode, and BadConfig for terms that no task could meet."""
     bind(tx, facts)
     inbox.revive_stuck(tx)
-    policy = policy_from(settings, bot, facts, EventId(""))
-    need_room(policy)
-    need_net(policy)
+    policy = rules(settings, bot, facts)
     terms = answers.terms(policy)
     known = house.get_json(tx, "terms", {"version": "", "facts": None})
     version = EventId(known["version"])

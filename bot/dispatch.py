@@ -47,10 +47,12 @@ class _Stumbled(Exception):
 
 
 class Dispatch:
-    def __init__(self, world: World) -> None:
+    def __init__(self, world: World, said_before: int = 0) -> None:
+        """`said_before`: what people said until then (unix seconds) may have been carried out by a memory that was lost."""
         self._world = world
         self._policies: dict[str, Policy] = {world.policy_id: world.policy}
         self._floods = Floods(world.limits.messages_a_minute)
+        self._said_before = said_before
         self._held_back: set[str] = set()  # tasks with an input that is stuck
         self._current: str | None = None  # the task of the input being decided
         self._spoken: dict[str, str] = {}  # answers to what is said by hand, until the door takes them
@@ -161,6 +163,12 @@ class Dispatch:
         if meant is None:
             inbox.finish(tx, row.n, "refused", "ignored")
             return
+        if self._may_be_done(meant):
+            assert meant.asker, "somebody said it"
+            inbox.finish(tx, row.n, "refused", str(Refused.SAY_AGAIN), meant.task)
+            _remember(tx, meant.asker, row)
+            self._answer(tx, row, meant.asker, Refused.SAY_AGAIN, {"task": meant.task} if meant.task else {})
+            return
         if meant.asker:
             _remember(tx, meant.asker, row)
         if isinstance(meant.what, Question):
@@ -179,6 +187,11 @@ class Dispatch:
             self._rule(tx, row, meant.asker, meant.what, policy)
         else:
             self._decide(tx, row, meant, meant.what, policy)
+
+    def _may_be_done(self, meant: Meant) -> bool:
+        """Said before we were recovered: whether it was carried out by what we were then, nobody knows. An offer is known by its id."""
+        what = meant.what
+        return isinstance(what, Said) and what.by != BY_HAND and what.evidence.created_at <= self._said_before
 
     def _rule(self, tx: Connection, row: Row, asker: Asker, said: Said, policy: Policy) -> None:
         """The operator's word about the house itself."""

@@ -8,15 +8,15 @@ from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
 
-from bot.dispatch import Dispatch
 from bot.door import Door
+from bot.life import Life
 
 SOCKET = "holdfast.sock"
 _TRIES = 3  # an input before it may be one that nobody can process: it is put aside meanwhile
 
 
 @asynccontextmanager
-async def hand(dispatch: Dispatch, data: Path) -> AsyncIterator[None]:
+async def hand(life: Life, data: Path) -> AsyncIterator[None]:
     """The door is open as long as the daemon runs. A request is `{"say": <a command in text or JSON>}`; its answer is that of a
     message in JSON, or `{"error": sentence}` when the daemon cannot hear it."""
 
@@ -28,7 +28,9 @@ async def hand(dispatch: Dispatch, data: Path) -> AsyncIterator[None]:
         if not isinstance(request, dict) or request.keys() != {"say"} or not isinstance(request["say"], str):
             return {"error": 'a request is one JSON object: {"say": "pause"}'}
         for _ in range(_TRIES):
-            said = await dispatch.by_hand(request["say"])
+            if life.closed:
+                return {"error": life.closed}
+            said = await life.by_hand(request["say"])
             if said is not None:
                 told: dict[str, Any] = json.loads(said)
                 return told

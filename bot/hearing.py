@@ -8,12 +8,14 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import replace
 from typing import Any
 
 import structlog
 from sqlalchemy import Connection
 
+from bot.memory.lease import SecondCopy
 from bot.moments import Outage
 from bot.relays.client import CaughtUp, Heard, Want
 from bot.relays.genuine import is_genuine
@@ -31,6 +33,8 @@ OVERLAP = 48 * 3600 + 3600  # gift wraps are dated up to 48 h back
 _SEALED = (DM_WRAP, DM_NIP04, DM_RUMOR)
 _OPENED_AT_ONCE = 200
 _BEAT_EVERY = 30.0
+_ANSWER_PAUSE = 0.1  # seconds before an answer to another's heartbeat, which is one for all that came meanwhile
+_MOST_EARLY = 2000  # items that wait in memory; then the relays wait
 _REPEAT = 5  # seconds between an answer and the same answer again
 log = structlog.get_logger()
 
@@ -55,30 +59,67 @@ class Ears:
     def __init__(self, world: World, accept_nip04: bool) -> None:
         self._world = world
         self._accept_nip04 = accept_nip04
+        self._policy = ""  # by whose rules what is heard is kept; "" while that is not known
+        self._keeping = asyncio.Event()
+        self._early: list[Heard | CaughtUp] = []  # heard before
+        self._order = asyncio.Lock()
+
+    async def keep(self, policy_id: str) -> None:
+        """From now on what is heard is kept, first of all what was heard already."""
+        async with self._order:
+            self._policy = policy_id
+            self._keeping.set()
+            early, self._early = self._early, []
+            await self._store(early)
 
     async def listen(self) -> None:
-        """From the relays into `heard` and `inputs`; a relay's cursor moves in the commit that keeps what came before it."""
+        """From the relays into `heard` and `inputs`; a relay's cursor moves in the commit that keeps what came before it.
+        Raises SecondCopy."""
         world = self._world
         while True:
+            if len(self._early) >= _MOST_EARLY:
+                await self._keeping.wait()
             batch = await world.relays.batch(500)
-            kept = []
+            kept: list[Heard | CaughtUp] = []
+            second: SecondCopy | None = None
             for item in batch:
                 if isinstance(item, Heard) and item.event.kind == HEARTBEAT:
                     if item.event.pubkey == world.bot:
-                        world.moments.beat(item.relay, item.event.created_at)
+                        second = self._beat_heard(item) or second
                 elif isinstance(item, CaughtUp) or self._concerns(item.event):
                     kept.append(item)
-            if kept:
-                await world.writer.do(lambda tx, kept=kept: self._keep(tx, kept))  # type: ignore[misc]
-                for marker in kept:
-                    if isinstance(marker, CaughtUp):
-                        world.cursors[marker.relay, marker.want] = marker.at
-                        world.moments.delivered(marker.relay, marker.want)
-                kinds = {item.event.kind for item in kept if isinstance(item, Heard)}
-                if kinds & set(_SEALED):
-                    world.wakes.sealed.ring()
-                if kinds - set(_SEALED):
-                    world.wakes.inputs.ring()
+            async with self._order:
+                if self._keeping.is_set():
+                    await self._store(kept)
+                else:
+                    self._early += kept
+            if second is not None:
+                raise second
+
+    def _beat_heard(self, item: Heard) -> SecondCopy | None:
+        world = self._world
+        if world.lease.is_ours(item.event):
+            world.moments.beat(item.relay, item.event.created_at)
+        try:
+            world.lease.hear(item.event)
+        except SecondCopy as second:
+            return second
+        return None
+
+    async def _store(self, kept: list[Heard | CaughtUp]) -> None:
+        world = self._world
+        if not kept:
+            return
+        await world.writer.do(lambda tx: self._keep(tx, kept))
+        for marker in kept:
+            if isinstance(marker, CaughtUp):
+                world.cursors[marker.relay, marker.want] = marker.at
+                world.moments.delivered(marker.relay, marker.want)
+        kinds = {item.event.kind for item in kept if isinstance(item, Heard)}
+        if kinds & set(_SEALED):
+            world.wakes.sealed.ring()
+        if kinds - set(_SEALED):
+            world.wakes.inputs.ring()
 
     def _concerns(self, event: Event) -> bool:
         """Ours to keep: addressed to us, not by us, not expired (NIP-40), and meant as what we take it for."""
@@ -112,7 +153,7 @@ class Ears:
         """False when it is known already."""
         body = canonical({"event": event, "relay": relay, "channel": channel})
         fresh = NewInput(f"event:{event['id']}", "event", body, by=event["pubkey"])
-        return inbox.add(tx, fresh, now, self._world.policy_id)
+        return inbox.add(tx, fresh, now, self._policy)
 
     async def open(self) -> None:
         """Opens letters, many at a time; an absent signer loses none, and no letter can stop the others."""
@@ -191,14 +232,16 @@ class Ears:
                 "relay": letter.relay,
             }
             fresh = NewInput(f"message:{rumor.id}", "dm", canonical(body), by=rumor.pubkey)
-            if not inbox.add(tx, fresh, moment, self._world.policy_id):
+            if not inbox.add(tx, fresh, moment, self._policy):
                 outbox.answer_again(tx, fresh.key, rumor.pubkey, self._world.moments.time + _REPEAT)
 
     async def beat(self) -> None:
         """A heartbeat to each relay; a relay that does not give it back gets a new connection."""
         world = self._world
         while True:
-            signed = await world.signer.sign(heartbeat(world.bot, world.moments.time, world.entropy(8).hex()))
+            lease, word = world.lease, world.entropy(8).hex()
+            said = heartbeat(world.bot, world.moments.time, word, lease.instance, lease.since, lease.names())
+            signed = await world.signer.sign(said)
             body = signed.as_json()
             sends = [world.relays.publish(url, body, signed.id, 10.0) for url in world.relays.urls]
             await asyncio.gather(*sends)
@@ -206,7 +249,11 @@ class Ears:
                 status = world.relays.status().get(url)
                 if status and status.hearing and status.since and world.moments.time - status.since > 300:
                     world.relays.kick(url)
-            await asyncio.sleep(_BEAT_EVERY if not world.moments.is_deaf else 5.0)
+            with suppress(TimeoutError):  # whoever has just begun to use our key is told at once that we live
+                async with asyncio.timeout(_BEAT_EVERY if not world.moments.is_deaf else 5.0):
+                    await lease.answer.wait()
+                    await asyncio.sleep(_ANSWER_PAUSE)
+            lease.answer.clear()
 
     async def remember_hearing(self) -> None:
         """Writes down until when we have heard, and each outage in the daemon's own chain, so that anybody can add them up."""

@@ -44,7 +44,6 @@ class Moments:
         self._confirmed = confirmed if confirmed is not None else int(clock())
         self._deaf = deaf
         self._told = deaf  # the most deaf seconds that any moment has carried
-        self._uncounted = 0  # when the last moment was given out that carried nothing of the present silence
         self._beats: dict[str, int] = dict.fromkeys(relays, 0)
         self._delivered: dict[str, dict[str, int]] = {relay: {} for relay in self._beats}  # want -> when
         self._synced_at = 0
@@ -85,8 +84,6 @@ class Moments:
 
     def now(self) -> Now:
         """This moment, with fresh entropy. Deaf seconds never become fewer: deadlines rest on what was stored."""
-        if not self.is_deaf:
-            self._uncounted = self.time
         self._told = max(self._told, self._deaf + self._silent())
         return Now(self.time, self._height, self._block, self._told, self._entropy(32).hex())
 
@@ -139,9 +136,9 @@ class Moments:
         surely = min(heard[enough - 1], self._synced_at)
         if surely < self._confirmed:
             return
-        # an outage ends no earlier than it was counted, and behind every moment that knew nothing of it
-        if surely > self._confirmed and self.is_deaf:
-            surely = max(surely, self._confirmed + self._told - self._deaf, self._uncounted + 1)
-            self._deaf += surely - self._confirmed
-            self._outages.append(Outage(self._confirmed, surely, self._deaf))
+        if surely > self._confirmed and self.is_deaf:  # as it was counted until now, also in what came in meanwhile
+            surely = max(surely, self._confirmed + self._told - self._deaf)
+            if self._starting or surely - self._confirmed > PATIENCE:  # else a late answer shows that it was no outage
+                self._deaf += surely - self._confirmed
+                self._outages.append(Outage(self._confirmed, surely, self._deaf))
         self._confirmed, self._starting = surely, False

@@ -206,6 +206,8 @@ def _letter(tx: Connection, row: Row, policy: Policy, limits: Limits, floods: Fl
         return _operated(tx, command, asker, evidence)
     if isinstance(command, Post):
         pinned = EventId(said["id"])
+        if known_task := reads.task_by_pinned(tx, pinned):  # heard again by a memory that was restored
+            raise BadWord(Refused.ADDRESS_TAKEN, task=known_task)
         return Meant(None, Offered(Pubkey(said["by"]), offer_of(command, row.now.time), pinned, "", evidence), asker)
     if isinstance(command, Withdraw):
         return Meant(None, Said(asker.by, command, evidence), asker, asker.by)

@@ -6,6 +6,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 
 from bot.absences import Absences
+from bot.memory.lease import Lease
 from bot.moments import Moments
 from bot.nodes.base import Node
 from bot.relays.client import Relays
@@ -43,8 +44,10 @@ class World:
     batching: Batching = field(default_factory=Batching)
     wakes: Wakes = field(default_factory=Wakes)
     absences: Absences = field(init=False)
+    lease: Lease = field(init=False)  # of the key, among all processes that may have it
 
     def __post_init__(self) -> None:
+        self.lease = Lease(self.bot, self.entropy(16).hex(), int(self.clock()), self.clock)
         self.absences = Absences(self.clock)
 
     @property

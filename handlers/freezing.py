@@ -34,9 +34,9 @@ def unfreeze(task: Task, said: Said, moment: Moment) -> Decision:
     if not task.frozen:
         raise refuse(Refused.ALREADY, action="unfreeze")
     seconds = max(0, moment.now.heard - task.frozen_at)
-    later = _later(replace(task, frozen_at=0), seconds)
-    facts = {"seconds": seconds, "deadline": later.terms.deadline + moment.now.deaf}
-    done = move(Decision(later), Cause.UNFROZEN, _as_operator(moment), **facts)
+    moved = later(replace(task, frozen_at=0), seconds)
+    facts = {"seconds": seconds, "deadline": moved.terms.deadline + moment.now.deaf}
+    done = move(Decision(moved), Cause.UNFROZEN, _as_operator(moment), **facts)
     return _tell(done, said, Told.TASK_UNFROZEN, **facts)
 
 
@@ -51,7 +51,7 @@ def _as_operator(moment: Moment) -> Moment:
     return replace(moment, by="operator", evidence=None)
 
 
-def _later(task: Task, seconds: int) -> Task:
+def later(task: Task, seconds: int) -> Task:
     """Every time of the task that still runs, so much later."""
 
     def moved(at: int) -> int:

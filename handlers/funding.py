@@ -65,8 +65,9 @@ def made(task: Task, what: HoldMade, moment: Moment) -> Decision:
             task.employer, Told.INVOICE_FAILED, reason="node"
         )
     made_now = replace(
-        funding, state=F.CREATED, payment_hash=view.payment_hash, invoice=view.invoice, expires_at=view.expires_at
-    )
+        funding, state=F.CREATED, payment_hash=view.payment_hash, invoice=view.invoice, expires_at=view.expires_at,
+        salt=what.salt or funding.salt,
+    )  # fmt: skip
     first = task.state is TaskState.DRAFT and not (funding.goal or task.frozen)
     wanted = rollover.is_wanted(task, made_now) if made_now.replaces else first
     if not wanted:
@@ -85,7 +86,7 @@ def made(task: Task, what: HoldMade, moment: Moment) -> Decision:
         funding=funding.ref,
         amount_msat=funding.amount,
         expires_at=view.expires_at,
-        hash_commitment=commitment(funding.salt, view.payment_hash),
+        hash_commitment=commitment(made_now.salt, view.payment_hash),
     )
     return invoice_card(moved, made_now)
 

@@ -9,7 +9,7 @@ from handlers.liquidity import shortage
 from handlers.policy import Policy
 from handlers.task import Task, Terms
 from kinds.codes import Refused
-from kinds.commands import OPERATOR, Command
+from kinds.commands import OPERATOR, Command, Payout
 from kinds.inputs import BY_HAND, Now, Proven, Said
 from kinds.states import LogType, Phase, Role, TaskState, WorkState
 from kinds.units import SECONDS_PER_BLOCK, Msat, Pubkey
@@ -98,8 +98,9 @@ def need_room(task: Task, amount: Msat, moment: Moment) -> None:
 
 
 def need_thawed(task: Task, said: Said) -> None:
-    """A frozen task hears nobody but the operator."""
-    if task.frozen and not isinstance(said.command, OPERATOR):
+    """A frozen task hears nobody but the operator; one of which it is not known who was paid pays nobody."""
+    held_back = task.frozen or (task.unsure and isinstance(said.command, Payout))
+    if held_back and not isinstance(said.command, OPERATOR):
         raise refuse(Refused.FROZEN, task=task.id)
 
 

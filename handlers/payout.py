@@ -92,7 +92,7 @@ def wanted(task: Task, what: PayWanted, moment: Moment) -> Decision:
     payout = task.payout(what.ref)
     if payout is None or payout.state not in (P.PLANNED, P.CLAIMED):
         raise refuse(Refused.PAYOUT_BUSY, task=task.id)
-    if task.frozen:
+    if task.frozen or task.unsure:
         raise refuse(Refused.FROZEN, task=task.id)
     if task.state is not TaskState.VERIFIED or task.phase is not Phase.NONE or task.lost:
         raise refuse(Refused.PAYOUT_BUSY, task=task.id)

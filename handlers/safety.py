@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from handlers.ledger import LOCK, may_lock
 from handlers.task import Funding, Payout, Task
 from kinds.lightning import HoldStatus, HoldView, NodeFacts, PaySpec
-from kinds.states import PayoutState, Phase
+from kinds.states import PayoutState, Phase, TaskState
 
 TOO_CLOSE = "too_close_to_the_hold's_end"
 
@@ -82,6 +82,16 @@ def may_settle(task: Task, funding: Funding, hold: HoldView, facts: NodeFacts | 
     if not paid and (facts is None or facts.height < funding.expiry_height - task.terms.margin):
         return NOT_PAID
     return None
+
+
+def must_settle(task: Task, height: int) -> bool:
+    """Approved, and the hold is at E - M: it is settled whatever else is known, unless only the worker's side has kept his payout from
+    arriving; then it goes back."""
+    patience, share = task.patience, task.share
+    on_its_way = share is not None and (share.ordered or share.state is PayoutState.IN_FLIGHT)
+    theirs_alone = bool(patience.since) and not patience.ours_at and not on_its_way
+    open_still = task.state is TaskState.VERIFIED and task.phase in (Phase.NONE, Phase.SETTLING)
+    return open_still and 0 < task.settle_height <= height and not (theirs_alone and task.phase is Phase.NONE)
 
 
 def may_cancel(task: Task, funding: Funding) -> NotNow | None:

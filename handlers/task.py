@@ -205,6 +205,7 @@ class Task:
     patience: Patience = field(default_factory=Patience)
     lost: bool = False  # the hold vanished while a payout was pending
     frozen_at: int = 0  # hearing clock: since when the operator has it frozen; 0 when he has not, and at the end
+    unsure: bool = False  # restored from its log: what was paid out meanwhile, only the operator can tell; nobody is paid until then
     warned: tuple[str, ...] = ()
     reached: tuple[str, ...] = ()  # warnings that a relay acknowledged
     seq: int = 0

@@ -82,6 +82,7 @@ class Refused(StrEnum):
     PAUSED = "paused"
     BANNED = "banned"  # the operator wants nothing new with this person
     NO_ROOM = "no_room"  # task, what: want of liquidity or a ceiling, amount_msat
+    SAY_AGAIN = "say_again"  # it was said before the daemon's memory was restored, which may have done it then
     NODE_AWAY = "node_away"
     BROKEN = "broken"  # task: an error of ours; nothing was changed and the operator was told
 

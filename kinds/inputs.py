@@ -83,6 +83,9 @@ class HoldMade:
     ref: str
     view: HoldView
     expiry: int = 0  # seconds that were asked for; 0 in what was stored before it was
+    salt: str = (
+        ""  # under which the log commits to its hash: derived from our key and the ref, so that no backup need hold it
+    )
 
 
 @dataclass(frozen=True, slots=True)

@@ -8,6 +8,7 @@ from kinds import events
 from kinds.events import Unsigned, canonical_json
 from kinds.units import Pubkey
 
+INSTANCE_TAG, SINCE_TAG, NAMES_TAG = "instance", "since", "names"
 HEARTBEAT = 20078  # ephemeral: read back, it shows that a relay lets us hear
 
 
@@ -32,5 +33,9 @@ def handler(bot: Pubkey, time: int, name: str, about: str) -> Unsigned:
     return Unsigned(bot, time, 31990, (("d", "holdfast"), *kinds), canonical_json({"name": name, "about": about}))
 
 
-def heartbeat(bot: Pubkey, time: int, word: str) -> Unsigned:
-    return Unsigned(bot, time, HEARTBEAT, (("t", "holdfast-heartbeat"),), word)
+def heartbeat(
+    bot: Pubkey, time: int, word: str, instance: str = "", since: int = 0, names: Sequence[str] = ()
+) -> Unsigned:
+    """`instance`: the process that sends it, running `since` then (unix seconds); `names`: other instances that it hears."""
+    tags = (("t", "holdfast-heartbeat"), (INSTANCE_TAG, instance), (SINCE_TAG, str(since)))
+    return Unsigned(bot, time, HEARTBEAT, (*tags, *((NAMES_TAG, name) for name in names)), word)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from sqlalchemy import Connection, Table, bindparam, insert, select, update
@@ -251,3 +251,27 @@ def _payout_row(task: Task, payout: Any) -> dict[str, Any]:
 
 
 WATCHED = (FundingState.CREATED, FundingState.PENDING, FundingState.ACCEPTED, FundingState.LOST)
+
+
+def restore(
+    tx: Connection, before: Held | None, steps: Sequence[tuple[EventId, Task]], root: EventId, now: Now, policy: Policy
+) -> None:
+    """Writes a task that was brought further by entries which were published before (`storage.memory` keeps those): one step after
+    the other, as the states allow, and its money at the end. `steps`: each entry's id and the task after it; the last may be without
+    an entry of its own. Raises Broken."""
+    last, head = steps[-1][1], before.head if before else root
+    check(last)
+    held = before
+    for entry, task in steps:
+        head = entry or head
+        _write_task(tx, held, task, root, head, now.time)
+        held = Held(task, held.version + 1 if held else 1, root, head, now.time)
+    old = before.task if before else None
+    fresh = _new_hashes(old, last)
+    used = {row.hash for row in _USED.rows(tx, {"hashes": listed(fresh)})}
+    _write_money(tx, old, last, {name: ref for name, ref in fresh.items() if name not in used})
+    books.book(tx, old, last, now.time)
+    outbox.publish(
+        tx, _state(Decision(last), policy, root, head, max(now.time, before.state_at + 1 if before else 0), now),
+        address=f"state:{last.id}",
+    )  # fmt: skip

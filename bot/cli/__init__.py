@@ -12,6 +12,7 @@ from bot.cli.look import export_command, log_command, show_command, tasks_comman
 from bot.cli.operator import audit_command, holds_command, incidents_command, operator_commands
 from bot.cli.people import client_app
 from bot.cli.playing import demo_command
+from bot.cli.recovering import recover_command
 from bot.cli.simnet import simnet_app
 from bot.cli.starter import init_command
 from bot.cli.verifying import verify_command
@@ -29,6 +30,7 @@ for name, command in (
     ("demo", demo_command),
     ("init", init_command),
     ("doctor", doctor_command),
+    ("recover", recover_command),
     ("verify", verify_command),
     ("tasks", tasks_command),
     ("show", show_command),

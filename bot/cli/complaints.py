@@ -14,6 +14,7 @@ from sqlalchemy.exc import DatabaseError
 from bot.cli.logs import masked
 from bot.client import Away, NoBasis, NotTaken, Waited
 from bot.config import BadConfig
+from bot.memory.lease import KeyInUse
 from bot.nodes.base import NodeAway
 from bot.nodes.opening import OtherNode
 from bot.nodes.preimages import BadKeyFile
@@ -36,7 +37,7 @@ class Complaint(Exception):
         self.code = code
 
 
-_REFUSALS = (Away, NoBasis, NotTaken, Waited, NodeAway, OtherNode, NoRelay, InUse, OtherSchema)
+_REFUSALS = (Away, NoBasis, NotTaken, Waited, NodeAway, OtherNode, NoRelay, InUse, KeyInUse, OtherSchema)
 _MISUSES = (BadConfig, BadKeyFile, BadRelayUrl)
 
 

@@ -31,11 +31,14 @@ def run_command(
     config: Annotated[Path | None, typer.Option(help="Settings; ./config.toml is read when it is there.")] = None,
     data: Annotated[Path | None, typer.Option(help="Directory of the database, keys and the simulated node.")] = None,
     as_json: Annotated[bool, typer.Option("--json", help="One JSON line on stdout when it is ready.")] = False,
+    take_over: Annotated[
+        bool, typer.Option("--take-over", help="Another daemon with this key that is still running becomes read-only.")
+    ] = False,
 ) -> None:
     """Run the escrow daemon. Without settings: an embedded relay and play money, for trying it out."""
     settings = settings_from(config, data)
     start_logging(settings.log.level, settings.log.json_lines)
-    asyncio.run(_until_told(settings, as_json))
+    asyncio.run(_until_told(settings, as_json, take_over))
 
 
 def settings_from(config: Path | None, data: Path | None) -> Settings:
@@ -43,7 +46,7 @@ def settings_from(config: Path | None, data: Path | None) -> Settings:
     return load(config or (DEFAULT_FILE if DEFAULT_FILE.exists() else None), data)
 
 
-async def _until_told(settings: Settings, as_json: bool) -> None:
+async def _until_told(settings: Settings, as_json: bool, take_over: bool) -> None:
     stop, loop = asyncio.Event(), asyncio.get_running_loop()
 
     def told(_number: int, _frame: object) -> None:
@@ -61,6 +64,7 @@ async def _until_told(settings: Settings, as_json: bool) -> None:
         lambda ready: _announce(ready, as_json),
         stop,
         begun=lambda: None if as_json else Console().print(banner(settings)),
+        take_over=take_over,
     )
 
 
@@ -97,12 +101,15 @@ def ready_facts(ready: Ready) -> dict[str, object]:
         "pubkey": ready.pubkey,
         "relays": list(ready.relays),
         "network": ready.network,
+        "closed": ready.closed or None,
     }
 
 
 def readiness(ready: Ready) -> str:
     """The line that says that it runs, where, and what to do next."""
     relay, bot = ready.relays[0], npub(ready.pubkey)
+    if ready.closed:
+        return f"[bold red]Not open[/] on {', '.join(ready.relays)} as [bold]{bot}[/]: {ready.closed}"
     return (
         f"[bold green]Ready[/] on {', '.join(ready.relays)} as [bold]{bot}[/]\n"
         "Try it from another terminal:\n"

@@ -13,6 +13,8 @@ from sqlalchemy.pool import NullPool
 
 from bot.config import Settings
 from bot.findings import Finding, good, note, risk
+from bot.memory.words import why
+from storage import memory
 from storage.schema import effects, incidents, inputs
 
 AREA = "database"
@@ -28,7 +30,7 @@ def examine(settings: Settings, now: int) -> list[Finding]:
     try:
         with engine.connect() as tx:
             found = [_whole(tx), _version(tx)]
-            return found if found[1].advice else [*found, *_waiting(tx, now)]
+            return found if found[1].advice else [*found, *_sealed(tx), *_waiting(tx, now)]
     except DatabaseError as error:
         return [risk(AREA, f"{file} cannot be read: {error.orig}", "stop the daemon and put your backup back")]
     finally:
@@ -60,6 +62,11 @@ def _version(tx: Connection) -> Finding:
             "`holdfast run` brings it up to date; back it up first",
         )
     return risk(AREA, f"its schema ({found}) is not known to this version", "use the version of holdfast that wrote it")
+
+
+def _sealed(tx: Connection) -> list[Finding]:
+    found = memory.seal(tx)
+    return [risk(AREA, why(found), "docs/OPERATIONS.md, Restoring a backup, tells each step")] if found else []
 
 
 def _waiting(tx: Connection, now: int) -> list[Finding]:

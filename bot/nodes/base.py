@@ -40,6 +40,13 @@ class Node(Protocol):
 
     async def payment(self, payment_hash: PaymentHash) -> PaymentView: ...
 
+    async def find(self, ref: str) -> HoldView:
+        """The hold that was ever made under this ref, by whichever key; ABSENT when there is none. Its hash is in the view."""
+
+    async def own_holds(self, since: int) -> tuple[HoldRef, ...] | None:
+        """Every hold made for this daemon that may have been made since then (unix seconds), whatever became of it, and nothing else
+        that the node holds or has issued. None: this kind of node cannot tell, or did not answer."""
+
     def hints(self) -> AsyncIterator[PaymentHash]:
         """Hashes about which something may have changed, until closed."""
 

@@ -13,6 +13,7 @@ from __future__ import annotations
 import hashlib
 import hmac
 import os
+import re
 import stat
 from collections.abc import Callable, Mapping
 from pathlib import Path
@@ -21,6 +22,8 @@ from kinds.lightning import HoldRef
 from kinds.units import PaymentHash, Secret
 
 KEY_BYTES = 32
+MOST_REFS = 40  # names of holds that are tried for one task
+_MEMO = re.compile(r"Holdfast escrow ([0-9a-z]{13})")
 VARIABLE, CREDENTIAL = "HOLDFAST_PREIMAGE_KEY", "preimage.key"
 
 
@@ -51,6 +54,13 @@ class Preimages:
     def hashes(self, ref: str) -> tuple[PaymentHash, ...]:
         """Every hash that a hold under this ref may have, by the newest key first."""
         return tuple(hash_of(preimage_of(key, ref)) for key in self._keys)
+
+
+def ref_of(memo: str, payment_hash: PaymentHash, preimages: Preimages) -> str:
+    """The ref of a hold of which only its memo and hash are known; "" when it is not one of ours."""
+    named = _MEMO.fullmatch(memo)
+    refs = (f"{named[1]}/h{number}" for number in range(1, MOST_REFS + 1)) if named else ()
+    return next((ref for ref in refs if payment_hash in preimages.hashes(ref)), "")
 
 
 def preimage_of(key: bytes, ref: str) -> bytes:

@@ -139,7 +139,7 @@ class Cashier:
         if not made and self._world.moments.time < wish.give_up_at:
             await self._later(order, most=15.0)
             return
-        fact = body_of(HoldMade(wish.ref, view, wish.expiry))
+        fact = body_of(HoldMade(wish.ref, view, wish.expiry, self._world.signer.secret_of(f"salt {wish.ref}")))
         await self._report(order, NewInput(f"effect:{order.n}:{view.status}", "hold_made", fact, order.task))
 
     async def _end_hold(self, order: Order, hold: HoldRef, settle: bool) -> None:

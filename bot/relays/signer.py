@@ -10,6 +10,7 @@ to some 28,000 bytes fits through both. Anything longer is refused with Unsendab
 from __future__ import annotations
 
 import asyncio
+import hmac
 import secrets
 import time
 from collections.abc import Callable, Sequence
@@ -60,6 +61,9 @@ class Signer(Protocol):
     @property
     def pubkey(self) -> Pubkey: ...
 
+    def secret_of(self, name: str) -> str:
+        """32 bytes in hex that only this key can derive, and always the same for a name. They may be published; the key stays safe."""
+
     async def sign(self, unsigned: Unsigned) -> Event: ...
 
     async def sign_many(self, unsigned: Sequence[Unsigned]) -> list[Event]: ...
@@ -103,6 +107,10 @@ class KeySigner:
     @property
     def pubkey(self) -> Pubkey:
         return self._pubkey
+
+    def secret_of(self, name: str) -> str:
+        key = bytes.fromhex(str(self._keys.secret_key().to_hex()))
+        return hmac.digest(key, f"holdfast {name}".encode(), "sha256").hex()
 
     async def sign(self, unsigned: Unsigned) -> Event:
         return self._sign(unsigned)

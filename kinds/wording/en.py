@@ -85,6 +85,8 @@ SENTENCES: Mapping[R | T, str] = {
     R.BANNED: "The operator makes no new agreements with you. What you have under way goes on as agreed, to its end.",
     R.NO_ROOM: "I cannot make another invoice[ over {amount_msat:sats}] right now: {what:word}. What is under way goes on, and approved"
     " work is paid first. Nothing was done; try again later[: fund {task}].",
+    R.SAY_AGAIN: "My memory was restored from a backup after you said this, so I cannot know whether it was done then. Nothing is"
+    " done a second time: say it again if you still want it.[ status {task} tells how things stand.]",
     R.NODE_AWAY: "The Lightning node does not answer right now. Nothing was done; try again in a few minutes.",
     R.BROKEN: "Something is broken on my side[ in task {task}]. Nothing was changed, your money is where it was, and"
     " the operator knows.",

@@ -240,3 +240,25 @@ async def test_the_node_cancels_by_itself_before_the_htlc_expires(bench: Bench, 
     await bench.mine(29)
     await until(bench, lambda: node.hold(ref_of(view)), HoldStatus.CANCELLED)
     await payer_at_last(bench, view.payment_hash, PaymentStatus.FAILED)
+
+
+async def test_a_hold_is_found_by_its_name_whatever_became_of_it(bench: Bench, node: Node) -> None:
+    assert (await node.find("task/h7")).status is HoldStatus.ABSENT
+    made = await node.make_hold(SPEC)
+    assert await node.find(SPEC.ref) == made
+    await bench.pay_hold(made.invoice.reveal())
+    await until(bench, lambda: node.find(SPEC.ref), HoldStatus.HELD)
+    await node.cancel(ref_of(made))
+    found = await until(bench, lambda: node.find(SPEC.ref), HoldStatus.CANCELLED)
+    assert found.payment_hash == made.payment_hash
+
+
+async def test_its_own_holds_are_listed_and_nothing_else_that_the_node_has(bench: Bench, node: Node) -> None:
+    """Or the node says that it cannot list them."""
+    name = "0123456789abc"
+    ours = replace(SPEC, ref=f"{name}/h1", memo=f"Holdfast escrow {name}")
+    made = await node.make_hold(ours)
+    await bench.bill(AMOUNT)
+    listed = await node.own_holds(0)
+    assert listed is None or listed == (HoldRef(ours.ref, made.payment_hash),)
+    assert await node.own_holds(made.expires_at + 10**9) in (None, ())

@@ -169,6 +169,7 @@ PASSED: dict[R | T, list[dict[str, Any]]] = {
         {"task": TASK, "what": what, "amount_msat": 50_500_000}
         for what in ("no_inbound", "no_outbound", "no_slots", "held_ceiling")
     ],
+    R.SAY_AGAIN: [{}, {"task": TASK}],
     R.NODE_AWAY: [{}],
     R.BROKEN: [{}, {"task": TASK}],
     T.HELP: [{"topic": None}, {"topic": "claim"}],

@@ -15,15 +15,14 @@ from sqlalchemy import select
 from sqlalchemy.exc import OperationalError
 
 from bot.config import Daemon, FeeSettings, Settings, TermsSettings
-from bot.daemon import open_shop, parts_of, remembered
-from bot.dispatch import Dispatch
+from bot.daemon import open_shop, remembered, rules
 from bot.hearing import OVERLAP, wants
+from bot.life import Life
 from bot.moments import Moments
 from bot.nodes.simnet import Params, SimNode
 from bot.world import Limits, World
 from kinds.states import Payer
 from kinds.units import Secret
-from storage import house
 from storage.schema import effects, events, inputs
 from tests.simulation import judge
 from tests.simulation.gazette import Gazette
@@ -172,7 +171,6 @@ class City:
         moments = Moments(urls, self.clock, chance.randbytes, confirmed=memory.confirmed, deaf=memory.deaf)
         facts = self.node._facts()
         moments.node(facts)
-        policy = await writer.do(lambda tx: open_shop(tx, self.settings, self.bot, facts, moments.now(), urls))
         sea = Sea(
             self.relays,
             self.bot,
@@ -194,13 +192,14 @@ class City:
             signer=self._signer,
             node=wire,
             moments=moments,
-            policy=policy,
-            policy_id=await writer.do(lambda tx: house.remember_policy(tx, policy, moments.time)),
+            policy=rules(self.settings, self.bot, facts),
+            policy_id="",
             cursors=memory.cursors,
             limits=Limits(),
         )
-        self.dispatch = Dispatch(world)
-        return [asyncio.ensure_future(part) for part in parts_of(world, self.settings, self.dispatch)]
+        shop = lambda tx: open_shop(tx, self.settings, self.bot, facts, moments.now(), urls)  # noqa: E731
+        self.house = Life(world, self.settings, shop)
+        return [asyncio.ensure_future(self.house.run())]
 
     def _fail(self, error: BaseException) -> None:
         if not self._failed.done():

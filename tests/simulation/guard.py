@@ -84,6 +84,12 @@ class Guard:
     async def payment(self, payment_hash: PaymentHash) -> PaymentView:
         return await self._node.payment(payment_hash)
 
+    async def find(self, ref: str) -> HoldView:
+        return await self._node.find(ref)
+
+    async def own_holds(self, since: int) -> tuple[HoldRef, ...] | None:
+        return await self._node.own_holds(since)
+
     def hints(self) -> AsyncIterator[PaymentHash]:
         return self._node.hints()
 

@@ -34,7 +34,7 @@ class Operator:
     async def _by_hand(self, said: dict[str, Any]) -> None:
         """Once more until it is answered: the daemon may be down, or die over it."""
         for _ in range(_TRIES):
-            answer = asyncio.ensure_future(self._city.dispatch.by_hand(json.dumps(said)))
+            answer = asyncio.ensure_future(self._city.house.by_hand(json.dumps(said)))
             await asyncio.wait([answer])  # whoever dies in there must not take him along
             if not answer.cancelled() and not answer.exception() and answer.result() is not None:
                 return

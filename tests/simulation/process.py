@@ -162,6 +162,12 @@ class WireNode:
     async def payment(self, payment_hash: PaymentHash) -> PaymentView:
         return await self._call(lambda: self._node.payment(payment_hash))
 
+    async def find(self, ref: str) -> HoldView:
+        return await self._call(lambda: self._node.find(ref))
+
+    async def own_holds(self, since: int) -> tuple[HoldRef, ...] | None:
+        return await self._call(lambda: self._node.own_holds(since))
+
     async def hints(self) -> AsyncIterator[PaymentHash]:
         async for payment_hash in self._node.hints():
             self._life.step()

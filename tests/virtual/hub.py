@@ -25,6 +25,7 @@ class Relay:
     forgets: bool = False
     mute: bool = False  # takes events, delivers none
     refuses: Callable[[Event], bool] = lambda event: False
+    page: int = 500  # events in one answer, the newest first
 
     def take(self, event: Event) -> Ack:
         if self.down:
@@ -132,7 +133,12 @@ class HubRelays:
         await asyncio.sleep(DELAY)
         if self._relays[url].down:
             raise NoAnswer("not connected")
-        return [event for event in self._relays[url].events.values() if Sieve(filters).passes(event)]
+        sieve, relay = Sieve(filters), self._relays[url]
+        found = [event for event in relay.events.values() if sieve.passes(event)]
+        if any("ids" in each for each in filters):
+            return found
+        most = min([relay.page, *(each["limit"] for each in filters if "limit" in each)])
+        return sorted(found, key=lambda event: -event.created_at)[:most]
 
     def kick(self, url: str) -> None:
         """Nothing is stuck here."""

@@ -15,17 +15,19 @@ from typing import Any, TypeVar
 from sqlalchemy import Connection, Engine
 
 from bot.config import Settings
-from bot.daemon import open_shop, parts_of, remembered
+from bot.daemon import open_shop, remembered, rules
 from bot.dispatch import Dispatch
 from bot.hearing import OVERLAP, wants
+from bot.life import Life
+from bot.memory import recover
+from bot.memory.recover import Line
 from bot.moments import Moments
 from bot.nodes.simnet import Params, SimNode
 from bot.relays.signer import KeySigner
 from bot.world import Limits, World
 from bot.writer import Writer
 from kinds.events import DM_NIP04, DM_RUMOR, DM_WRAP, PROOF, RECORD, TASK, Event, Unsigned
-from kinds.units import Pubkey, Secret
-from storage import house
+from kinds.units import PaymentHash, Pubkey, Secret
 from storage.open import engine_for, migrate
 from tests.virtual.hub import HubRelays, Relay
 
@@ -167,6 +169,7 @@ class Town:
         self.world: World | None = None
         self._parts: list[asyncio.Task[None]] = []
         self._dead = asyncio.Event()
+        self.take_over = False  # by the option of `holdfast run`
         self.employer = Person(self, "employer", 11)
         self.worker = Person(self, "worker", 12)
 
@@ -184,6 +187,12 @@ class Town:
 
     async def start(self) -> None:
         """A new process over the same database, node and relays."""
+        self.life = await self._life()
+        self.world = self.life.world
+        self._dead.clear()
+        self._parts = [asyncio.ensure_future(self.life.run())]
+
+    async def _life(self) -> Life:
         writer = InlineWriter(self.engine, self)
         memory = await writer.do(remembered)
         urls = [relay.url for relay in self.relays]
@@ -191,14 +200,13 @@ class Town:
         facts = await self.node.facts()
         assert facts is not None, "the node is up when the daemon starts"
         moments.node(facts)
-        policy = await writer.do(lambda tx: open_shop(tx, self.settings, self.bot, facts, moments.now(), urls))
         relays: Any = HubRelays(
             self.relays,
             wants(self.bot),
             lambda relay, want: memory.cursors.get((relay, want), self.time) - OVERLAP,
             lambda: self.time,
         )
-        self.world = World(
+        world = World(
             clock=self.clock,
             entropy=self.random.randbytes,
             jitter=self.random.random,
@@ -207,15 +215,41 @@ class Town:
             signer=self._signer,
             node=self.node,
             moments=moments,
-            policy=policy,
-            policy_id=await writer.do(lambda tx: house.remember_policy(tx, policy, moments.time)),
+            policy=rules(self.settings, self.bot, facts),
+            policy_id="",
             cursors=memory.cursors,
             limits=self.limits,
             batching=self.settings.settlement.batching(),
         )
-        self._dead.clear()
-        self.dispatch = Dispatch(self.world)
-        self._parts = [asyncio.ensure_future(part) for part in parts_of(self.world, self.settings, self.dispatch)]
+        if self.take_over:
+            world.lease.since = 0
+        return Life(world, self.settings, lambda tx: open_shop(tx, self.settings, self.bot, facts, moments.now(), urls))
+
+    async def recover(self, dry: bool = False) -> list[Line]:
+        """`holdfast recover` while the daemon is stopped."""
+        return await recover.recover((await self._life()).world, dry)
+
+    async def tell_paid(self, task: str, payment_hash: PaymentHash) -> None:
+        """`holdfast recover --paid`."""
+        await recover.tell_paid((await self._life()).world, task, payment_hash)
+
+    def backup(self) -> bytes:
+        """The whole database as it is now."""
+        with self.engine.connect() as connection:
+            driver: Any = connection.connection.driver_connection
+            return bytes(driver.serialize())
+
+    def restore(self, backup: bytes) -> None:
+        """An older database takes the place of the present one; the daemon is stopped."""
+        self.engine = engine_for(None)
+        with self.engine.connect() as connection:
+            driver: Any = connection.connection.driver_connection
+            driver.deserialize(backup)
+
+    @property
+    def dispatch(self) -> Dispatch:
+        assert self.life.dispatch is not None, "the house is open"
+        return self.life.dispatch
 
     def die(self) -> None:
         """The process dies at this very moment: nothing of it runs any more."""

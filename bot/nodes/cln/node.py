@@ -155,6 +155,27 @@ class ClnNode:
             return PaymentView(payment_hash, PaymentStatus.UNKNOWN)
         return await self._payments.look(payment_hash)
 
+    async def find(self, ref: str) -> HoldView:
+        listed = await self.own_holds(0)
+        if listed is None:
+            return HoldView(_NOBODY, HoldStatus.UNKNOWN)
+        found = next((hold for hold in listed if hold.ref == ref), None)
+        return await self.hold(found) if found else HoldView(_NOBODY, HoldStatus.ABSENT)
+
+    async def own_holds(self, since: int) -> tuple[HoldRef, ...] | None:
+        """The plugin's whole list: it forgets holds a month after their end, and of settled ones keeps the ref out of use."""
+        if self._closed:
+            return None
+        try:
+            told = rows(await self._rpc.call(wire.LIST), "holds")
+            return tuple(
+                HoldRef(str(row["ref"]), PaymentHash(str(row["payment_hash"])))
+                for row in told
+                if int(row["expires_at"]) >= since
+            )
+        except (NoAnswer, Refused, KeyError, ValueError, TypeError):
+            return None
+
     def hints(self) -> AsyncIterator[PaymentHash]:
         return self._hints.listen()
 

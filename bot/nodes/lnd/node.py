@@ -19,7 +19,7 @@ from bot.nodes.lnd.payouts import Payouts
 from bot.nodes.lnd.rest import Refusal, Rest, Silence, complain
 from bot.nodes.lnd.rights import BAKE, NEEDED, rights_of
 from bot.nodes.lnd.shared import Shared
-from bot.nodes.preimages import Preimages
+from bot.nodes.preimages import Preimages, ref_of
 from kinds.lightning import (
     HoldRef,
     HoldSpec,
@@ -34,6 +34,7 @@ from kinds.units import PaymentHash
 MOST_CLTV = 2006  # blocks: payers bound the whole route at 2016, and LND itself takes any number
 LEAST_CLTV = 21  # LND's own bound, 18 and its padding
 MOST_EXPIRY = 31_536_000  # seconds: a year, LND's own bound
+_PAGE = 1000  # invoices of one answer
 _GONE = 2.0  # seconds to wait after a settle until the HTLCs are gone
 _AGAIN = 0.02
 log = structlog.get_logger()
@@ -105,6 +106,36 @@ class LndNode:
         if view.status is HoldStatus.OPEN:
             self._ears.follow(payment_hash)
         return view
+
+    async def find(self, ref: str) -> HoldView:
+        newest, *older = self._preimages.hashes(ref)
+        view = HoldView(newest, HoldStatus.ABSENT)
+        for payment_hash in (newest, *older):
+            view = await self.hold(HoldRef(ref, payment_hash))
+            if view.status is not HoldStatus.ABSENT:
+                break
+        return view
+
+    async def own_holds(self, since: int) -> tuple[HoldRef, ...] | None:
+        """LND keeps no ref: by its memo an invoice claims to be ours, by its hash, which only our key derives, it is."""
+        found: list[HoldRef] = []
+        offset = 0
+        while True:
+            params = {"index_offset": str(offset), "num_max_invoices": str(_PAGE), "creation_date_start": str(since)}
+            page = await self._rest.ask("GET", "/v1/invoices", params=params)
+            if isinstance(page, (Refusal, Silence)):
+                return None
+            listed = wire.invoices(page)
+            if listed is None:
+                return None
+            for memo, payment_hash in listed:
+                ref = ref_of(memo, payment_hash, self._preimages)
+                if ref:
+                    found.append(HoldRef(ref, payment_hash))
+            last = wire.last_index(page)
+            if len(listed) < _PAGE or last <= offset:
+                return tuple(found)
+            offset = last
 
     async def settle(self, hold: HoldRef) -> HoldView:
         """If the process dies after the call, LND has the preimage and finishes alone; the next look sees it."""

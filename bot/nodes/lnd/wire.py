@@ -79,6 +79,27 @@ class Channels:
     arrived: frozenset[tuple[int, int, str]]  # every HTLC on its way in: a channel's id (each of its ids), index, hash
 
 
+def invoices(page: Row) -> list[tuple[str, PaymentHash]] | None:
+    """(memo, payment hash) of each invoice of a page; None when it is no such page."""
+    listed = page.get("invoices", [])
+    if not isinstance(listed, list):
+        return None
+    found = []
+    for row in listed:
+        try:
+            name = base64.b64decode(str(row["r_hash"]), validate=True).hex()
+        except (KeyError, TypeError, ValueError):
+            return None
+        found.append((str(row.get("memo", "")), PaymentHash(name)))
+    return found
+
+
+def last_index(page: Row) -> int:
+    """Where the next page begins; 0 when the answer does not say."""
+    told = str(page.get("last_index_offset", ""))
+    return int(told) if told.isascii() and told.isdigit() else 0
+
+
 def hold_view(payment_hash: PaymentHash, row: Row, channels: Channels | None) -> HoldView:
     """`channels` must be asked for after the invoice when it is not open; None when they are not known.
 

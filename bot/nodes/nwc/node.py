@@ -159,6 +159,18 @@ class NwcNode:
             log.error("the wallet gives no settle_deadline for a hold: it is not fit for an escrow", ref=hold.ref)
         return view
 
+    async def find(self, ref: str) -> HoldView:
+        view = HoldView(self._preimages.hash_for(ref), HoldStatus.ABSENT)
+        for payment_hash in self._preimages.hashes(ref):
+            view = await self.hold(HoldRef(ref, payment_hash))
+            if view.status is not HoldStatus.ABSENT:
+                break
+        return view
+
+    async def own_holds(self, since: int) -> tuple[HoldRef, ...] | None:
+        """A wallet tells of one hash at a time; its list of transactions leaves out what was never paid."""
+        return None
+
     async def settle(self, hold: HoldRef) -> HoldView:
         view, preimage = await self.hold(hold), self._preimages.find(hold)
         if preimage is None and view.status is HoldStatus.HELD:

@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from kinds.lightning import Fault, HoldStatus, PaymentStatus
+from kinds.lightning import Fault, HoldRef, HoldStatus, PaymentStatus
 from kinds.units import Msat, PaymentHash
 
 NODE, FLIGHT, ROUTERS = "@node", "@flight", "@routers"
@@ -151,6 +151,11 @@ class Book:
     def invoice(self, payment_hash: PaymentHash) -> Invoice | None:
         row = self._db.execute("SELECT * FROM invoice WHERE hash = ?", (payment_hash,)).fetchone()
         return None if row is None else _invoice(row)
+
+    def holds(self, payee: str, since: int) -> tuple[HoldRef, ...]:
+        """The holds of an account whose invoices were still good then."""
+        query = "SELECT ref, hash FROM invoice WHERE payee = ? AND ref != '' AND expires_at >= ? ORDER BY ref"
+        return tuple(HoldRef(ref, PaymentHash(name)) for ref, name in self._db.execute(query, (payee, since)))
 
     def put_invoice(self, invoice: Invoice) -> None:
         values = (

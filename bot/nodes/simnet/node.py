@@ -85,6 +85,12 @@ class SimNode:
     async def payment(self, payment_hash: PaymentHash) -> PaymentView:
         return await self._call("payment", lambda: self._payment(payment_hash), _unknown_payment(payment_hash))
 
+    async def find(self, ref: str) -> HoldView:
+        return await self.hold(HoldRef(ref, self._preimages.hash_for(ref)))
+
+    async def own_holds(self, since: int) -> tuple[HoldRef, ...] | None:
+        return await self._call("own_holds", lambda: self.network.book.holds(NODE, since), None)
+
     def hints(self) -> AsyncIterator[PaymentHash]:
         return self.network.hints.listen()
 

@@ -34,7 +34,8 @@ def _signals_as_before() -> Iterator[None]:
 
 
 def test_ready_is_one_line_that_says_everything(house: House) -> None:
-    assert house.ready.keys() == {"ready", "npub", "pubkey", "relays", "network"}
+    assert house.ready.keys() == {"ready", "npub", "pubkey", "relays", "network", "closed"}
+    assert house.ready["closed"] is None
     assert (house.ready["ready"], house.ready["network"]) == (True, "simnet")
     assert house.relay.startswith("ws://127.0.0.1:")
 

@@ -1,0 +1,222 @@
+"""What the log tells of money: invoices, holds, refunds, settlements, payments and what is owed."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import replace
+from typing import Any
+
+from handlers.guards import next_ref
+from handlers.task import CreditEntry, Funding, Payout, Task
+from kinds.record import Entry
+from kinds.states import FundingState, LogType, PayoutState, Role, TaskState
+from kinds.units import Msat, PaymentHash, Pubkey, Secret
+
+F, L, P, S = FundingState, LogType, PayoutState, TaskState
+_OPEN = (F.MAKING, F.CREATED)
+_ENDS_EXPIRED = ("unclaimed", "hold_timeout", "abandoned", "no_proof", "worker_unreachable")
+
+
+def invoiced(task: Task, entry: Entry) -> Task:
+    """Its name gives the number that was used last."""
+    facts = entry.facts
+    ref = str(facts["funding"])
+    number = int(ref.removeprefix(f"{task.id}/h"))
+    made: dict[str, Any] = {"state": F.CREATED, "expires_at": facts["expires_at"]}
+    known = task.funding(ref)
+    if known is None:
+        new = Funding(
+            ref=ref, milestone=1, amount=Msat(facts["amount_msat"]), asked=entry.time, salt="",
+            replaces=str(facts.get("replaces", "")),
+        )  # fmt: skip
+        task = replace(task, fundings=(*task.fundings, new))
+    return replace(task.with_funding(ref, **made), counter=max(task.counter, number))
+
+
+def accepted(task: Task, entry: Entry) -> Task:
+    return replace(held(task, entry), funded_until=entry.facts["until"] - entry.deaf)
+
+
+def rolled_over(task: Task, entry: Entry) -> Task:
+    return held(task.with_funding(entry.facts["replaces"], goal="stray"), entry)
+
+
+def held(task: Task, entry: Entry) -> Task:
+    expiry = int(entry.facts["expiry_height"])
+    funding(task, entry)
+    return task.with_funding(
+        entry.facts["funding"], state=F.ACCEPTED, goal="", accepted_at=entry.heard, expiry_height=expiry,
+        cltv=expiry - entry.height,
+    )  # fmt: skip
+
+
+def void(task: Task, entry: Entry) -> Task:
+    funding(task, entry)
+    return task.with_funding(entry.facts["funding"], state=F.EXPIRED)
+
+
+def stray(task: Task, entry: Entry) -> Task:
+    """Held and not wanted; that it has gone back since is the node's to say."""
+    funding(task, entry)
+    return task.with_funding(entry.facts["funding"], state=F.ACCEPTED, goal="stray")
+
+
+def refunding(task: Task, entry: Entry) -> Task:
+    """How the end will be called follows from why it ends, as in the handlers that begin it."""
+    reason = str(entry.facts["reason"])
+    funding(task, entry)
+    ended = reason in _ENDS_EXPIRED or (reason == "hold_end" and entry.state == S.FUNDED)
+    split = int(entry.facts.get("percent", task.split)) if reason == "agreed" else task.split
+    task = replace(
+        drop_waiting(no_renewal(quiet(task))), ending="ENDED" if ended else "REFUNDED", reason=reason,
+        marked=task.marked or reason in ("no_proof", "worker_unreachable"), funded_until=0, split=split, offers=(),
+    )  # fmt: skip
+    return task.with_funding(entry.facts["funding"], goal="cancel")
+
+
+def refunded(task: Task, entry: Entry) -> Task:
+    """The node's word was heard: the money went back, or it was settled behind our back and is owed."""
+    ref = entry.facts.get("funding")
+    if not ref:  # nothing was ever held
+        return replace(drop_waiting(no_quote(task)), ending="")
+    owed = credited(entry)
+    if not owed:
+        lost = task.lost or any(f.ref == ref and f.state is F.LOST for f in task.fundings)
+        return opened(task, entry, F.LOST if lost else F.CANCELLED)
+    task = opened(task, entry, F.SETTLED)
+    kept = of(task, ref).amount - sum(each.amount + each.budget for each in owed)
+    return replace(task, credits=(*task.credits, *owed), insurance=Msat(task.insurance + kept))
+
+
+def expired(task: Task, entry: Entry) -> Task:
+    return refunded(no_renewal(task), entry) if entry.facts.get("funding") else drop_waiting(no_quote(task))
+
+
+def settling(task: Task, entry: Entry) -> Task:
+    funding(task, entry)
+    return task.with_funding(entry.facts["funding"], goal="settle")
+
+
+def settled(task: Task, entry: Entry) -> Task:
+    """The end of a paid task: the entry names the payments, credits and fees to the msat."""
+    facts = entry.facts
+    for item in facts["payouts"]:
+        task = paid_out(task, item, from_credit=False)
+    task = opened(drop_waiting(task), entry, F.LOST if task.lost else F.SETTLED)
+    return replace(
+        task, credits=(*task.credits, *credited(entry)), fee=Msat(facts.get("fee_msat", 0)),
+        insurance=Msat(facts["insurance_msat"]),
+    )  # fmt: skip
+
+
+def hold_lost(task: Task, entry: Entry) -> Task:
+    task = no_renewal(opened(task, entry, F.LOST))
+    return replace(task, lost=entry.state == S.VERIFIED)
+
+
+def compensated(task: Task, entry: Entry) -> Task:
+    facts = entry.facts
+    line = CreditEntry(
+        role=Role(facts["role"]), to=Pubkey(facts["to"]), amount=Msat(facts["amount_msat"]),
+        budget=Msat(facts["budget_msat"]), why="compensation",
+    )  # fmt: skip
+    given = Msat(task.compensated + line.amount + line.budget)
+    return replace(task, credits=(*task.credits, line), compensated=given)
+
+
+def receipt(task: Task, entry: Entry) -> Task:
+    """A credit was paid out; what its sending did not cost is the insurance's."""
+    facts, to = entry.facts, Pubkey(entry.facts["to"])
+    known = next((p for p in task.payouts if p.from_credit and p.payment_hash == facts["payment_hash"]), None)
+    if known is None:
+        owed = task.credit(to)
+        if owed != facts["amount_msat"]:
+            raise ValueError("another amount than was owed")
+        budget = Msat(sum(each.budget for each in task.credits if each.to == to))
+        role = next(each.role for each in task.credits if each.to == to)
+        line = CreditEntry(role=role, to=to, amount=Msat(-owed), budget=Msat(-budget), why="receipt")
+        task = replace(task, credits=(*task.credits, line))
+    else:
+        budget = known.budget
+    task = paid_out(task, facts, from_credit=True, budget=budget)
+    return replace(task, insurance=Msat(task.insurance + budget - facts["fee_msat"]))
+
+
+def quiet(task: Task) -> Task:
+    """Nothing is under review any more."""
+    return task.with_milestone(review_until=0, resubmit_until=0, arriving=None)
+
+
+def of(task: Task, ref: str) -> Funding:
+    return next(funding for funding in task.fundings if funding.ref == ref)
+
+
+def funding(task: Task, entry: Entry) -> Funding:
+    """The funding that the entry names. Raises StopIteration when the log has never named it before."""
+    return of(task, str(entry.facts["funding"]))
+
+
+def opened(task: Task, entry: Entry, state: FundingState) -> Task:
+    """A hold is over, and its hash public."""
+    facts = entry.facts
+    known = {
+        name: facts[fact] for name, fact in (("payment_hash", "payment_hash"), ("salt", "hash_salt")) if fact in facts
+    }
+    funding(task, entry)
+    return task.with_funding(str(facts["funding"]), state=state, **known)
+
+
+def no_renewal(task: Task) -> Task:
+    return unwanted(task, lambda funding: bool(funding.replaces))
+
+
+def no_quote(task: Task) -> Task:
+    return unwanted(task, lambda _: True)
+
+
+def unwanted(task: Task, which: Callable[[Funding], bool]) -> Task:
+    for funding in task.fundings:
+        if funding.state in _OPEN and which(funding):
+            task = task.with_funding(funding.ref, goal="cancel")
+    return task
+
+
+def drop_waiting(task: Task) -> Task:
+    """Payouts of which the log says that they did not arrive, or that another one did."""
+    for payout in task.payouts:
+        if not payout.state.is_final and not payout.from_credit:
+            over = P.ABANDONED if payout.state is P.PLANNED else P.FAILED
+            task = task.with_payout(payout.ref, state=over, ordered=False, next_try=0)
+    return task
+
+
+def paid_out(task: Task, item: Any, from_credit: bool, budget: Msat | None = None) -> Task:
+    """A payment that the log shows: one of those that are known, or one that was made after the backup."""
+    paid_hash = PaymentHash(item["payment_hash"])
+    done: dict[str, Any] = {
+        "state": P.COMPLETE, "fee": Msat(item["fee_msat"]), "preimage": Secret(item["preimage"]), "ordered": False,
+        "next_try": 0,
+    }  # fmt: skip
+    known = next((p for p in task.payouts if p.payment_hash == paid_hash), None)
+    if known is not None:
+        return task.with_payout(known.ref, **done)
+    if not from_credit:
+        task = drop_waiting(task)
+    ref, counter = next_ref(task, "p")
+    new = Payout(
+        ref=ref, role=Role(item["role"]), to=Pubkey(item["to"]), amount=Msat(item["amount_msat"]),
+        budget=task.budget if budget is None else budget, from_credit=from_credit, payment_hash=paid_hash,
+        salt=item["dest_salt"], promised=item["status"] == "proven",
+    )  # fmt: skip
+    task = replace(task, payouts=(*task.payouts, new), counter=counter)
+    return task.with_payout(ref, **done)
+
+
+def credited(entry: Entry) -> tuple[CreditEntry, ...]:
+    return tuple(
+        CreditEntry(
+            role=Role(item["role"]), to=Pubkey(item["to"]), amount=Msat(item["amount_msat"]),
+            budget=Msat(item["budget_msat"]), why="restored from the log",
+        )
+        for item in entry.facts.get("credited", [])
+    )  # fmt: skip

@@ -1,0 +1,165 @@
+"""What the log tells of the agreement and its work: terms, claims, proofs, judgements, disputes, freezes."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+from handlers import freezing
+from handlers.fees import Fees
+from handlers.guards import next_ref
+from handlers.recovery.money import drop_waiting, no_renewal, quiet
+from handlers.task import Dispute, Milestone, Patience, Payout, Proof, Task, Terms
+from kinds.inputs import Check
+from kinds.record import Entry
+from kinds.states import DisputeState, Payer, PayoutState, Role, TaskState
+from kinds.units import EventId, Msat, Pubkey, task_id
+
+P, S = PayoutState, TaskState
+
+
+def created(entry: Entry) -> Task:
+    facts = entry.facts
+    address = entry.event.tag("a") or ""
+    fees = Fees(
+        ppm=int(facts["service_fee_ppm"]),
+        base=Msat(facts["service_fee_base_msat"]),
+        minimum=Msat(facts["service_fee_minimum_msat"]),
+        payer=Payer(facts["service_fee_payer"]),
+        insurance_percent=int(facts["insurance_percent"]),
+    )
+    terms = Terms(
+        version=EventId(facts["terms"]),
+        deadline=facts["deadline"] - entry.deaf,
+        review_window=facts["review_window"],
+        hold_timeout=facts["hold_timeout"],
+        on_reject=facts["on_reject"],
+        max_rejects=facts["max_rejects"],
+        on_silence=facts["on_silence"],
+        on_hold_end=facts["on_hold_end"],
+        min_evidence=facts["min_evidence"],
+        margin=facts["margin"],
+        payout_limit=facts["payout_limit"],
+        fees=fees,
+    )
+    if task_id(EventId(facts["pinned"])) != entry.task:
+        raise ValueError("another task's event")
+    reward = Msat(facts["reward_msat"])
+    return Task(
+        id=entry.task,
+        address=address,
+        pinned=EventId(facts["pinned"]),
+        posted=address.split(":")[1] == entry.event.pubkey,
+        employer=Pubkey(facts["employer"]),
+        title=facts["title"],
+        description="",
+        reward=reward,
+        budget=Msat(facts["budget_msat"]),
+        terms=terms,
+        created=entry.time,
+        milestones=(Milestone(number=1, title=facts["title"], reward=reward),),
+    )
+
+
+def claimed(task: Task, entry: Entry) -> Task:
+    """A destination that came with a letter is not in the log; the commitment of a signed claim is the worker's own."""
+    signed = entry.proven == "signed"
+    return replace(
+        task, worker=Pubkey(entry.facts["worker"]), claimed_at=entry.heard, funded_until=0, destination=None,
+        dest_hash=entry.facts["dest_hash"] if signed else None,
+    )  # fmt: skip
+
+
+def abandoned(task: Task, entry: Entry) -> Task:
+    if entry.state != S.FUNDED:
+        return task  # the refund follows
+    now, old = entry.heard, task.current
+    task = no_renewal(task)
+    return replace(
+        task, worker=None, claimed_at=0, funded_until=min(now + task.terms.hold_timeout, task.terms.deadline),
+        destination=None, dest_hash=None, offers=(),
+        milestones=(Milestone(number=old.number, title=old.title, reward=old.reward, proofs=old.proofs),),
+    )  # fmt: skip
+
+
+def proof(task: Task, entry: Entry) -> Task:
+    facts, event = entry.facts, entry.embedded
+    tags = {tag[0]: tag[1] for tag in event["tags"] if len(tag) > 1} if event else {}
+    proof = Proof(
+        number=facts["number"], seq=entry.seq, heard=facts["heard_at"] - entry.deaf, time=facts["heard_at"],
+        url=str(tags.get("url", "")), sha256=facts["sha256"], mime=facts["mime"],
+        notes=str(event["content"]) if event else "", check=Check(facts["check"]),
+        check_reason=facts["check_reason"], event=dict(event) if event else None,
+    )  # fmt: skip
+    times = (*task.current.proof_times, proof.time)
+    return task.with_milestone(
+        proof=proof, arriving=None, proofs=proof.number, proof_times=times, prolonged=0, resubmit_until=0,
+        review_until=facts["review_until"] - entry.deaf,
+    )  # fmt: skip
+
+
+def rejected(task: Task, entry: Entry) -> Task:
+    if entry.state == S.DISPUTED:
+        return task  # the dispute follows
+    until = entry.facts["until"] - entry.deaf
+    return task.with_milestone(rejects=task.current.rejects + 1, resubmit_until=until, review_until=0)
+
+
+def prolonged(task: Task, entry: Entry) -> Task:
+    until = entry.facts["until"] - entry.deaf
+    return task.with_milestone(review_until=until, prolonged=task.current.prolonged + 1)
+
+
+def verified(task: Task, entry: Entry) -> Task:
+    """The worker's share is planned, to the destination that is known, if any is."""
+    split = int(entry.facts.get("percent", 100))
+    task = quiet(replace(no_renewal(task), split=split, offers=()))
+    assert task.worker is not None
+    named, amount = task.destination, task.share_amount
+    ref, counter = next_ref(task, "p")
+    share = Payout(ref=ref, role=Role.WORKER, to=task.worker, amount=amount, budget=task.budget)
+    if named and named.amount == amount:
+        share = replace(
+            share, invoice=named.invoice, payment_hash=named.payment_hash, expires_at=named.expires_at,
+            final_cltv=named.final_cltv, salt=named.salt, promised=named.promised,
+        )  # fmt: skip
+    return replace(
+        task, payouts=(*task.payouts, share), counter=counter, destination=None, patience=Patience(),
+        dispute=replace(task.dispute, state=DisputeState.RESOLVED) if task.dispute else None,
+    )  # fmt: skip
+
+
+def disputed(task: Task, entry: Entry) -> Task:
+    by = entry.facts.get("by")
+    opened = Dispute(
+        state=DisputeState.OPEN, by=Pubkey(by) if by and by != "silence" else task.employer, opened=entry.heard
+    )
+    return replace(quiet(drop_waiting(task)), dispute=opened, offers=())
+
+
+def resolved(task: Task, entry: Entry) -> Task:
+    if entry.state == S.VERIFIED:
+        return verified(task, entry)
+    resolved = replace(task.dispute, state=DisputeState.RESOLVED) if task.dispute else None
+    return replace(task, dispute=resolved, split=int(entry.facts.get("percent", task.split)), offers=())
+
+
+def offered_end(task: Task, entry: Entry) -> Task:
+    by = Pubkey(entry.facts["by"])
+    others = tuple(offer for offer in task.offers if offer[0] != by)
+    return replace(task, offers=(*others, (by, int(entry.facts["percent"]), entry.seq)))
+
+
+def unreachable(task: Task, _entry: Entry) -> Task:
+    return replace(drop_waiting(task), marked=True)
+
+
+def frozen(task: Task, entry: Entry) -> Task:
+    return replace(task, frozen_at=entry.heard)
+
+
+def unfrozen(task: Task, entry: Entry) -> Task:
+    return freezing.later(replace(task, frozen_at=0), int(entry.facts["seconds"]))
+
+
+def incident(task: Task, _entry: Entry) -> Task:
+    return task
