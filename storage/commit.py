@@ -270,7 +270,7 @@ def restore(
     fresh = _new_hashes(old, last)
     used = {row.hash for row in _USED.rows(tx, {"hashes": listed(fresh)})}
     _write_money(tx, old, last, {name: ref for name, ref in fresh.items() if name not in used})
-    books.book(tx, old, last, now.time)
+    books.write(tx, of_task(old, last), now.time, last.id)
     outbox.publish(
         tx, _state(Decision(last), policy, root, head, max(now.time, before.state_at + 1 if before else 0), now),
         address=f"state:{last.id}",

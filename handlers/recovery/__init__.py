@@ -11,14 +11,14 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import replace
 
+from handlers import ledger
 from handlers.decision import CancelHold, Effect, Pay, SettleHold
-from handlers.guards import next_ref
 from handlers.recovery import money, work
-from handlers.task import CreditEntry, Payout, Task
+from handlers.task import Funding, Task
 from kinds.lightning import HoldView
 from kinds.record import Entry
 from kinds.states import FundingState, LogType, PayoutState, Phase, TaskState, WorkState
-from kinds.units import Msat, PaymentHash
+from kinds.units import PaymentHash
 
 L, P = LogType, PayoutState
 SPARE = 16  # names of fundings and payouts that are passed over: the lost memory may have used them
@@ -52,8 +52,20 @@ def adopt(task: Task | None, entry: Entry) -> Task:
 def finish(task: Task) -> Task:
     """After the last entry: names are not used twice, and nobody is paid before the operator has looked."""
     planned = task.share is not None and task.share.state is P.PLANNED
-    owed = any(task.credit(entry.to) for entry in task.credits)
-    return replace(task, counter=task.counter + SPARE, unsure=planned or owed)
+    return replace(task, counter=task.counter + SPARE, unsure=planned)
+
+
+def may_be_booked(task: Task) -> Funding | None:
+    """The hold of which the terms allow that the lost memory has settled it into the books, without a public word yet."""
+    back = task.phase is Phase.REFUNDING and task.state is not TaskState.VERIFIED
+    hold = task.hold
+    wanted = hold is not None and hold.goal in ("", ledger.LOCK, "cancel")
+    return hold if wanted and task.terms.outlasts_hold and (back or task.phase is Phase.NONE) else None
+
+
+def booked(task: Task, ref: str) -> Task:
+    """The node has settled it: that was the move into the books."""
+    return money.no_renewal(task.with_funding(ref, goal=ledger.LOCK))
 
 
 def seen(task: Task, ref: str, view: HoldView, salt: str) -> Task:
@@ -76,31 +88,19 @@ def effects(task: Task) -> list[Effect]:
             continue
         if funding.goal in ("cancel", "stray"):
             wanted.append(CancelHold(funding.ref, funding.payment_hash))
-        elif funding.goal == "settle":
+        elif funding.goal in ("settle", ledger.LOCK):
             wanted.append(SettleHold(funding.ref, funding.payment_hash))
     return wanted
 
 
 def paid(task: Task, payment_hash: PaymentHash) -> tuple[Task, Effect]:
-    """The operator has found the payment that this task's worker (or whoever is owed a credit) got: it is followed to its end like one
-    of ours. Raises Unreadable when nothing is owed."""
+    """The operator has found the payment that this task's worker got: it is followed to its end like one of ours. Raises Unreadable when
+    nothing is owed."""
     share = task.share
-    if share is not None and share.state is P.PLANNED:
-        task = task.with_payout(share.ref, payment_hash=payment_hash, state=P.CLAIMED, ordered=True, next_try=0)
-        return replace(task, unsure=False), Pay(share.ref, payment_hash)
-    entry = next((each for each in task.credits if task.credit(each.to)), None)
-    if entry is None:
+    if share is None or share.state is not P.PLANNED:
         raise Unreadable("nothing is owed in this task")
-    amount = task.credit(entry.to)
-    budget = Msat(sum(each.budget for each in task.credits if each.to == entry.to))
-    ref, counter = next_ref(task, "p")
-    payout = Payout(
-        ref=ref, role=entry.role, to=entry.to, amount=amount, budget=budget, from_credit=True, state=P.CLAIMED,
-        payment_hash=payment_hash, ordered=True,
-    )  # fmt: skip
-    line = CreditEntry(role=entry.role, to=entry.to, amount=Msat(-amount), budget=Msat(-budget), why=ref)
-    after = replace(task, payouts=(*task.payouts, payout), credits=(*task.credits, line), counter=counter, unsure=False)
-    return after, Pay(ref, payment_hash)
+    task = task.with_payout(share.ref, payment_hash=payment_hash, state=P.CLAIMED, ordered=True, next_try=0)
+    return replace(task, unsure=False), Pay(share.ref, payment_hash)
 
 
 TABLE: dict[LogType, Callable[[Task, Entry], Task]] = {
@@ -127,12 +127,12 @@ TABLE: dict[LogType, Callable[[Task, Entry], Task]] = {
     L.PAYOUT_FAILED: work.unreachable,
     L.REFUND_STARTED: money.refunding,
     L.REFUND_COMPLETED: money.refunded,
+    L.LEDGER_LOCKED: money.locked,
     L.SETTLEMENT_STARTED: money.settling,
     L.SETTLEMENT_COMPLETED: money.settled,
     L.HOLD_LOST: money.hold_lost,
     L.INCIDENT: work.incident,
     L.COMPENSATION: money.compensated,
-    L.RECEIPT: money.receipt,
 }
 """Every type of entry that `handlers.transitions` writes; a test holds the two against each other."""
 _PHASES = {L.REFUND_STARTED: Phase.REFUNDING, L.SETTLEMENT_STARTED: Phase.SETTLING}

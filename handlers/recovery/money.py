@@ -6,6 +6,7 @@ from collections.abc import Callable
 from dataclasses import replace
 from typing import Any
 
+from handlers import ledger
 from handlers.guards import next_ref
 from handlers.task import CreditEntry, Funding, Payout, Task
 from kinds.record import Entry
@@ -62,7 +63,8 @@ def stray(task: Task, entry: Entry) -> Task:
 
 
 def refunding(task: Task, entry: Entry) -> Task:
-    """How the end will be called follows from why it ends, as in the handlers that begin it."""
+    """How the end will be called follows from why it ends, as in the handlers that begin it. What goes into the books, or is there, goes
+    back from there."""
     reason = str(entry.facts["reason"])
     funding(task, entry)
     ended = reason in _ENDS_EXPIRED or (reason == "hold_end" and entry.state == S.FUNDED)
@@ -71,25 +73,33 @@ def refunding(task: Task, entry: Entry) -> Task:
         drop_waiting(no_renewal(quiet(task))), ending="ENDED" if ended else "REFUNDED", reason=reason,
         marked=task.marked or reason in ("no_proof", "worker_unreachable"), funded_until=0, split=split, offers=(),
     )  # fmt: skip
-    return task.with_funding(entry.facts["funding"], goal="cancel")
+    booked = of(task, entry.facts["funding"]).goal == ledger.LOCK
+    return task if booked else task.with_funding(entry.facts["funding"], goal="cancel")
 
 
 def refunded(task: Task, entry: Entry) -> Task:
-    """The node's word was heard: the money went back, or it was settled behind our back and is owed."""
+    """The money went back, or it was settled, behind our back or into the books, and stands in the employer's account."""
     ref = entry.facts.get("funding")
     if not ref:  # nothing was ever held
         return replace(drop_waiting(no_quote(task)), ending="")
-    owed = credited(entry)
-    if not owed:
+    given = credited(entry)
+    if not given:
         lost = task.lost or any(f.ref == ref and f.state is F.LOST for f in task.fundings)
         return opened(task, entry, F.LOST if lost else F.CANCELLED)
-    task = opened(task, entry, F.SETTLED)
-    kept = of(task, ref).amount - sum(each.amount + each.budget for each in owed)
-    return replace(task, credits=(*task.credits, *owed), insurance=Msat(task.insurance + kept))
+    return replace(opened(task, entry, F.SETTLED), locked=Msat(0), credits=(*task.credits, *given))
 
 
 def expired(task: Task, entry: Entry) -> Task:
     return refunded(no_renewal(task), entry) if entry.facts.get("funding") else drop_waiting(no_quote(task))
+
+
+def locked(task: Task, entry: Entry) -> Task:
+    """The hold was settled into the books."""
+    ref, amount = str(entry.facts["funding"]), Msat(entry.facts["amount_msat"])
+    if funding(task, entry).amount != amount:
+        raise ValueError("another amount than the hold's")
+    task = opened(no_renewal(task), entry, F.SETTLED)
+    return replace(task.with_funding(ref, goal=ledger.LOCK), locked=amount)
 
 
 def settling(task: Task, entry: Entry) -> Task:
@@ -101,10 +111,10 @@ def settled(task: Task, entry: Entry) -> Task:
     """The end of a paid task: the entry names the payments, credits and fees to the msat."""
     facts = entry.facts
     for item in facts["payouts"]:
-        task = paid_out(task, item, from_credit=False)
+        task = paid_out(task, item)
     task = opened(drop_waiting(task), entry, F.LOST if task.lost else F.SETTLED)
     return replace(
-        task, credits=(*task.credits, *credited(entry)), fee=Msat(facts.get("fee_msat", 0)),
+        task, credits=(*task.credits, *credited(entry)), locked=Msat(0), fee=Msat(facts.get("fee_msat", 0)),
         insurance=Msat(facts["insurance_msat"]),
     )  # fmt: skip
 
@@ -117,29 +127,9 @@ def hold_lost(task: Task, entry: Entry) -> Task:
 def compensated(task: Task, entry: Entry) -> Task:
     facts = entry.facts
     line = CreditEntry(
-        role=Role(facts["role"]), to=Pubkey(facts["to"]), amount=Msat(facts["amount_msat"]),
-        budget=Msat(facts["budget_msat"]), why="compensation",
+        role=Role(facts["role"]), to=Pubkey(facts["to"]), amount=Msat(facts["amount_msat"]), why="compensation",
     )  # fmt: skip
-    given = Msat(task.compensated + line.amount + line.budget)
-    return replace(task, credits=(*task.credits, line), compensated=given)
-
-
-def receipt(task: Task, entry: Entry) -> Task:
-    """A credit was paid out; what its sending did not cost is the insurance's."""
-    facts, to = entry.facts, Pubkey(entry.facts["to"])
-    known = next((p for p in task.payouts if p.from_credit and p.payment_hash == facts["payment_hash"]), None)
-    if known is None:
-        owed = task.credit(to)
-        if owed != facts["amount_msat"]:
-            raise ValueError("another amount than was owed")
-        budget = Msat(sum(each.budget for each in task.credits if each.to == to))
-        role = next(each.role for each in task.credits if each.to == to)
-        line = CreditEntry(role=role, to=to, amount=Msat(-owed), budget=Msat(-budget), why="receipt")
-        task = replace(task, credits=(*task.credits, line))
-    else:
-        budget = known.budget
-    task = paid_out(task, facts, from_credit=True, budget=budget)
-    return replace(task, insurance=Msat(task.insurance + budget - facts["fee_msat"]))
+    return replace(task, credits=(*task.credits, line), compensated=Msat(task.compensated + line.amount))
 
 
 def quiet(task: Task) -> Task:
@@ -184,13 +174,13 @@ def unwanted(task: Task, which: Callable[[Funding], bool]) -> Task:
 def drop_waiting(task: Task) -> Task:
     """Payouts of which the log says that they did not arrive, or that another one did."""
     for payout in task.payouts:
-        if not payout.state.is_final and not payout.from_credit:
+        if not payout.state.is_final:
             over = P.ABANDONED if payout.state is P.PLANNED else P.FAILED
             task = task.with_payout(payout.ref, state=over, ordered=False, next_try=0)
     return task
 
 
-def paid_out(task: Task, item: Any, from_credit: bool, budget: Msat | None = None) -> Task:
+def paid_out(task: Task, item: Any) -> Task:
     """A payment that the log shows: one of those that are known, or one that was made after the backup."""
     paid_hash = PaymentHash(item["payment_hash"])
     done: dict[str, Any] = {
@@ -200,13 +190,11 @@ def paid_out(task: Task, item: Any, from_credit: bool, budget: Msat | None = Non
     known = next((p for p in task.payouts if p.payment_hash == paid_hash), None)
     if known is not None:
         return task.with_payout(known.ref, **done)
-    if not from_credit:
-        task = drop_waiting(task)
+    task = drop_waiting(task)
     ref, counter = next_ref(task, "p")
     new = Payout(
         ref=ref, role=Role(item["role"]), to=Pubkey(item["to"]), amount=Msat(item["amount_msat"]),
-        budget=task.budget if budget is None else budget, from_credit=from_credit, payment_hash=paid_hash,
-        salt=item["dest_salt"], promised=item["status"] == "proven",
+        budget=task.budget, payment_hash=paid_hash, salt=item["dest_salt"], promised=item["status"] == "proven",
     )  # fmt: skip
     task = replace(task, payouts=(*task.payouts, new), counter=counter)
     return task.with_payout(ref, **done)
@@ -215,8 +203,7 @@ def paid_out(task: Task, item: Any, from_credit: bool, budget: Msat | None = Non
 def credited(entry: Entry) -> tuple[CreditEntry, ...]:
     return tuple(
         CreditEntry(
-            role=Role(item["role"]), to=Pubkey(item["to"]), amount=Msat(item["amount_msat"]),
-            budget=Msat(item["budget_msat"]), why="restored from the log",
+            role=Role(item["role"]), to=Pubkey(item["to"]), amount=Msat(item["amount_msat"]), why="restored from the log",
         )
         for item in entry.facts.get("credited", [])
     )  # fmt: skip

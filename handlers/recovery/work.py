@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from handlers import freezing
+from handlers import freezing, ledger
 from handlers.fees import Fees
 from handlers.guards import next_ref
 from handlers.recovery.money import drop_waiting, no_renewal, quiet
@@ -40,6 +40,8 @@ def created(entry: Entry) -> Task:
         margin=facts["margin"],
         payout_limit=facts["payout_limit"],
         fees=fees,
+        custody_mode=facts["custody_mode"],
+        dispute_limit=int(facts.get("dispute_limit", 0)),
     )
     if task_id(EventId(facts["pinned"])) != entry.task:
         raise ValueError("another task's event")
@@ -63,6 +65,9 @@ def created(entry: Entry) -> Task:
 def claimed(task: Task, entry: Entry) -> Task:
     """A destination that came with a letter is not in the log; the commitment of a signed claim is the worker's own."""
     signed = entry.proven == "signed"
+    hold = task.hold
+    if task.terms.custody_mode == "ledger" and hold is not None and not hold.goal:  # its money goes into the books from here on
+        task = task.with_funding(hold.ref, goal=ledger.LOCK)
     return replace(
         task, worker=Pubkey(entry.facts["worker"]), claimed_at=entry.heard, funded_until=0, destination=None,
         dest_hash=entry.facts["dest_hash"] if signed else None,
