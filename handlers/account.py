@@ -64,6 +64,9 @@ class Account:
     credits: int = 0  # in so many entries
     withdrawals: tuple[Withdrawal, ...] = ()
     counter: int = 0  # for refs
+    unsure: bool = (
+        False  # restored: what a lost memory paid out of it, only the operator can tell; nothing is sent until then
+    )
 
     @property
     def open(self) -> tuple[Withdrawal, ...]:
@@ -113,6 +116,8 @@ def withdraw(account: Account, command: Withdraw, moment: Moment) -> Movement:
     """Reserves what an invoice asks for, with its fee budget, and orders the payment. Raises Refusal."""
     if not account.available:
         raise refuse(Refused.NOTHING_OWED, under_way_msat=account.under_way)
+    if account.unsure:
+        raise refuse(Refused.ACCOUNT_UNSURE)
     if len(account.open) >= AT_ONCE:
         raise refuse(Refused.TOO_MANY_WITHDRAWALS, limit=AT_ONCE)
     named = read_destination(command.destination, moment.now.time + 2 * _LIFE, moment)
@@ -143,6 +148,8 @@ def withdraw(account: Account, command: Withdraw, moment: Moment) -> Movement:
 def wanted(account: Account, what: RemitWanted) -> Movement:
     """Leave to send: planned -> claimed, committed before the node is called. Refused when it is no longer wanted."""
     which = account.withdrawal(what.ref)
+    if account.unsure:
+        raise refuse(Refused.ACCOUNT_UNSURE)
     if which is None or which.state not in (P.PLANNED, P.CLAIMED):
         raise refuse(Refused.ALREADY, action="withdraw")
     return Movement(account).alter(which, state=P.CLAIMED)

@@ -71,6 +71,7 @@ class Refused(StrEnum):
     DOES_NOT_FIT = "does_not_fit"  # limit: the latest deadline that the hold can carry
     NOTHING_OWED = "nothing_owed"  # task: of this one; without it, nothing stands in his account. under_way_msat
     TOO_MUCH = "too_much"  # wanted_msat, budget_msat, available_msat, payable_msat: the most that he can withdraw now
+    ACCOUNT_UNSURE = "account_unsure"  # after a restored backup, until the operator has looked
     TOO_MANY_WITHDRAWALS = "too_many_withdrawals"  # limit: so many are under way at once
     NO_LOSS = "no_loss"  # task: nothing was lost in it that could be made good
     NOT_COVERED = "not_covered"  # wanted_msat, budget_msat, covered_msat: the most that the insurance account can give

@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Any
 
 from sqlalchemy import Connection, String, bindparam, cast, func, insert, literal_column, or_, select, update
 
 from handlers.account import Account, Movement
 from handlers.booking import of_account, party
-from handlers.check import check_account
+from handlers.check import Broken, check_account
 from handlers.decision import Refusal, refuse
 from handlers.policy import Policy
+from handlers.recovery.accounts import paid
 from kinds.codes import Refused
 from kinds.inputs import Now
 from kinds.units import Msat, Pubkey
@@ -54,6 +57,12 @@ _GIVEN_UP = Statement(
         withdrawals.c.payment_hash == bindparam("hash"), withdrawals.c.state == word("failed")
     )
 )
+_BY_HASH = Statement(
+    select(withdrawals.c.document).where(
+        withdrawals.c.payment_hash == bindparam("hash"), withdrawals.c.owner == bindparam("who")
+    )
+)
+_UNSURE = "unsure"
 _AGAIN = 600  # seconds until a tick that changed nothing is given again
 
 
@@ -77,8 +86,29 @@ def load(tx: Connection, owner: Pubkey, ref: str = "") -> HeldAccount:
         credits=credits,
         withdrawals=tuple(read_withdrawal(each.document) for each in found),
         counter=row.counter if row else 0,
+        unsure=owner in unsure(tx),
     )
     return HeldAccount(account, row.version if row else 0)
+
+
+def unsure(tx: Connection) -> dict[str, int]:
+    """Whose accounts pay nobody until the operator has looked, and what stood in them when they were restored."""
+    found: dict[str, int] = house.get_json(tx, _UNSURE, {})
+    return found
+
+
+def put_unsure(tx: Connection, owners: dict[str, int]) -> None:
+    house.put_json(tx, _UNSURE, owners)
+
+
+def restore(tx: Connection, owner: Pubkey, facts: Mapping[str, Any], now: Now, policy: Policy) -> None:
+    """Brings an account to where an `account.paid` of our own chain says that it stands. Raises Broken, or what the books refuse."""
+    before = load(tx, owner)
+    known = _BY_HASH.first(tx, {"hash": facts["payment_hash"], "who": owner})
+    if known is None or not read_withdrawal(known.document).state.is_final:
+        refused = store(tx, before, Movement(paid(before.account, facts, now.time)), now, policy)
+        if refused is not None:
+            raise Broken(f"the payment {facts['payment_hash']} is known as something else")
 
 
 def store(tx: Connection, before: HeldAccount, done: Movement, now: Now, policy: Policy) -> Refusal | None:

@@ -64,6 +64,14 @@ def balance(tx: Connection, account: str) -> Msat:
     return Msat(int(_BALANCE.scalar(tx, {"which": str(account)}) or 0))
 
 
+def people(tx: Connection) -> dict[str, int]:
+    """What stands in people's accounts, msat, by their keys; nobody who has nothing."""
+    found = select(balances.c.account, balances.c.amount).where(
+        balances.c.sort == str(Sort.PARTY), balances.c.amount > 0
+    )
+    return {row.account.partition(":")[2]: row.amount for row in tx.execute(found)}
+
+
 def total(tx: Connection, sort: Sort) -> Msat:
     """Over all accounts of this sort."""
     return Msat(int(_TOTAL.scalar(tx, {"which": str(sort)}) or 0))

@@ -33,11 +33,16 @@ def recover_command(
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Say what would be done, and do nothing.")] = False,
     unpaid: Annotated[
         list[str] | None,
-        typer.Option(metavar="ID", help="You have looked at the node: in this task nobody was paid meanwhile."),
+        typer.Option(
+            metavar="ID|NPUB",
+            help="You have looked at the node: in this task, or out of this account, nobody was paid (any more).",
+        ),
     ] = None,
     paid: Annotated[
         list[str] | None,
-        typer.Option(metavar="ID=HASH", help="You have found the payment that the lost memory made: its payment hash."),
+        typer.Option(
+            metavar="ID|NPUB=HASH", help="You have found the payment that the lost memory made: its payment hash."
+        ),
     ] = None,
     as_json: Annotated[bool, typer.Option("--json", help="JSON instead of a table.")] = False,
 ) -> None:

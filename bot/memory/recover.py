@@ -19,13 +19,15 @@ from bot.world import World
 from handlers import recovery
 from handlers.check import Broken, check
 from handlers.decision import Effect, Pay
+from handlers.policy import Policy
 from handlers.task import Task
+from kinds.figures import npub, read_npub
 from kinds.inputs import Now
 from kinds.lightning import HoldRef, HoldStatus, PaymentStatus
 from kinds.record import Entry
 from kinds.states import PayoutState
-from kinds.units import EventId, PaymentHash, commitment
-from storage import commit, house, memory, outbox
+from kinds.units import EventId, PaymentHash, Pubkey, commitment
+from storage import accounts, books, commit, house, memory, outbox
 from storage.commit import Held
 from storage.schema import tasks
 from storage.statements import word
@@ -88,7 +90,7 @@ async def recover(world: World, dry: bool = False) -> list[Line]:
         if each.entries or each.look or each.task in found.forks:
             look = (*each.look, *(["two copies have signed: see the incident"] if each.task in found.forks else []))
             lines.append(Line(each.task, each.last.title, was, str(each.last.state), len(each.entries), look))
-    return lines
+    return lines if dry else lines + await _unsure_accounts(world)
 
 
 async def _gather(world: World) -> _Found:
@@ -241,6 +243,7 @@ def _write(tx: Connection, world: World, found: _Found, restored: list[_Restored
         commit.restore(tx, each.before, each.steps, each.root, now, world.policy)
         for effect in each.effects:
             outbox.order(tx, each.task, effect)
+    _restore_accounts(tx, found.chains.get("", []), now, world.policy)
     for task, some in found.forks.items():
         memory.heed(tx, [entry.id for entry in some])
         house.incident(tx, now, "fork", task or None, {"entries": sorted(entry.id for entry in some)})
@@ -262,13 +265,62 @@ def _hearing(tx: Connection, entries: list[Entry]) -> None:
         house.put_json(tx, "hearing", {"confirmed": confirmed, "deaf": max(deaf, 0)})
 
 
+def _restore_accounts(tx: Connection, own: list[Entry], now: Now, policy: Policy) -> None:
+    """What was paid out of people's accounts by the word of our own chain; the rest of what stands in them is unsure."""
+    for entry in own:
+        if entry.type == "account.paid":
+            accounts.restore(tx, Pubkey(str(entry.facts["to"])), entry.facts, now, policy)
+    accounts.put_unsure(tx, accounts.unsure(tx) | books.people(tx))
+
+
+async def _unsure_accounts(world: World) -> list[Line]:
+    lines = []
+    for who, amount in sorted((await world.writer.do(accounts.unsure)).items()):
+        name = npub(Pubkey(who))
+        words = (
+            f"{amount // 1000} sat stand in it, and may have been paid out: look at the node's payments, then holdfast recover"
+            f" --paid {name}=PAYMENT_HASH for each of them, and at last --unpaid {name}"
+        )
+        lines.append(Line(name, "an account", "", "", 0, (words,)))
+    return lines
+
+
+async def _tell_of_account(world: World, owner: Pubkey, payment_hash: PaymentHash | None) -> None:
+    view = await world.node.payment(payment_hash) if payment_hash else None
+    if view is not None and view.status is not PaymentStatus.COMPLETE:
+        raise CannotRecover(
+            f"the node says that its payment of this hash is {view.status}: only one that it made counts"
+        )
+
+    def job(tx: Connection) -> None:
+        open_still = accounts.unsure(tx)
+        if owner not in open_still:
+            raise CannotRecover(f"there is no question open about the account of {npub(owner)}")
+        if view is None:
+            accounts.put_unsure(tx, {who: amount for who, amount in open_still.items() if who != owner})
+            return
+        there, now = accounts.load(tx, owner).account, world.moments.now()
+        facts = {
+            "to": owner, "amount_msat": view.amount, "fee_msat": view.fee, "payment_hash": view.payment_hash,
+            "preimage": view.preimage.reveal(), "credits": there.credits, "credited_msat": there.credited,
+        }  # fmt: skip
+        accounts.restore(tx, owner, facts, now, world.policy)
+        house.add_checkpoint(tx, world.bot, "account.paid", now, facts)
+
+    await world.writer.do(job)
+
+
 async def tell_unpaid(world: World, task: str) -> None:
-    """The operator has looked: nobody was paid. Raises CannotRecover."""
+    """The operator has looked: nobody was paid in this task, or nothing more out of this person's account. Raises CannotRecover."""
+    if owner := read_npub(task):
+        return await _tell_of_account(world, Pubkey(owner), None)
     await world.writer.do(lambda tx: _told(tx, world, task, None))
 
 
 async def tell_paid(world: World, task: str, payment_hash: PaymentHash) -> None:
     """The operator has found the payment. Raises CannotRecover."""
+    if owner := read_npub(task):
+        return await _tell_of_account(world, Pubkey(owner), payment_hash)
     view = await world.node.payment(payment_hash)
     if view.status not in (PaymentStatus.COMPLETE, PaymentStatus.IN_FLIGHT):
         raise CannotRecover(

@@ -66,7 +66,9 @@ def claimed(task: Task, entry: Entry) -> Task:
     """A destination that came with a letter is not in the log; the commitment of a signed claim is the worker's own."""
     signed = entry.proven == "signed"
     hold = task.hold
-    if task.terms.custody_mode == "ledger" and hold is not None and not hold.goal:  # its money goes into the books from here on
+    if (
+        task.terms.custody_mode == "ledger" and hold is not None and not hold.goal
+    ):  # its money goes into the books from here on
         task = task.with_funding(hold.ref, goal=ledger.LOCK)
     return replace(
         task, worker=Pubkey(entry.facts["worker"]), claimed_at=entry.heard, funded_until=0, destination=None,

@@ -74,6 +74,8 @@ SENTENCES: Mapping[R | T, str] = {
     R.TOO_MUCH: "Your account has {available_msat:sats}, and this takes {wanted_msat:sats} and up to {budget_msat:sats} for sending them."
     "[payable_msat? The most that you can withdraw now: {payable_msat:sats}. Make an invoice over that or less and send it.]"
     "[!payable_msat? It is too little to be sent; it stays yours, and more may come.]",
+    R.ACCOUNT_UNSURE: "My memory of your account was restored from a backup, and the operator looks whether something was paid out of it"
+    " meanwhile. Your money is where it was; try again later.",
     R.TOO_MANY_WITHDRAWALS: "You have {limit} withdrawals under way, which is the limit. Wait for one to end; balance shows them.",
     # how much
     R.RATE_LIMITED: "That is too much at once[ ({what})]. Try again in {wait:span}.",

@@ -89,6 +89,7 @@ PASSED: dict[R | T, list[dict[str, Any]]] = {
     ],
     R.TOO_LONG: [{"limit": 65536}],
     R.UNKNOWN_TERM: [{"term": "colour", "near": ["claim", "order"]}],
+    R.ACCOUNT_UNSURE: [{}],
     R.NOT_OFFERED: [{"what": "custody_mode = ledger", "offered": ["lightning_self"]}],
     R.NOT_BUILT: [
         {"what": "the command hire"},

@@ -13,7 +13,9 @@ import pytest
 
 from bot.memory.recover import CannotRecover
 from bot.nodes.simnet.faults import Faults
+from kinds.bolt11 import decode
 from kinds.events import RECORD, Event, Unsigned, canonical_json
+from kinds.figures import npub
 from kinds.units import Secret
 from tests.virtual.lives import (
     HOLD,
@@ -417,7 +419,7 @@ def test_an_approval_that_came_too_early_then_is_not_done_now() -> None:
 
 
 def test_a_credit_that_may_have_been_paid_waits_for_the_operator() -> None:
-    """The lost memory has paid it and died before it could say so; another invoice, heard first, must not be paid as well."""
+    """The lost memory has paid it out of the account and died before it could say so; another invoice must not be paid as well."""
 
     async def life() -> None:
         town = await a_town(settings=SHORT)
@@ -427,39 +429,42 @@ def test_a_credit_that_may_have_been_paid_waits_for_the_operator() -> None:
         await told(town, town.worker, "did not arrive")
         to_margin(town, task)
         await state(town, task, "Paid", within=600)
+        await told(town, town.worker, "stand in your account")
         await town.pass_time(60)
         backup = town.backup()
         town.node.network.faults = Faults(payout_stuck=True)
         first, second = (town.worker.wallet.invoice(REWARD, expiry=10 * 86400) for _ in range(2))  # type: ignore[arg-type]
-        await town.worker.say(f"payout {task} {first}")
-        payout = await in_books(town, task, "in_flight")
+        await town.worker.say(f"withdraw {first}")
+        await told(town, town.worker, "I have your invoice")
         await town.employer.say("post 2k Another one deadline=2h")  # something public, after the backup
         await told(town, town.employer, "Another one")
         await town.pass_time(20)
         town.node.network.faults = Faults()
-        town.node.network.release(payout.payment_hash)
+        paid = decode(first).payment_hash
+        town.node.network.release(paid)
         await restarted(town, backup)
         await sealed(town)
         await town.kill()
         lines = await town.recover()
-        assert any("--paid" in words for line in lines if line.task == task for words in line.look)
+        mine = npub(town.worker.pubkey)
+        assert any(f"--unpaid {mine}" in words for line in lines for words in line.look)
         await town.start()
         await opened(town)
         await town.pass_time(700)  # until then a clock that is ahead may have dated what was said before
         before = len(await town.worker.read())
-        await town.worker.say(f"payout {task} {second}")
-        await told(town, town.worker, "(?i)frozen|halted|operator", since=before)
+        await town.worker.say(f"withdraw {second}")
+        await told(town, town.worker, "restored from a backup", since=before)
         await town.pass_time(600)
         assert town.worker.wallet.balance - start[1] == REWARD, "once"
         await town.kill()
         with pytest.raises(CannotRecover, match="absent"):
-            await town.tell_paid(task, "ab" * 32)  # type: ignore[arg-type]
-        await town.tell_paid(task, payout.payment_hash)
+            await town.tell_paid(mine, "ab" * 32)  # type: ignore[arg-type]
+        await town.tell_paid(mine, paid)
+        await town.tell_unpaid(mine)
         await town.start()
-        receipt = await entry(town, task, "receipt")
-        assert receipt["facts"]["payment_hash"] == payout.payment_hash
-        await town.worker.say(f"payout {task} {second}")
-        await told(town, town.worker, "(?i)nothing is owed|does not fit")
+        before = len(await town.worker.read())
+        await town.worker.say(f"withdraw {second}")
+        await told(town, town.worker, "Your account has", since=before)
         assert town.worker.wallet.balance - start[1] == REWARD
         await sound(town)
 

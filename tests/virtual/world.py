@@ -229,6 +229,10 @@ class Town:
         """`holdfast recover` while the daemon is stopped."""
         return await recover.recover((await self._life()).world, dry)
 
+    async def tell_unpaid(self, task: str) -> None:
+        """Of a task or, by its npub, of an account."""
+        await recover.tell_unpaid((await self._life()).world, task)
+
     async def tell_paid(self, task: str, payment_hash: PaymentHash) -> None:
         """`holdfast recover --paid`."""
         await recover.tell_paid((await self._life()).world, task, payment_hash)
