@@ -14,7 +14,7 @@ from typing import Any
 from sqlalchemy import select
 from sqlalchemy.exc import OperationalError
 
-from bot.config import Daemon, FeeSettings, Settings, TermsSettings
+from bot.config import Daemon, FeeSettings, Settings, SettlementSettings, TermsSettings
 from bot.daemon import open_shop, parts_of, remembered
 from bot.dispatch import Dispatch
 from bot.hearing import OVERLAP, wants
@@ -56,9 +56,14 @@ def settings_of(seed: int) -> Settings:
         review_window=HOUR,
         hold_timeout=chance.choice((HOUR, 3 * HOUR, 3 * HOUR)),
         min_reward_sat=100,
+        dispute_days=1,
     )
+    rounds = SettlementSettings(batch_seconds=chance.choice((0, 0, 300)), batch_from=2)
     return Settings(
-        daemon=Daemon(operator=PlainSigner(Secret(f"{OPERATOR:064x}")).pubkey), terms=terms, fees=FEES[seed % len(FEES)]
+        settlement=rounds,
+        daemon=Daemon(operator=PlainSigner(Secret(f"{OPERATOR:064x}")).pubkey),
+        terms=terms,
+        fees=FEES[seed % len(FEES)],
     )
 
 
@@ -198,6 +203,7 @@ class City:
             policy_id=await writer.do(lambda tx: house.remember_policy(tx, policy, moments.time)),
             cursors=memory.cursors,
             limits=Limits(),
+            batching=self.settings.settlement.batching(),
         )
         self.dispatch = Dispatch(world)
         return [asyncio.ensure_future(part) for part in parts_of(world, self.settings, self.dispatch)]
@@ -228,8 +234,10 @@ class City:
                 "review_window": chance.choice((1800, HOUR, 2 * HOUR)),
                 "on_silence": chance.choice(("approve", "approve", "dispute")),
                 "on_reject": chance.choice(("dispute", "revise")),
-                "on_hold_end": chance.choice(("refund", "rollover then refund")),
+                "on_hold_end": chance.choice(("refund", "rollover then refund", "ledger", "rollover then ledger")),
             }
+            if chance.random() < 0.2:
+                terms["custody_mode"] = "ledger"
             if chance.random() < 0.1:
                 terms["min_evidence"] = "signed"
             self.deals.append(

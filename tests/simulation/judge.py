@@ -114,7 +114,7 @@ def _wallets(city: City) -> None:
     for public in city.gazette.tasks.values():
         for pubkey, amount in _moved(public).items():
             owed[pubkey] += amount
-    for paid in _withdrawn(city):
+    for paid in withdrawn(city):
         owed[paid["to"]] += paid["amount_msat"]
     for person in city.everybody:
         got = person.wallet.balance - person.start
@@ -143,7 +143,7 @@ def _moved(public: Public) -> dict[str, int]:
     return moved
 
 
-def _withdrawn(city: City) -> list[dict[str, Any]]:
+def withdrawn(city: City) -> list[dict[str, Any]]:
     """What was paid out of people's accounts, by the daemon's own chain."""
     found = {event.id: event for relay in city.relays for event in relay.events.values()}
     chain = [read_json(event.content) for event in found.values() if "holdfast-checkpoint" in event.tag_values("t")]
@@ -248,7 +248,7 @@ def _refunded_for_a_reason(
         nothing = [p for _, p in by_employer if public.share(p) == 0 and ("cancel", p) in by_worker & by_employer]
         if not nothing:
             raise Violation(task, "refunded by an agreement that was never made")
-    if reason not in ("cancelled", "agreed", "no_resubmission", "hold_end"):
+    if reason not in ("cancelled", "agreed", "no_resubmission", "hold_end", "dispute_limit"):
         raise Violation(task, f"refunded for a reason that does not refund: {reason}")
 
 
