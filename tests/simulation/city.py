@@ -23,7 +23,7 @@ from bot.nodes.simnet import Params, SimNode
 from bot.world import Limits, World
 from kinds.states import Payer
 from kinds.units import Secret
-from storage import house
+from storage import commit, house
 from storage.schema import effects, events, inputs
 from tests.simulation import judge
 from tests.simulation.gazette import Gazette
@@ -267,6 +267,12 @@ class City:
         async with asyncio.TaskGroup() as group:
             for player in players:
                 group.create_task(player.play())
+
+    def frozen(self) -> list[str]:
+        """The tasks that stand still."""
+        with self.engine.begin() as tx:
+            held = [commit.load(tx, deal.task) for deal in self.deals if deal.task]
+        return [each.task.id for each in held if each and each.task.frozen]
 
     def deal_words(self, task: str) -> dict[str, set[tuple[str, int]]]:
         """What each person has ever said about this task: (action, percent)."""

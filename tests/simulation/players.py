@@ -309,6 +309,10 @@ class Player:
             else:
                 me.tell("payout", self.deal.task, destination=invoice)
 
+    def _withdraw_all(self, public: Public) -> None:
+        """What stands in his account, as far as he knows."""
+        self.me.tell("withdraw", destination=self.me.invoice(max(1000, self.me.payable)))
+
     def _replay(self, public: Public) -> None:
         """Something that was said before, by anybody, once more."""
         old = self.deal.employer.spoken + self.deal.worker.spoken

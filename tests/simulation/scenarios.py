@@ -65,7 +65,7 @@ INCIDENTS = (
         wait 60
         worker withdraw
         worker withdraw
-        worker withdraw
+        worker withdraw_all
         until account.paid
         worker withdraw
         """,
@@ -183,7 +183,7 @@ INCIDENTS = (
         never payout.failed
         node well
         wait 60
-        worker withdraw
+        worker withdraw_all
         until account.paid
         """,
         "Paid",
@@ -440,7 +440,7 @@ WAYS = (
     Scenario("a hold of Claimed is lost", CLAIMED + "node dies back", "Expired"),
     Scenario("a hold of Disputed is lost", DISPUTED + "node dies back", "Expired"),
     Scenario("a hold is lost before the payout", FUNDED + UNNAMED + "node dies back", "Expired"),
-    Scenario("a hold is lost under a payout that arrives", "another life\n" + IN_FLIGHT + "node dies back\nuntil hold.lost\npayee takes\nuntil Paid\noperator compensate 100\nuntil compensation\nwait 60\nemployer withdraw\nuntil account.paid", "Paid"),
+    Scenario("a hold is lost under a payout that arrives", "another life\n" + IN_FLIGHT + "node dies back\nuntil hold.lost\npayee takes\nuntil Paid\noperator compensate 100\nuntil compensation\nwait 60\nemployer withdraw_all\nuntil account.paid", "Paid"),
     Scenario("a hold is lost under a payout that fails", IN_FLIGHT + "node dies back\nuntil hold.lost\npayee refuses", "Expired"),
     Scenario("a hold is lost after the payout", PROVED + "node loses settle\nemployer approve\nuntil Verified/settling\nnode dies back\nuntil hold.lost\nuntil Paid\nnode well", "Paid"),
     Scenario("a hold is lost at its margin under a payout that arrives", ON_CHAIN + "node loses settle\nblocks M\nuntil Verified/settling\nnode dies back\nuntil hold.lost\npayee takes\nnode well", "Paid"),
@@ -459,7 +459,7 @@ WAYS = (
     Scenario("disputed without need, and approved", CLAIMED + "employer dispute\nuntil Disputed\nemployer approve", "Paid"),
     Scenario("the worker disputes an approval that says too little", FUNDED + UNNAMED + "worker dispute\nuntil Disputed\nemployer approve\nuntil Verified\nwait 120\nworker payout", "Paid"),
     Scenario("both end it", CLAIMED + "worker cancel 0\nuntil cancel.offered\nemployer cancel 0", "Refunded"),
-    Scenario("both part it", CLAIMED + "worker cancel 33\nuntil cancel.offered\nemployer cancel 33\nuntil Verified\nwait 120\nworker payout\nuntil Paid\nwait 60\nemployer withdraw\nuntil account.paid", "Paid"),
+    Scenario("both part it", CLAIMED + "worker cancel 33\nuntil cancel.offered\nemployer cancel 33\nuntil Verified\nwait 120\nworker payout\nuntil Paid\nwait 60\nemployer withdraw_all\nuntil account.paid", "Paid"),
     Scenario("both end a dispute", DISPUTED + "worker cancel 0\nuntil cancel.offered\nemployer cancel 0", "Refunded"),
     Scenario("both part it in a dispute", DISPUTED + "worker cancel 50\nuntil cancel.offered\nemployer cancel 50\nuntil Verified\nwait 120\nworker payout", "Paid"),
     Scenario("a fresh hold in a dispute", DISPUTED + "blocks R\nuntil rollover.asked\nemployer lock\nuntil rollover.completed\nwait 900\nemployer approve", "Paid", terms=ROLLS, settings=LONG),
@@ -470,9 +470,9 @@ WAYS = (
     Scenario("a fresh hold under work is wrongly paid", CLAIMED + "blocks R\nuntil rollover.asked\nemployer lock_much\nuntil funding.failed\nworker submit\nuntil proof.submitted\nemployer approve", "Paid", terms=ROLLS, settings=LONG),
     Scenario("not paid at the margin", FUNDED + UNNAMED + "node no_outbound=True\nworker payout_swap\nwait 600\nblocks M\nuntil Paid\nnode well", "Paid"),
     Scenario("a worker who cannot be reached", FUNDED + UNNAMED + "until payout.failed", "Expired", settings=LONG),
-    Scenario("in flight at the margin, and refused", ON_CHAIN + "blocks M\nuntil Verified/settling\npayee refuses\nuntil Paid\nwait 60\nworker withdraw\nuntil account.paid", "Paid"),
-    Scenario("settled behind our back", CLAIMED + "node loses cancel\nworker cancel 0\nuntil cancel.offered\nemployer cancel 0\nuntil Claimed/refunding\nnode dies settles\nnode well\nuntil Refunded\nwait 60\nemployer withdraw\nuntil account.paid", "Refunded"),
-    Scenario("made good for a hold that was lost", "another life\n" + FUNDED + UNNAMED + "node dies back\nuntil Expired\noperator compensate 100\nuntil compensation\nwait 60\nworker withdraw\nuntil account.paid", "Expired"),
+    Scenario("in flight at the margin, and refused", ON_CHAIN + "blocks M\nuntil Verified/settling\npayee refuses\nuntil Paid\nwait 60\nworker withdraw_all\nuntil account.paid", "Paid"),
+    Scenario("settled behind our back", CLAIMED + "node loses cancel\nworker cancel 0\nuntil cancel.offered\nemployer cancel 0\nuntil Claimed/refunding\nnode dies settles\nnode well\nuntil Refunded\nwait 60\nemployer withdraw_all\nuntil account.paid", "Refunded"),
+    Scenario("made good for a hold that was lost", "another life\n" + FUNDED + UNNAMED + "node dies back\nuntil Expired\noperator compensate 100\nuntil compensation\nwait 60\nworker withdraw_all\nuntil account.paid", "Expired"),
     Scenario("the house is closed", "operator pause\nwait 300\nemployer fund\nwait 600\nnever invoice.created\noperator resume\nwait 300\n" + APPROVED, "Paid"),
     Scenario("who is banned takes nothing new", FUNDED + "operator ban worker\nwait 300\nworker claim_named\nwait 600\nnever task.claimed\noperator unban worker\nwait 300\nworker claim_named\nuntil Claimed\noperator ban worker\nwait 300\nworker submit\nuntil proof.submitted\nemployer approve", "Paid"),
     Scenario("new terms are for new tasks", FUNDED + "operator terms ppm=50000 base_sat=3\nwait 300\nworker claim_named\nuntil Claimed\nworker submit\nuntil proof.submitted\nemployer approve", "Paid"),
@@ -480,12 +480,12 @@ WAYS = (
 
 BOOKED = (
     Scenario("kept in the books, and paid", CLAIMED + "until ledger.locked\nworker submit\nuntil proof.submitted\nemployer approve", "Paid", terms=BOOKS),
-    Scenario("kept in the books, and given back after the deadline", CLAIMED + "until ledger.locked\nuntil Expired\nwait 60\nemployer withdraw\nuntil account.paid", "Expired", terms=BOOKS),
-    Scenario("kept in the books, and parted", CLAIMED + "until ledger.locked\nworker cancel 33\nuntil cancel.offered\nemployer cancel 33\nuntil Verified\nwait 120\nworker payout\nuntil Paid\nwait 60\nemployer withdraw\nuntil account.paid", "Paid", terms=BOOKS),
+    Scenario("kept in the books, and given back after the deadline", CLAIMED + "until ledger.locked\nuntil Expired\nwait 60\nemployer withdraw_all\nuntil account.paid", "Expired", terms=BOOKS),
+    Scenario("kept in the books, and parted", CLAIMED + "until ledger.locked\nworker cancel 33\nuntil cancel.offered\nemployer cancel 33\nuntil Verified\nwait 120\nworker payout\nuntil Paid\nwait 60\nemployer withdraw_all\nuntil account.paid", "Paid", terms=BOOKS),
     Scenario("kept in the books for another worker", CLAIMED + "until ledger.locked\nworker abandon\nuntil Funded\nworker claim_named\nuntil Claimed\nworker submit\nuntil proof.submitted\nemployer approve", "Paid", terms=BOOKS),
     Scenario("kept in the books, and nobody else comes", CLAIMED + "until ledger.locked\nworker abandon\nuntil Funded", "Expired", terms=BOOKS),
     Scenario("kept in the books, and disputed for ever", CLAIMED + "until ledger.locked\nworker dispute\nuntil Disputed", "Refunded", terms=BOOKS, settings={"dispute_days": 1}),
-    Scenario("kept in the books for a worker who cannot be reached", FUNDED + UNNAMED + "until Paid\nwait 60\nworker withdraw\nuntil account.paid", "Paid", terms=BOOKS),
+    Scenario("kept in the books for a worker who cannot be reached", FUNDED + UNNAMED + "until Paid\nwait 60\nworker withdraw_all\nuntil account.paid", "Paid", terms=BOOKS),
     Scenario("on its way into the books, and disputed", SLOWLY + "worker dispute\nuntil Disputed\nnode well\nuntil ledger.locked\nemployer approve\nuntil Verified\nwait 120\nworker payout", "Paid", terms=BOOKS),
     Scenario("on its way into the books, and approved", SLOWLY + "worker submit\nuntil proof.submitted\nemployer approve\nuntil Verified\nnode well\nuntil ledger.locked\nwait 120\nworker payout", "Paid", terms=BOOKS),
     Scenario("on its way into the books, and given back", SLOWLY + "worker abandon\nuntil Funded\nnode well\nuntil ledger.locked", "Expired", terms=BOOKS),
