@@ -12,8 +12,8 @@ from kinds.task import TermsWords
 from kinds.units import task_id
 
 BUILT: dict[str, frozenset[object]] = {
-    "order": frozenset({"fund_first"}),
-    "claim": frozenset({"first"}),
+    "order": frozenset({"fund_first", "hire_first"}),
+    "claim": frozenset({"first", "pick"}),
     "payment_type": frozenset({"FIXED_PRICE"}),
     "funding": frozenset({"upfront"}),
     "deposit_percent": frozenset({0}),
@@ -79,6 +79,8 @@ def create(offered: Offered, moment: Moment) -> Decision:
         margin=task.terms.margin,
         payout_limit=task.terms.payout_limit,
         custody_mode=offer.terms.custody_mode,
+        order=task.terms.order,
+        claim=task.terms.claim,
         terms=task.terms.version,
     )
     return done.say(
@@ -86,6 +88,8 @@ def create(offered: Offered, moment: Moment) -> Decision:
         Told.CREATED,
         **shown(task),
         deadline=offer.deadline,
+        order=task.terms.order,
+        claim=task.terms.claim,
     )
 
 
@@ -104,4 +108,6 @@ def _terms(words: TermsWords, deadline: int, review: int, moment: Moment) -> Ter
         margin=policy.margin,
         payout_limit=policy.payout_limit,
         fees=policy.fees,
+        order=words.order,
+        claim=words.claim,
     )
