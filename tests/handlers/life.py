@@ -227,6 +227,7 @@ class Life:
         """The entry that a careful client names: the newest of the kind that the protocol asks for, else the newest."""
         wants = {
             "claim": LogType.TASK_CREATED,
+            "hire": LogType.TASK_CREATED,
             "approve": LogType.PROOF_SUBMITTED,
             "reject": LogType.PROOF_SUBMITTED,
             "cancel": LogType.CANCEL_OFFERED,
