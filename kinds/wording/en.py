@@ -46,7 +46,7 @@ SENTENCES: Mapping[R | T, str] = {
     R.NOT_HIRED: "Nobody is hired for task {task} yet, and its terms want the worker before the money.[claim=pick? status {task} shows"
     " who has offered to do it; then: hire {task} NPUB][claim=first? As soon as somebody claims it you are told.]",
     R.ALREADY_HIRED: "Task {task} has a worker already: {worker:npub}. Nothing was done.",
-    R.NOT_AN_APPLICANT: "[gone? {who:npub} cannot be hired at the moment.][!gone? {who:npub} has not offered to do task {task}.]"
+    R.NOT_AN_APPLICANT: "Nobody is hired.[gone? {who:npub} is not available at the moment.][!gone? {who:npub} has not offered to do task {task}.]"
     "[claim=first? In this task the first claim wins; nobody is picked.][claim=pick? status {task} shows who has.]",
     R.FROZEN: "Task {task} stands still[broken? : something is broken on my side and the operator was told]"
     "[!broken? : the operator has frozen it]. The money stays where it is; try again later.",

@@ -107,8 +107,8 @@ PASSED: dict[R | T, list[dict[str, Any]]] = {
     R.TOO_LONG: [{"limit": 65536}],
     R.UNKNOWN_TERM: [{"term": "colour", "near": ["claim", "order"]}],
     R.NOT_BUILT: [
-        {"what": "the command hire"},
-        {"what": "order = hire_first", "built": ["fund_first"]},
+        {"what": "the command deposit"},
+        {"what": "funding = on_approval", "built": ["upfront"]},
         {"what": "this kind of destination", "built": ["BOLT11 invoice"]},
     ],
     R.BAD_AMOUNT: [
@@ -252,7 +252,7 @@ PASSED: dict[R | T, list[dict[str, Any]]] = {
     T.PASSED_OVER: [ABOUT],
     T.ACCEPTED: WORK,
     T.ACCEPTED_BY: [ABOUT | {"worker": WORKER, "note": note} for note in ("", "I have done ten of these.")],
-    T.CLAIMED: [each | {"how": how} for each in WORK for how in ("claim", "hire", "funded")],
+    T.CLAIMED: [each | {"how": how} for how in ("claim", "hire", "funded") for each in WORK],
     T.CLAIMED_BY: [
         ABOUT | {"how": how, "worker": WORKER, "deadline": NOW + DAY, "note": note}
         for how, note in (("claim", ""), ("claim", "I have done ten of these."), ("hire", ""), ("funded", ""))
