@@ -117,8 +117,8 @@ SENTENCES: Mapping[R | T, str] = {
     "[wanted_msat? What came goes back at once.] fund {task} makes a new invoice.",
     T.WRONG_PAYMENT: "A payment of {got_msat:sats} was turned away, because the invoice is for exactly {wanted_msat:sats}."
     " The invoice is still open: pay exactly that.",
-    T.FUNDED: "Your money is held: {amount_msat:sats}. The task is open for [claim=pick? offers: you pick the worker][claim!=pick? a claim] until {until:when};"
-    " after that the money comes back to you. cancel {task} takes it back before.",
+    T.FUNDED: "Your money is held: {amount_msat:sats}. [claim=pick? People can offer to do it, and you pick the worker,][claim!=pick? The task is open for a"
+    " claim] until {until:when}; after that the money comes back to you. cancel {task} takes it back before.",
     T.APPLIED: "Your offer to do it is with the employer, who picks. If he picks you, you get {net_msat:sats} for it and are told.[needs_destination? You"
     " can name your invoice then.] abandon {task} takes your offer back.",
     T.PROPOSED: "Somebody offers to do your task: {worker:npub}[\nThey write: “{note:says}”]\nYou have {applicants} to pick from. To pick this"
@@ -139,7 +139,7 @@ SENTENCES: Mapping[R | T, str] = {
     " work begins]: {worker:npub}.[ They write: “{note:says}”.] Deadline: {deadline:when}. You hear from me when the work arrives.",
     T.ABANDONED: "The worker has given the task back, without a mark.[refunding? The money goes back to the employer.]"
     "[!refunding? The task is open again.][ It can be claimed until {until:when}.]"
-    "[applicants? There are {applicants} others to pick from: status {task} shows them.]",
+    "[applicants? {applicants} of those who offered to do it stand on your list: status {task} shows them.]",
     T.PROOF_CHECKING: "I have your work and am checking the file. The answer comes by itself.",
     T.PROOF_MISMATCHED: "Not accepted: the file behind {url:exact} has another sha256.\nYou named: {wanted:exact}\nI found:"
     " {got:exact}\nPut the right file there, or submit again with the right sha256.",
