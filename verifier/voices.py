@@ -102,9 +102,7 @@ def _offer(s: Standing, event: Event, entry: Entry, say: Say) -> None:
         if value is not None:
             said[name] = value
     differ = [name for name, value in said.items() if facts[name] != value]
-    differ += [
-        name for name, usual in _HIRING_TERMS.items() if facts.get(name, usual) != terms.get(name, usual)
-    ]
+    differ += [name for name, usual in _HIRING_TERMS.items() if facts.get(name, usual) != terms.get(name, usual)]
     differ += [name for name, built in _PLAIN_TERMS.items() if terms.get(name, built) != built]
     if event.first("currency") is not None:
         differ.append("currency")

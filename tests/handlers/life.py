@@ -249,6 +249,7 @@ class Life:
             "submit": {"url": LINK, "sha256": SHA},
             "reject": {"reason": "no"},
             "dispute": {"reason": "no"},
+            "hire": {"npub": WORKER},
             "compensate": {"amount": 5_000, "reason": "the hold was lost"},
         }
         model = next(model for model in commands.COMMANDS if model.action == action)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from dataclasses import replace
+from typing import Any
 
 import pytest
 
@@ -19,8 +20,8 @@ from storage.codec import read_task, task_text
 from tests.handlers import builders
 from tests.handlers.life import EMPLOYER, OTHER, STRANGER, WORKER, H, Life, invoice
 
-HIRED_FIRST = {"order": "hire_first"}
-PICKED = {"claim": "pick"}
+HIRED_FIRST: dict[str, Any] = {"order": "hire_first"}
+PICKED: dict[str, Any] = {"claim": "pick"}
 
 
 def hire(life: Life, who: Pubkey = WORKER, by: Pubkey = EMPLOYER) -> object:
@@ -218,7 +219,9 @@ def test_a_destination_stands_with_the_offer_and_is_used_when_hired() -> None:
     life = builders.funded(**PICKED)
     life.claim(destination=invoice("mine", life.task.net))
     assert refused(life, STRANGER, "claim", destination=invoice("mine", life.task.net)) is Refused.HASH_USED
-    assert refused(life, STRANGER, "claim", destination=invoice("less", life.task.net - 1000)) is Refused.AMOUNT_MISMATCH
+    assert (
+        refused(life, STRANGER, "claim", destination=invoice("less", life.task.net - 1000)) is Refused.AMOUNT_MISMATCH
+    )
     hire(life)
     offered, claimed = life.last(LogType.CLAIM_OFFERED), life.last(LogType.TASK_CLAIMED)
     assert claimed.facts == offered.facts

@@ -223,7 +223,10 @@ PASSED: dict[R | T, list[dict[str, Any]]] = {
     T.CREATED: [
         {**ABOUT, **MONEY, **fee, "deadline": NOW + DAY, "order": order, "claim": claim}
         for fee, order, claim in (
-            ({}, "fund_first", "first"), (SHARED_FEE, "fund_first", "pick"), ({}, "hire_first", "first"), ({}, "hire_first", "pick"),
+            ({}, "fund_first", "first"),
+            (SHARED_FEE, "fund_first", "pick"),
+            ({}, "hire_first", "first"),
+            ({}, "hire_first", "pick"),
         )
     ],
     T.MAKING_INVOICE: [ABOUT],
@@ -247,7 +250,9 @@ PASSED: dict[R | T, list[dict[str, Any]]] = {
         for claim in ("first", "pick")
     ],
     T.APPLIED: WORK,
-    T.PROPOSED: [ABOUT | {"worker": WORKER, "note": note, "applicants": 3} for note in ("", "I have done ten of these.")],
+    T.PROPOSED: [
+        ABOUT | {"worker": WORKER, "note": note, "applicants": 3} for note in ("", "I have done ten of these.")
+    ],
     T.WITHDRAWN: [ABOUT | {"worker": WORKER, "applicants": left} for left in (0, 2)],
     T.PASSED_OVER: [ABOUT],
     T.ACCEPTED: WORK,

@@ -66,7 +66,7 @@ class Hiring(Life):
         """By the employer's choice, or the worker's own claim."""
         self.wait()
         action = action or ("hire" if by is EMPLOYER else "claim")
-        words = {"npub": named or who.pub} if action == "hire" else {"dest_hash": self.dest()}
+        words: dict[str, Any] = {"npub": named or who.pub} if action == "hire" else {"dest_hash": self.dest()}
         event = self.decide(by, action, basis, **words)
         self.worker = who.pub
         said = {"worker": who.pub, "dest_hash": self.dest(), **facts}

@@ -11,7 +11,7 @@ from sqlalchemy import select
 from kinds.bolt11 import decode
 from kinds.events import DM_WRAP, RECORD, Unsigned
 from kinds.figures import npub
-from kinds.units import commitment
+from kinds.units import Msat, commitment
 from storage.schema import letters
 from tests.virtual.lives import HASH, HOLD, REWARD, a_town, entry, invoiced, offered, sound, state, task_of, told
 from tests.virtual.loop import run_virtually
@@ -35,7 +35,7 @@ async def held(town: Town, **terms: Any) -> str:
 
 
 async def apply(town: Town, task: str, who: Person, note: str = NOTE, destination: bool = True) -> None:
-    net = town.state_of(task)["net_msat"]
+    net = Msat(town.state_of(task)["net_msat"])
     invoice = who.wallet.invoice(net, expiry=30 * 86400) if destination else ""
     count = types(town, task).count("claim.offered")
     await who.say(" ".join(filter(None, ("claim", task, invoice, f'note="{note}"' if note else ""))))
@@ -48,7 +48,7 @@ async def apply(town: Town, task: str, who: Person, note: str = NOTE, destinatio
 
 async def accepted(town: Town) -> str:
     task = await offered(town, **FIRST)
-    await town.worker.say(f"claim {task} {town.worker.wallet.invoice(REWARD, expiry=30 * 86400)}")
+    await town.worker.say(f"claim {task} {town.worker.wallet.invoice(Msat(REWARD), expiry=30 * 86400)}")
     await entry(town, task, "task.accepted")
     return task
 
@@ -121,14 +121,16 @@ def test_all_of_it_signed() -> None:
         town = await a_town()
         task = await held(town, **PICK)
         created = town.log_of(task)[0]["id"]
-        invoice = town.worker.wallet.invoice(REWARD, expiry=30 * 86400)
+        invoice = town.worker.wallet.invoice(Msat(REWARD), expiry=30 * 86400)
         salt = "5a" * 32
         promise = commitment(salt, decode(invoice).payment_hash)
         await town.worker.decide(task, "claim", created, dest_hash=promise, note=NOTE)
         await entry(town, task, "claim.offered")
         await town.employer.decide(task, "hire", created, npub=npub(town.worker.pubkey))
         await state(town, task, "Claimed")
-        await town.worker.say(json.dumps({"v": 1, "action": "payout", "task": task, "destination": invoice, "salt": salt}))
+        await town.worker.say(
+            json.dumps({"v": 1, "action": "payout", "task": task, "destination": invoice, "salt": salt})
+        )
         await told(town, town.worker, "destination_noted")
         await town.worker.prove(town.state_of(task), "https://example.org/page.zip", HASH)
         proof = await entry(town, task, "proof.submitted")
