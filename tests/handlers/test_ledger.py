@@ -61,7 +61,7 @@ def test_a_hold_stays_a_hold_until_a_worker_is_bound() -> None:
 
 
 @pytest.mark.parametrize("terms", [{}, {"on_hold_end": "refund"}, {"on_hold_end": "rollover then refund"}])
-def test_nothing_goes_there_that_was_not_agreed(terms: dict[str, str]) -> None:
+def test_nothing_goes_there_that_was_not_agreed(terms: dict[str, Any]) -> None:
     life = builders.disputed(policy=BOOKS, **terms)
     at_last_safe_height(life)
     assert not life.ordered(SettleHold)
@@ -360,7 +360,7 @@ def test_a_second_invoice_for_a_task_in_the_books_is_no_share() -> None:
 @pytest.mark.parametrize(
     "term", [{"custody_mode": "ledger"}, {"on_hold_end": "ledger"}, {"on_hold_end": "rollover then ledger"}]
 )
-def test_an_operator_who_keeps_nobodys_money_says_so(term: dict[str, str]) -> None:
+def test_an_operator_who_keeps_nobodys_money_says_so(term: dict[str, Any]) -> None:
     with pytest.raises(AssertionError, match=f"not_offered.*{next(iter(term))}"):
         builders.draft(**term)
 

@@ -199,6 +199,10 @@ class City:
                 "on_reject": chance.choice(("dispute", "revise")),
                 "on_hold_end": chance.choice(("refund", "rollover then refund")),
             }
+            if chance.random() < 0.3:
+                terms["order"] = "hire_first"
+            if chance.random() < 0.3:
+                terms["claim"] = "pick"
             if chance.random() < 0.1:
                 terms["min_evidence"] = "signed"
             self.deals.append(
