@@ -238,6 +238,10 @@ class City:
             }
             if chance.random() < 0.2:
                 terms["custody_mode"] = "ledger"
+            if chance.random() < 0.3:
+                terms["order"] = "hire_first"
+            if chance.random() < 0.3:
+                terms["claim"] = "pick"
             if chance.random() < 0.1:
                 terms["min_evidence"] = "signed"
             self.deals.append(

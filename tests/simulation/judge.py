@@ -163,6 +163,7 @@ def _has_a_reason(city: City, task: str, public: Public) -> None:
         _paid_for_a_reason(task, public, deal, given, worker)
     elif end == "Refunded":
         _refunded_for_a_reason(task, public, deal, given, worker)
+    _hired_by_their_word(city, task, public, deal, given)
     _kept_its_word(task, public, end)
     _cost_what_was_shown(task, public, deal)
 
@@ -224,6 +225,24 @@ def _paid_for_a_reason(
             raise Violation(task, f"{percent} % were never agreed on")
     elif ("approve", 0) not in by_employer:
         raise Violation(task, "paid, and the employer never approved")
+
+
+def _hired_by_their_word(
+    city: City, task: str, public: Public, deal: Deal, said: dict[str, set[tuple[str, int]]]
+) -> None:
+    """Whoever is bound has said that he would do it; where the employer picks, he has picked; the money comes as the terms say."""
+    names = {person.pubkey: person.name for person in city.everybody}
+    first = deal.terms.get("order") == "hire_first"
+    accepted = 0
+    for entry in public.entries.values():
+        if entry["type"] in ("task.accepted", "task.claimed"):
+            if ("claim", 0) not in said[names[entry["facts"]["worker"]]]:
+                raise Violation(task, "bound, and he never said that he would do it")
+            if deal.terms.get("claim") == "pick" and ("hire", 0) not in said[deal.employer.name]:
+                raise Violation(task, "hired, and the employer never picked anybody")
+        accepted += entry["type"] == "task.accepted"
+        if entry["type"] == "invoice.created" and first != bool(accepted):
+            raise Violation(task, "the money was asked for in another order than agreed")
 
 
 def _near_its_end(public: Public, verdict: dict[str, Any]) -> bool:

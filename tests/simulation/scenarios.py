@@ -499,6 +499,26 @@ BOOKED = (
     Scenario("into the books, since no fresh hold came", DISPUTED + "blocks R\nuntil rollover.asked\nblocks L\nuntil ledger.locked\nemployer approve", "Paid", terms={"on_hold_end": "rollover then ledger"}, settings=LONG),
 )  # fmt: skip
 
+HIRES: dict[str, Any] = {"order": "hire_first"}
+PICKS: dict[str, Any] = {"claim": "pick"}
+WANTED = "worker claim_later\nuntil claim.offered\n"
+TAKEN = "worker claim_later\nuntil task.accepted\n"
+WORKED = (
+    "until Claimed\nworker submit\nuntil proof.submitted\nemployer approve\nuntil Verified\nwait 120\nworker payout\n"
+)
+HIRED = (
+    Scenario("taken before the money", TAKEN + "employer fund\nuntil PendingFunding\nemployer lock\n" + WORKED, "Paid", terms=HIRES),
+    Scenario("taken and given back before the money", TAKEN + "worker abandon\nuntil task.abandoned\n" + TAKEN + "employer fund\nuntil PendingFunding\nworker abandon\nuntil task.abandoned", "Expired", terms=HIRES),
+    Scenario("picked before the money", WANTED + "thief claim_later\nuntil claim.offered\nemployer hire\nuntil task.accepted\nemployer fund\nuntil PendingFunding\nthief abandon\nworker abandon\nwait 600", "Expired", terms=HIRES | PICKS),
+    Scenario("picked when the money is held", FUNDED + WANTED + "employer hire\n" + WORKED, "Paid", terms=PICKS),
+    Scenario("offers are taken back", WANTED + "worker abandon\nuntil task.abandoned\nwait 60\nemployer hire\nwait 600\nnever task.accepted", "Expired", terms=HIRES | PICKS),
+    Scenario("offers are taken back when the money is held", FUNDED + WANTED + "worker abandon\nuntil task.abandoned\nwait 60\nemployer hire\nwait 600\nnever task.claimed", "Expired", terms=PICKS),
+    Scenario("an offer is taken back when another is at work", FUNDED + "thief claim_later\nuntil claim.offered\nemployer hire\nuntil Claimed\nworker claim_later\nwait 60\nworker abandon\nwait 600", "Expired", terms=PICKS),
+    Scenario("an offer of somebody who was not picked", FUNDED + WANTED + "employer hire\nuntil Claimed\nthief claim_later\nwait 300", "Expired", terms=PICKS),
+    Scenario("taken before the money, which goes into the books", TAKEN + "employer fund\nuntil PendingFunding\nemployer lock\nuntil Claimed\nuntil ledger.locked\nworker submit\nuntil proof.submitted\nemployer approve\nuntil Verified\nwait 120\nworker payout", "Paid", terms=HIRES | BOOKS),
+    Scenario("picked again for money in the books", FUNDED + WANTED + "employer hire\nuntil ledger.locked\nworker abandon\nuntil Funded\n" + WANTED + "employer hire\n" + WORKED, "Paid", terms=PICKS | BOOKS),
+)  # fmt: skip
+
 # Wherever a task can stand: an invoice that was given up is paid, and the operator freezes it and lets it go on.
 _GIVEN_UP = """
     node loses make_hold
@@ -550,4 +570,4 @@ PLACES = (
     ),
 )
 
-SCENARIOS: dict[str, Scenario] = {each.name: each for each in (*INCIDENTS, *HOSTILE, *WAYS, *BOOKED, *PLACES)}
+SCENARIOS: dict[str, Scenario] = {each.name: each for each in (*INCIDENTS, *HOSTILE, *WAYS, *BOOKED, *HIRED, *PLACES)}

@@ -149,6 +149,7 @@ def secrets_kept(town: Kept) -> None:
     for each in (held.task for held in found if held):
         secrets = [(each.employer, secret.reveal()) for f in each.fundings for secret in (f.invoice, f.preimage)]
         secrets += [(payout.to, payout.invoice.reveal()) for payout in each.payouts]
+        secrets += [(a.who, a.destination.invoice.reveal()) for a in each.applicants if a.destination]
         if each.destination and each.worker:
             secrets.append((each.worker, each.destination.invoice.reveal()))
         for owner, secret in secrets:
