@@ -234,7 +234,7 @@ def _hired_by_their_word(
     names = {person.pubkey: person.name for person in city.everybody}
     first = deal.terms.get("order") == "hire_first"
     accepted = 0
-    for entry in public.entries.values():
+    for _, entry in sorted(public.entries.items()):  # they may have come in another order
         if entry["type"] in ("task.accepted", "task.claimed"):
             if ("claim", 0) not in said[names[entry["facts"]["worker"]]]:
                 raise Violation(task, "bound, and he never said that he would do it")

@@ -244,6 +244,9 @@ class Player:
         if offers:
             self._say("hire", public, "task.created", npub=self.chance.choice(offers))
 
+    def _hire_worker(self, public: Public) -> None:
+        self._say("hire", public, "task.created", npub=self.deal.worker.pubkey)
+
     def _claim_later(self, public: Public) -> None:
         self._say("claim", public, "task.created")
 
