@@ -15,7 +15,7 @@ from handlers.doors import Ruling
 from handlers.house import OPEN, House
 from handlers.policy import Policy
 from kinds.codes import Refused
-from kinds.commands import OPERATOR, Compensate, Fund
+from kinds.commands import OPERATOR, Compensate, Fund, Hire
 from kinds.grammar import write_text
 from kinds.inputs import Now, Offered, Said, What
 from kinds.lightning import NodeFacts
@@ -29,7 +29,8 @@ def house_for(tx: Connection, what: What, facts: NodeFacts | None) -> House:
     if not isinstance(what, Offered | Said):
         return OPEN
     insurance = isinstance(what, Said) and isinstance(what.command, Compensate)
-    there = gate.load(tx, what.by, insurance=insurance)
+    about = {what.by, *([what.command.npub] if isinstance(what, Said) and isinstance(what.command, Hire) else [])}
+    there = gate.load(tx, *about, insurance=insurance)
     if facts and isinstance(what, Said) and isinstance(what.command, Fund):
         return replace(there, room=gate.measure(tx, facts))
     return there

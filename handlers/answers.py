@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from typing import Any
 
+from handlers import applying
 from handlers.guards import fitting
 from handlers.policy import Policy
 from handlers.task import Funding, Task, holder, shown
@@ -27,7 +28,6 @@ def status(task: Task, asker: Pubkey, now: Now) -> dict[str, Any]:
     """The facts of a task's card, as far as the asker may see them: links and notes are for the two parties only."""
     role = task.role_of(asker)
     proof, deadline = task.current.proof, next_deadline(task)
-    submitted = task.current.state is WorkState.SUBMITTED
     return {
         "task": task.id,
         "title": task.title,
@@ -41,7 +41,11 @@ def status(task: Task, asker: Pubkey, now: Now) -> dict[str, Any]:
         "until": deadline[0] + now.deaf if deadline else None,
         "until_what": deadline[1] if deadline else None,
         "role": str(role) if role else None,
-        "may": fitting(task, role),
+        "may": fitting(task, asker),
+        "order": task.terms.order,
+        "claim": task.terms.claim,
+        "applicants": len(task.applicants),
+        "proposals": applying.proposals(task) if role is Role.EMPLOYER else [],
         "employer": task.employer,
         "worker": task.worker,
         "proof": None if proof is None else {
@@ -52,16 +56,23 @@ def status(task: Task, asker: Pubkey, now: Now) -> dict[str, Any]:
         "last_safe_height": task.last_safe_height or None,
         "height": now.height,
         "credit_msat": task.credit(asker),
-        "step": 6 if task.state and task.state.is_final else _STEPS.get(task.state or TaskState.DRAFT, 1) + submitted,
+        "step": 6 if task.state and task.state.is_final else _step(task),
         "steps": 6,
     }  # fmt: skip
+
+
+def _step(task: Task) -> int:
+    """Where the worker comes before the money, having him is the second step."""
+    submitted = task.current.state is WorkState.SUBMITTED
+    step = _STEPS.get(task.state or TaskState.DRAFT, 1) + submitted
+    return max(step, 2) if task.worker else step
 
 
 def basis_seq(task: Task) -> int:
     """The log entry on which a signed decision of the next step would rest: the newest proof, or the task itself."""
     if task.current.proof:
         return task.current.proof.seq
-    return task.seq_of(LogType.TASK_CLAIMED if task.worker else LogType.TASK_CREATED)
+    return task.bound or task.seq_of(LogType.TASK_CREATED)
 
 
 def tasks(mine: Iterable[Task], open_ones: Iterable[Task], asker: Pubkey) -> dict[str, Any]:

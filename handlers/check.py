@@ -15,6 +15,7 @@ from kinds.states import FundingState, PayoutState, Phase, Role, TaskState, Work
 from kinds.units import Msat
 
 S, W, P, F = TaskState, WorkState, PayoutState, FundingState
+_UNFUNDED = (S.DRAFT, S.PENDING_FUNDING)
 
 _WORK: dict[TaskState, tuple[WorkState, ...]] = {
     S.DRAFT: (W.PENDING,),
@@ -78,8 +79,14 @@ def _machines(task: Task) -> Iterator[str]:
         yield f"{state} without a hold"
     if state in (S.CLAIMED, S.DISPUTED, S.VERIFIED, S.PAID) and task.worker is None:
         yield f"{state} without a worker"
-    if state in (S.DRAFT, S.PENDING_FUNDING, S.FUNDED) and task.worker is not None:
+    if task.worker is not None and (state is S.FUNDED or (state in _UNFUNDED and not task.hires_first)):
         yield f"{state} with a worker"
+    if state is S.PENDING_FUNDING and task.hires_first and task.worker is None:
+        yield "money is asked for before somebody is hired"
+    if task.applicants and not task.picks:
+        yield "applicants, where the first claim wins"
+    if len({each.who for each in task.applicants} - {task.worker, task.employer}) != len(task.applicants):
+        yield "an applicant twice, or one who is a party"
     if state is S.PENDING_FUNDING and (task.quote is None or task.quote.state is not F.CREATED):
         yield "PendingFunding without an open invoice"
     if state is S.DISPUTED and any(p.state in (P.CLAIMED, P.IN_FLIGHT) for p in task.payouts):

@@ -4,7 +4,21 @@ from __future__ import annotations
 
 from typing import assert_never
 
-from handlers import account, compensation, dispute, doors, freezing, funding, hire, offer, payout, review, tick, work
+from handlers import (
+    account,
+    applying,
+    compensation,
+    dispute,
+    doors,
+    freezing,
+    funding,
+    hire,
+    offer,
+    payout,
+    review,
+    tick,
+    work,
+)
 from handlers.account import Account, Movement
 from handlers.decision import Decision, Moment, Refusal, refuse
 from handlers.doors import Ruling
@@ -22,6 +36,7 @@ from kinds.commands import (
     Dispute,
     Freeze,
     Fund,
+    Hire,
     Payout,
     Reject,
     Submit,
@@ -133,6 +148,8 @@ def _said(task: Task, said: Said, moment: Moment) -> Decision:
             return dispute.cancel(task, said, command, moment)
         case Claim() as command:
             return hire.claim(task, said, command, moment)
+        case Hire() as command:
+            return applying.hire(task, said, command, moment)
         case Abandon() as command:
             return hire.abandon(task, said, command, moment)
         case Submit() as command:

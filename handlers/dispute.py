@@ -40,11 +40,16 @@ def cancel(task: Task, said: Said, command: Cancel, moment: Moment) -> Decision:
     need_state(
         task, said, TaskState.DRAFT, TaskState.PENDING_FUNDING, TaskState.FUNDED, TaskState.CLAIMED, TaskState.DISPUTED
     )
+    unclaimed = task.state in (TaskState.DRAFT, TaskState.PENDING_FUNDING, TaskState.FUNDED)
+    if unclaimed and said.by != task.employer:
+        raise wrong_state(task, said.by, command)
     need_evidence(task, said)
     if task.state in (TaskState.DRAFT, TaskState.PENDING_FUNDING):
         ended = drop_invoice(Decision(task), task.quote)
         done = move(ended, Cause.CANCEL_UNFUNDED, moment, amount_msat=0, reason="cancelled")
-        return done.say(task.employer, Told.REFUNDED, amount_msat=0, reason="cancelled")
+        for who in (task.employer, task.worker):
+            done = done.say(who, Told.REFUNDED, amount_msat=0, reason="cancelled")
+        return done
     if task.state is TaskState.FUNDED:
         done = ending.begin_refund(Decision(task), Cause.CANCEL, moment, "cancelled", Cause.REFUNDED)
         return done if task.locked else done.say(task.employer, Told.REFUNDING, reason="cancelled")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from handlers import ending, ledger, rollover
+from handlers import binding, ending, ledger, rollover
 from handlers.decision import Decision, Moment, refuse
 from handlers.guards import SLACK_BLOCKS, need_evidence, need_fit, need_role, need_room, need_state, need_welcome
 from handlers.holds import drop_invoice, invoice_card, order, put, refused, stray, wrong_parts
@@ -32,6 +32,8 @@ def fund(task: Task, said: Said, command: Fund, moment: Moment) -> Decision:
     renews = rollover.may_be_asked(task, moment)
     if not renews:
         need_state(task, said, TaskState.DRAFT, TaskState.PENDING_FUNDING)
+        if task.hires_first and task.worker is None:
+            raise refuse(Refused.NOT_HIRED, task=task.id, claim=task.terms.claim)
     need_evidence(task, said)
     quote = task.rollover if renews else task.quote
     if quote and quote.state is F.MAKING:
@@ -160,6 +162,8 @@ def _paid(done: Decision, funding: Funding, view: HoldView, moment: Moment) -> D
     if problem:
         return refused(done, funding, view, Cause.FUNDING_REFUSED, problem, moment)
     held = replace(funding, state=F.ACCEPTED, accepted_at=moment.now.heard, expiry_height=expiry)
+    if task.worker:
+        return binding.begin_on_payment(put(done, held), held, len(view.parts), moment)
     until = min(moment.now.heard + task.terms.hold_timeout, task.terms.deadline)
     funded = put(done, held).change(funded_until=until)
     last_safe = funded.task.last_safe_height
@@ -182,6 +186,7 @@ def _paid(done: Decision, funding: Funding, view: HoldView, moment: Moment) -> D
         deadline=task.terms.deadline + moment.now.deaf,
         expiry_height=expiry,
         last_safe_height=last_safe,
+        claim=task.terms.claim,
     )
 
 

@@ -18,21 +18,30 @@ S, W = TaskState, WorkState
 SLACK_BLOCKS = 12  # that may come faster than ten minutes each between an invoice and a claim
 
 
-def fitting(task: Task, role: Role | None) -> list[str]:
+def fitting(task: Task, who: Pubkey) -> list[str]:
     """The actions that fit the task's state for this person: what answers offer as the next step."""
+    role = task.role_of(who)
     if task.phase is not Phase.NONE or task.state is None or task.frozen:
         return ["status"]
     if task.state.is_final:
-        return ["balance", "history"] if role and task.credit(_who(task, role)) else ["history"]
+        return ["balance", "history"] if role and task.credit(who) else ["history"]
     submitted, verified = task.current.state is W.SUBMITTED, task.state is S.VERIFIED
     renew = ["fund"] if task.rollover else []
+    pick = ["hire"] if task.is_open and task.applicants else []
+    take_off = ["abandon"] if may_withdraw(task, who) else []
+    start = [] if task.hires_first and task.worker is None else ["fund"]
     by_state: dict[TaskState, dict[Role | None, list[str]]] = {
-        S.DRAFT: {Role.EMPLOYER: ["fund", "cancel"]},
-        S.PENDING_FUNDING: {Role.EMPLOYER: ["fund", "cancel"]},
-        S.FUNDED: {Role.EMPLOYER: ["cancel"], None: ["claim"]},
+        S.DRAFT: {
+            Role.EMPLOYER: [*start, *pick, "cancel"],
+            Role.WORKER: ["abandon"],
+            None: [*(["claim"] if task.is_open else []), *take_off],
+        },
+        S.PENDING_FUNDING: {Role.EMPLOYER: ["fund", "cancel"], Role.WORKER: ["abandon"], None: take_off},
+        S.FUNDED: {Role.EMPLOYER: [*pick, "cancel"], None: ["claim", *take_off]},
         S.CLAIMED: {
             Role.EMPLOYER: [*(["approve", "reject"] if submitted else []), *renew, "cancel", "dispute"],
             Role.WORKER: ["submit", "payout", "abandon", "cancel", "dispute"],
+            None: take_off,
         },
         S.VERIFIED: {Role.WORKER: ["payout", "dispute"] if verified else []},
         S.DISPUTED: {Role.EMPLOYER: ["approve", *renew, "cancel"], Role.WORKER: ["cancel"]},
@@ -40,8 +49,10 @@ def fitting(task: Task, role: Role | None) -> list[str]:
     return [*by_state[task.state].get(role, []), "status"]
 
 
-def _who(task: Task, role: Role) -> Pubkey:
-    return task.employer if role is Role.EMPLOYER else task.worker or task.employer
+def may_withdraw(task: Task, who: Pubkey) -> bool:
+    """He has offered to do it, and may still be hired."""
+    places = (S.DRAFT, S.PENDING_FUNDING, S.FUNDED, S.CLAIMED)
+    return task.state in places and task.phase is Phase.NONE and task.applicant(who) is not None
 
 
 def wrong_state(task: Task, by: Pubkey, command: Command) -> Exception:
@@ -52,7 +63,7 @@ def wrong_state(task: Task, by: Pubkey, command: Command) -> Exception:
         work=str(task.current.state),
         phase=str(task.phase),
         action=command.action,
-        may=fitting(task, task.role_of(by)),
+        may=fitting(task, by),
     )
 
 
@@ -105,7 +116,8 @@ def need_thawed(task: Task, said: Said) -> None:
 
 
 def need_evidence(task: Task, said: Said, rests_on: LogType | None = None) -> None:
-    """Signed where the terms ask for it; a signed one rests on the newest entry of its kind, and on nothing before the claim."""
+    """Signed where the terms ask for it; a signed one rests on the newest entry of its kind, and a party's on nothing before the
+    entry that bound the worker."""
     action = said.command.action
     if said.evidence.proven is not Proven.SIGNED:
         if task.terms.min_evidence == "signed":
@@ -118,14 +130,9 @@ def need_evidence(task: Task, said: Said, rests_on: LogType | None = None) -> No
         raise refuse(
             Refused.BASIS_STALE, task=task.id, action=action, needs=str(rests_on), latest=task.seq_of(rests_on)
         )
-    if task.worker and basis.seq < task.seq_of(LogType.TASK_CLAIMED):  # said of an earlier worker's claim
-        raise refuse(
-            Refused.BASIS_STALE,
-            task=task.id,
-            action=action,
-            needs=str(LogType.TASK_CLAIMED),
-            latest=task.seq_of(LogType.TASK_CLAIMED),
-        )
+    if basis.seq < task.bound and task.role_of(said.by):  # said of an earlier worker
+        bound_by = LogType.TASK_CLAIMED if task.bound == task.seq_of(LogType.TASK_CLAIMED) else LogType.TASK_ACCEPTED
+        raise refuse(Refused.BASIS_STALE, task=task.id, action=action, needs=str(bound_by), latest=task.bound)
 
 
 def salt(now: Now, field: str) -> str:

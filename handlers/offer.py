@@ -12,8 +12,8 @@ from kinds.task import TermsWords
 from kinds.units import task_id
 
 BUILT: dict[str, frozenset[object]] = {
-    "order": frozenset({"fund_first"}),
-    "claim": frozenset({"first"}),
+    "order": frozenset({"fund_first", "hire_first"}),
+    "claim": frozenset({"first", "pick"}),
     "payment_type": frozenset({"FIXED_PRICE"}),
     "funding": frozenset({"upfront"}),
     "deposit_percent": frozenset({0}),
@@ -84,6 +84,8 @@ def create(offered: Offered, moment: Moment) -> Decision:
         payout_limit=task.terms.payout_limit,
         custody_mode=task.terms.custody_mode,
         **({"dispute_limit": task.terms.dispute_limit} if task.terms.outlasts_hold else {}),
+        order=task.terms.order,
+        claim=task.terms.claim,
         terms=task.terms.version,
     )
     return done.say(
@@ -92,6 +94,8 @@ def create(offered: Offered, moment: Moment) -> Decision:
         **shown(task),
         deadline=offer.deadline,
         custody=holder(task),
+        order=task.terms.order,
+        claim=task.terms.claim,
     )
 
 
@@ -123,4 +127,6 @@ def _terms(words: TermsWords, deadline: int, review: int, moment: Moment) -> Ter
         fees=policy.fees,
         custody_mode=words.custody_mode,
         dispute_limit=policy.dispute_limit,
+        order=words.order,
+        claim=words.claim,
     )

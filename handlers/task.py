@@ -35,9 +35,9 @@ class Terms:
     payout_limit: int  # D, blocks
     fees: Fees = FREE
     custody_mode: str = "lightning_self"
-    dispute_limit: int = (
-        0  # seconds after which a dispute about money in the books ends; 0: it was agreed to before there was one
-    )
+    dispute_limit: int = 0  # seconds, of a dispute about money in the books; 0: it was agreed to before there was one
+    order: str = "fund_first"
+    claim: str = "first"
 
     @property
     def outlasts_hold(self) -> bool:
@@ -140,6 +140,18 @@ class Destination:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Applicant:
+    """Somebody who would do the work, where the employer picks. What he wrote is for the employer alone."""
+
+    who: Pubkey
+    seq: int  # of his claim.offered
+    heard: int  # hearing clock
+    note: str
+    destination: Destination | None = None
+    dest_hash: str | None = None  # the commitment of a signed claim
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Dispute:
     state: DisputeState
     by: Pubkey
@@ -185,6 +197,11 @@ class Task:
     reason: str = ""  # why it ends, in a word
     marked: bool = False  # the worker gets a mark at the end
     worker: Pubkey | None = None
+    applicants: tuple[Applicant, ...] = ()  # who may be hired, those of whom somebody else was preferred included
+    applied: tuple[tuple[Pubkey, int], ...] = ()  # who has applied within a day, unix seconds
+    bound_seq: int = 0  # of the entry that bound the worker; 0 in what was stored before that was kept
+    consented: int = 0  # hearing clock: when the worker said that he would do it
+    rushed: bool = False  # the work began so late after it that it is nobody's fault when it is not done in time
     claimed_at: int = 0  # hearing clock
     funded_until: int = 0  # hearing clock: the hold timeout, only while Funded
     destination: Destination | None = None
@@ -216,6 +233,26 @@ class Task:
     def current(self) -> Milestone:
         """The milestone that the task's state speaks of."""
         return self.milestones[-1]
+
+    @property
+    def hires_first(self) -> bool:
+        return self.terms.order == "hire_first"
+
+    @property
+    def picks(self) -> bool:
+        return self.terms.claim == "pick"
+
+    @property
+    def is_open(self) -> bool:
+        """There is a place for a worker: whoever comes may claim it, or offer to do it where the employer picks."""
+        if self.phase is not Phase.NONE or self.worker is not None:
+            return False
+        return self.state is TaskState.FUNDED or (self.state is TaskState.DRAFT and self.hires_first)
+
+    @property
+    def bound(self) -> int:
+        """The entry that bound the worker; 0 while there is none."""
+        return (self.bound_seq or self.seq_of(LogType.TASK_CLAIMED)) if self.worker else 0
 
     @property
     def frozen(self) -> bool:
@@ -325,6 +362,9 @@ class Task:
 
     def seq_of(self, kind: LogType) -> int:
         return dict(self.latest).get(kind, 0)
+
+    def applicant(self, who: str) -> Applicant | None:
+        return next((each for each in self.applicants if each.who == who), None)
 
     def role_of(self, who: Pubkey) -> Role | None:
         if who == self.employer:

@@ -149,13 +149,17 @@ def _follow(task: Task, what: str, moment: Moment) -> Decision | None:
             return rollover.ask(task, moment)
         case "unfunded":
             done = move(drop_invoice(done, task.quote), Cause.UNFUNDED_END, moment, reason="unfunded", mark=None)
-            return done.say(task.employer, Told.EXPIRED, reason="unfunded", marked=False)
+            for who in (task.employer, task.worker):
+                done = done.say(who, Told.EXPIRED, reason="unfunded", marked=False)
+            return done
         case "unclaimed":
             late = moment.now.heard >= task.terms.deadline
             cause, reason = (Cause.UNCLAIMED_END, "unclaimed") if late else (Cause.HOLD_TIMEOUT, "hold_timeout")
             return ending.begin_refund(done, cause, moment, reason, Cause.ENDED)
         case "no_proof":
-            return ending.begin_refund(done.change(marked=True), Cause.NO_PROOF, moment, "no_proof", Cause.ENDED)
+            return ending.begin_refund(
+                done.change(marked=not task.rushed), Cause.NO_PROOF, moment, "no_proof", Cause.ENDED
+            )
         case "no_resubmission":
             return ending.begin_refund(done, Cause.NO_RESUBMISSION, moment, "no_resubmission", Cause.REFUNDED)
         case "silence":
@@ -218,6 +222,8 @@ def _all_warnings(task: Task) -> Iterator[Warning]:
     if task.state in (S.DRAFT, S.PENDING_FUNDING):
         until = terms.deadline
         yield Warning(f"unfunded/{until}", until - HOUR, task.employer, "unfunded", until)
+        if task.worker:
+            yield Warning(f"unpaid/{until}/{task.worker[:8]}", until - HOUR, task.worker, "unpaid", until)
     if task.state is S.FUNDED:
         until = task.funded_until
         yield Warning(f"unclaimed/{until}", until - HOUR, task.employer, "unclaimed", until)

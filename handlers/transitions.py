@@ -14,7 +14,7 @@ from typing import Any
 from handlers.decision import Decision, LogLine, Moment
 from kinds.inputs import Proven
 from kinds.states import LogType, Phase, TaskState, WorkState
-from kinds.units import Pubkey
+from kinds.units import Pubkey, is_hex64
 
 S, L, P, W = TaskState, LogType, Phase, WorkState
 
@@ -38,6 +38,13 @@ class Cause(StrEnum):
     HOLD_TIMEOUT = "nobody claimed it in time"
     UNCLAIMED_END = "the deadline passed without a claim"
     CLAIMED = "a worker claims it"
+    APPLIED = "somebody offers to do it"
+    WITHDRAWN = "he takes that back"
+    HIRED = "the employer picks a worker"
+    ACCEPTED = "a worker takes it before the money"
+    CHOSEN = "the employer picks a worker before the money"
+    GIVEN_UP = "the worker gives it back before the money"
+    HELD_FOR_WORKER = "every part is held, and the work begins"
     ABANDONED = "the worker gives it back"
     ABANDONED_LATE = "the worker gives it back, too late for another"
     PROOF = "the worker delivers"
@@ -82,7 +89,7 @@ class Row:
     cause: Cause
     target: TaskState
     log: tuple[LogType, ...]
-    by: str  # "employer", "worker", "party", "node", "clock", "operator", or several with "|"
+    by: str  # "employer", "worker", "party", "applicant", "anybody" else, "node", "clock", "operator", or several with "|"
     work: tuple[WorkState, ...]  # of the current milestone before the move
     work_after: WorkState | None = None  # None: the same
     phase: Phase = Phase.NONE  # before
@@ -114,6 +121,26 @@ ROWS: tuple[Row, ...] = (
     Row(S.FUNDED, Cause.CANCEL, S.FUNDED, _REF, "employer", (W.PENDING,), phase_after=_BACK),
     Row(S.FUNDED, Cause.HOLD_TIMEOUT, S.FUNDED, _REF, "clock", (W.PENDING,), phase_after=_BACK),
     Row(S.FUNDED, Cause.UNCLAIMED_END, S.FUNDED, _REF, "clock", (W.PENDING,), phase_after=_BACK),
+    # who does the work
+    *(Row(s, Cause.APPLIED, s, (L.CLAIM_OFFERED,), "anybody", (W.PENDING,)) for s in (S.DRAFT, S.FUNDED)),
+    *(
+        Row(s, Cause.WITHDRAWN, s, (L.TASK_ABANDONED,), "applicant", _ALL_WORK if s is S.CLAIMED else (W.PENDING,))
+        for s in (S.DRAFT, S.PENDING_FUNDING, S.FUNDED, S.CLAIMED)
+    ),
+    Row(S.DRAFT, Cause.ACCEPTED, S.DRAFT, (L.TASK_ACCEPTED,), "worker", (W.PENDING,)),
+    Row(S.DRAFT, Cause.CHOSEN, S.DRAFT, (L.TASK_ACCEPTED,), "employer", (W.PENDING,)),
+    Row(S.DRAFT, Cause.GIVEN_UP, S.DRAFT, (L.TASK_ABANDONED,), "worker", (W.PENDING,)),
+    Row(S.PENDING_FUNDING, Cause.GIVEN_UP, S.DRAFT, (L.TASK_ABANDONED,), "worker", (W.PENDING,)),
+    Row(S.FUNDED, Cause.HIRED, S.CLAIMED, (L.TASK_CLAIMED,), "employer", (W.PENDING,), W.IN_PROGRESS),
+    Row(
+        S.PENDING_FUNDING,
+        Cause.HELD_FOR_WORKER,
+        S.CLAIMED,
+        (L.INVOICE_ACCEPTED, L.TASK_CLAIMED),
+        "node",
+        (W.PENDING,),
+        W.IN_PROGRESS,
+    ),
     # the work
     Row(S.FUNDED, Cause.CLAIMED, S.CLAIMED, (L.TASK_CLAIMED,), "worker", (W.PENDING,), W.IN_PROGRESS),
     Row(S.CLAIMED, Cause.ABANDONED, S.FUNDED, (L.TASK_ABANDONED,), "worker", _ALL_WORK, W.PENDING),
@@ -248,7 +275,9 @@ def move(done: Decision, cause: Cause, moment: Moment, **facts: Any) -> Decision
 
 def _check_author(row: Row, done: Decision, moment: Moment) -> None:
     role = done.task.role_of(Pubkey(moment.by))
-    words = {moment.by} if role is None else {role.value, "party"}
+    words = {role.value, "party"} if role else {moment.by}
+    if role is None and is_hex64(moment.by):
+        words |= {"anybody", "applicant"} if done.task.applicant(moment.by) else {"anybody"}
     if not words & set(row.by.split("|")):
         raise IllegalMove(f"{row.cause} by {moment.by[:8]}, but it takes {row.by}")
 

@@ -79,6 +79,8 @@ def status_card(facts: Facts, now: int) -> str:
         _label("proof", proof if isinstance(proof, Mapping) else {}, now),
         _label("parties", facts, now),
         _label("role", facts, now),
+        _label("order", facts, now) if state == "Draft" and facts.get("order") == "hire_first" else "",
+        *_proposals(facts, now),
         _label("credit", facts, now) if facts.get("credit_msat") else "",
     ]
     todo = _todo(facts)
@@ -175,6 +177,16 @@ def terms_card(facts: Facts, now: int) -> str:
             "insured": facts.get("insurance_percent"),
         }
     return _joined([fill(words, facts, now) for words in TERMS])
+
+
+def _proposals(facts: Facts, now: int) -> list[str]:
+    """How many have offered to do it, and to the employer who they are."""
+    count, shown = facts.get("applicants"), _listed(facts.get("proposals"))
+    if not (isinstance(count, int) and count > 0):
+        return []
+    left = count - len(shown) if shown else 0
+    more = [_label("more", {"count": left}, now)] if left > 0 else []
+    return [_label("applicants", facts, now), *(_label("proposal", each, now) for each in shown), *more]
 
 
 def _todo(facts: Facts) -> list[str]:

@@ -52,6 +52,9 @@ class Refused(StrEnum):
     WRONG_STATE = "wrong_state"  # task, state, action, work, may: list of actions that fit now
     TOO_LATE = "too_late"  # task, what, since
     TAKEN = "taken"  # task: somebody else has claimed it
+    NOT_HIRED = "not_hired"  # task, claim: somebody must be bound before the money is asked for
+    ALREADY_HIRED = "already_hired"  # task, worker
+    NOT_AN_APPLICANT = "not_an_applicant"  # task, who, claim, gone: he was one, and cannot be hired now
     FROZEN = "frozen"  # task, broken: by an error of ours, not by the operator
     ALREADY = (
         "already"  # action: what the operator asks for is so already; again: he can say that he means it once more
@@ -79,6 +82,8 @@ class Refused(StrEnum):
     RATE_LIMITED = "rate_limited"  # what, wait: seconds
     NEEDS_WORK = "needs_work"  # bits: NIP-13
     TOO_MANY_PROOFS = "too_many_proofs"  # limit, wait
+    TOO_MANY_CLAIMS = "too_many_claims"  # limit, wait: of one person, in one task
+    TOO_MANY_APPLICANTS = "too_many_applicants"  # task, limit
     TOO_MANY_QUOTES = "too_many_quotes"  # limit, wait
     PAUSED = "paused"
     BANNED = "banned"  # the operator wants nothing new with this person
@@ -116,8 +121,14 @@ class Told(StrEnum):
         "locked"  # amount_msat: in the books now; to the employer also payment_hash and preimage, his proof of payment
     )
     FUNDED = "funded"  # until: end of the hold timeout, deadline
-    CLAIMED = "claimed"  # to the worker: deadline, needs_destination, reward_msat, worker_fee_msat, net_msat
-    CLAIMED_BY = "claimed_by"  # to the employer: worker
+    APPLIED = "applied"  # to the applicant: as in accepted
+    PROPOSED = "proposed"  # to the employer: worker, note, applicants
+    WITHDRAWN = "withdrawn"  # to both: worker, applicants
+    PASSED_OVER = "passed_over"  # to the other applicants
+    ACCEPTED = "accepted"  # to the worker, before the money: deadline, needs_destination, reward_msat, worker_fee_msat, net_msat
+    ACCEPTED_BY = "accepted_by"  # to the employer: worker, note
+    CLAIMED = "claimed"  # to the worker: how, deadline, needs_destination, reward_msat, worker_fee_msat, net_msat
+    CLAIMED_BY = "claimed_by"  # to the employer: how, worker, note
     ABANDONED = "abandoned"
     PROOF_CHECKING = "proof_checking"
     PROOF_MISMATCHED = "proof_mismatched"  # url, wanted, got: refused

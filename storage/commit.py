@@ -32,7 +32,7 @@ _TASK = Statement(
 )
 _FIXED = ("id", "address", "pinned", "root", "employer")  # of a task
 _CHANGING = (
-    *("worker", "state", "phase", "version", "seq", "head", "state_at"),
+    *("worker", "state", "phase", "open", "version", "seq", "head", "state_at"),
     *("due_heard", "due_time", "due_height", "document"),
 )
 _NEW_TASK = Statement(insert(tasks), *_FIXED, *_CHANGING)
@@ -99,8 +99,9 @@ def _new_hashes(before: Task | None, after: Task) -> dict[str, str]:
     def named(task: Task) -> dict[str, str]:
         found: dict[str, str] = {f.payment_hash: f.ref for f in task.fundings if f.payment_hash}
         found |= {p.payment_hash: p.ref for p in task.payouts if p.payment_hash}
-        if task.destination:
-            found.setdefault(task.destination.payment_hash, f"{task.id}/claim")
+        for destination in (task.destination, *(applicant.destination for applicant in task.applicants)):
+            if destination:
+                found.setdefault(destination.payment_hash, f"{task.id}/claim")
         return found
 
     old = named(before) if before else {}
@@ -189,6 +190,7 @@ def _write_task(tx: Connection, before: Held | None, task: Task, root: EventId, 
         "worker": task.worker,
         "state": str(task.state),
         "phase": str(task.phase),
+        "open": int(task.is_open),
         "seq": task.seq,
         "head": head,
         "state_at": state_at,

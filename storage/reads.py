@@ -231,10 +231,7 @@ def mine(tx: Connection, who: str, limit: int = 50) -> list[Task]:
 
 def claimable(tx: Connection, limit: int = 20) -> list[Task]:
     rows = tx.execute(
-        select(tasks.c.document)
-        .where(tasks.c.state == word("Funded"), tasks.c.phase == "")
-        .order_by(tasks.c.state_at.desc())
-        .limit(limit)
+        select(tasks.c.document).where(tasks.c.open == word("1")).order_by(tasks.c.state_at.desc()).limit(limit)
     )
     return [read_task(row.document) for row in rows]
 

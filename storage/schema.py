@@ -83,6 +83,7 @@ tasks = Table(
     Column("worker", String(64), index=True),
     Column("state", String(16), nullable=False),
     Column("phase", String(10), nullable=False),
+    Column("open", Integer, nullable=False, server_default="0"),  # 1: there is a place for a worker
     Column("version", Integer, nullable=False),
     Column("seq", Integer, nullable=False),
     Column("head", String(64), nullable=False),
@@ -94,7 +95,7 @@ tasks = Table(
         "ticked", Text, nullable=False, server_default=""
     ),  # the last tick that was given, so that none is given twice
     Column("document", Text, nullable=False),
-    Index("tasks_open", "state", sqlite_where=text("state = 'Funded'")),
+    Index("tasks_open", "state_at", sqlite_where=text("open = 1")),
 )
 
 allowed = Table(  # which state may follow which; filled again from the literal table at each start

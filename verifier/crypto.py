@@ -16,6 +16,7 @@ from verifier.findings import Code
 _HEX64 = re.compile(r"[0-9a-f]{64}")
 _HEX128 = re.compile(r"[0-9a-f]{128}")
 _LETTERS = "0123456789abcdefghjkmnpqrstvwxyz"  # Crockford's base32
+BECH32 = "qpzry9x8gf2tvdw0s3jn54khce6mua7l"
 _READ_AS = str.maketrans("ilo", "110", "-")
 
 
@@ -131,3 +132,17 @@ def read_task_id(text: str) -> str:
     if not letters or len(letters) > 13 or any(letter not in _LETTERS for letter in letters):
         raise ValueError("a task's id is 13 letters and digits, or the beginning of one")
     return letters
+
+
+def public_key(text: object) -> str:
+    """A public key as people write it, npub or hex, in hex; "" for what is neither. The checksum is left to who took it."""
+    word = text.strip().lower().removeprefix("nostr:") if isinstance(text, str) else ""
+    if is_hex64(word):
+        return word
+    letters = word.removeprefix("npub1")[:52]
+    if not word.startswith("npub1") or len(word) != 63 or not set(letters) <= set(BECH32):
+        return ""
+    number = 0
+    for letter in letters:
+        number = number << 5 | BECH32.index(letter)
+    return f"{number >> 4:064x}"

@@ -25,6 +25,8 @@ def invoiced(s: Standing, entry: Entry, move: Move) -> None:
     ref = facts["funding"]
     if ref in s.commitments or not ref.startswith(f"{s.task}/h"):
         say(Code.WRONG_FUNDING, f"{ref[:40]} is not a fresh name for a funding of this task")
+    if s.hires_first and not s.worker:
+        say(Code.AGAINST_TERMS, "by the terms somebody is hired before the money is asked for")
     if facts["amount_msat"] != s.hold:
         say(Code.WRONG_AMOUNT, f"the invoice is for {facts['amount_msat']} msat, the hold is {s.hold}")
     s.commitments[ref], s.quote = facts["hash_commitment"], ref
@@ -65,6 +67,12 @@ def accepted(s: Standing, entry: Entry, move: Move) -> None:
     if entry.heard >= s.deadline:
         say(Code.TOO_LATE, "the deadline had passed when the money came")
     _held(s, entry)
+    if move.state_after == "Claimed":
+        return
+    if s.worker:
+        say(Code.ILLEGAL_MOVE, "somebody is hired, and the work does not begin with the money")
+    if "until" not in facts:
+        return say(Code.BAD_FACTS, "the fact until is missing")
     s.funded_until = min(entry.heard + s.words["hold_timeout"], s.deadline)
     found = facts["until"] - entry.deaf
     if not s.funded_until - CLOCK_SLACK <= found <= s.funded_until:
@@ -138,7 +146,7 @@ def settled(s: Standing, entry: Entry, move: Move) -> None:
             say(Code.UNBALANCED, "the loss is what was paid out, and nothing else is left to give")
     else:
         _balance(s, facts, out, owed, say)
-    s.evidence = weakest([strength(e) for t in ("task.created", "task.claimed") if (e := s.newest.get(t))] + s.decision)
+    s.evidence = weakest([strength(s.newest["task.created"]), *s.consent, *s.decision])
 
 
 def _balance(s: Standing, facts: Mapping[str, Any], out: int, owed: list[Any], say: Say) -> None:
@@ -206,6 +214,8 @@ def ended(s: Standing, entry: Entry, move: Move) -> None:
     """refund.completed and task.expired: without a hold at once, else on the node's word, which opens the commitment."""
     say, facts = s.sayer(entry), entry.facts
     marked = move.why in ENDS_MARKED
+    if move.why == "no_proof" and s.rushed is not False:
+        marked = s.rushed is None and facts.get("mark") is not None
     if facts.get("mark") != (s.worker if marked else None):
         say(Code.WRONG_MARK, f"{move.why} {'puts a' if marked else 'puts no'} mark on the worker")
     if move.why == "hold_lost":

@@ -4,18 +4,20 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from verifier import freezing, ledger, money, voices, work
+from verifier import freezing, hiring, ledger, money, voices, work
 from verifier.chain import HEARING_SLACK, Chain, Entry
 from verifier.findings import Code, Notes
-from verifier.rules import FINAL, MOVES, Move
+from verifier.rules import FINAL, HIRES, MOVES, Move
 from verifier.standing import Book, Standing
 
 Step = Callable[[Standing, Entry, Move], None]
 
 STEPS: dict[str, Step] = {
     "task.created": work.created,
-    "task.claimed": work.claimed,
-    "task.abandoned": work.abandoned,
+    "claim.offered": hiring.offered,
+    "task.accepted": hiring.accepted,
+    "task.claimed": hiring.claimed,
+    "task.abandoned": hiring.abandoned,
     "proof.submitted": work.submitted,
     "proof.verified": work.verified,
     "proof.rejected": work.rejected,
@@ -94,8 +96,12 @@ def _may(s: Standing, move: Move, entry: Entry) -> bool:
             return bool(entry.by == entry.facts["employer"])
         case "employer":
             return entry.by == s.employer
-        case "worker" if entry.type == "task.claimed":
+        case "worker" if entry.type in HIRES:  # whoever takes it
+            return len(entry.by) == 64 and entry.by != s.employer
+        case "anybody":
             return len(entry.by) == 64
+        case "applicant":
+            return entry.by in s.applicants
         case "worker":
             return entry.by == s.worker
         case "party":

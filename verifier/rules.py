@@ -77,7 +77,7 @@ class Move:
     phase: str
     works: frozenset[str]
     types: tuple[str, ...]
-    by: str  # employer, worker, party (either), node, clock, operator
+    by: str  # employer, worker, party (either), applicant (on the list), anybody else, node, clock, operator
     state_after: str
     phase_after: str
     work_after: str  # "" for the same
@@ -90,6 +90,14 @@ _TABLE = """
 Draft               | PENDING            | invoice.created                 | node     | PendingFunding     | = | -
 Draft               | PENDING            | refund.completed                | employer | Refunded           | = | cancelled
 Draft               | PENDING            | task.expired                    | clock    | Expired            | = | unfunded
+Draft               | PENDING            | claim.offered                   | anybody  | Draft              | = | -
+Draft               | PENDING            | task.accepted                   | worker   | Draft              | = | -
+Draft               | PENDING            | task.accepted                   | employer | Draft              | = | -
+Draft               | PENDING            | task.abandoned                  | worker   | Draft              | = | -
+Draft               | PENDING            | task.abandoned                  | applicant | Draft             | = | -
+PendingFunding      | PENDING            | task.abandoned                  | worker   | Draft              | = | -
+PendingFunding      | PENDING            | task.abandoned                  | applicant | PendingFunding    | = | -
+PendingFunding      | PENDING            | invoice.accepted task.claimed   | node     | Claimed            | IN_PROGRESS | -
 PendingFunding      | PENDING            | invoice.expired                 | node     | Draft              | = | -
 PendingFunding      | PENDING            | funding.failed                  | node     | Draft              | = | -
 PendingFunding      | PENDING            | invoice.accepted                | node     | Funded             | = | -
@@ -97,6 +105,9 @@ PendingFunding      | PENDING            | refund.completed                | emp
 PendingFunding      | PENDING            | task.expired                    | clock    | Expired            | = | unfunded
 
 Funded              | PENDING            | task.claimed                    | worker   | Claimed            | IN_PROGRESS | -
+Funded              | PENDING            | task.claimed                    | employer | Claimed            | IN_PROGRESS | -
+Funded              | PENDING            | claim.offered                   | anybody  | Funded             | = | -
+Funded              | PENDING            | task.abandoned                  | applicant | Funded            | = | -
 Funded              | PENDING            | refund.started                  | employer | Funded/refunding   | = | cancelled
 Funded              | PENDING            | refund.started                  | clock    | Funded/refunding   | = | hold_timeout
 Funded              | PENDING            | refund.started                  | clock    | Funded/refunding   | = | unclaimed
@@ -111,6 +122,7 @@ Funded/refunding    | PENDING            | task.expired                    | nod
 
 Claimed             | WORKING            | proof.submitted                 | worker   | Claimed            | SUBMITTED | -
 Claimed             | WORKING            | task.abandoned                  | worker   | Funded             | PENDING | -
+Claimed             | WORKING            | task.abandoned                  | applicant | Claimed           | = | -
 Claimed             | WORKING            | task.abandoned refund.started   | worker   | Claimed/refunding  | = | abandoned
 Claimed             | WORKING            | dispute.opened                  | party    | Disputed           | = | -
 Claimed             | WORKING            | cancel.offered                  | party    | Claimed            | = | -
@@ -209,6 +221,8 @@ ENDS_MARKED = frozenset({"no_proof", "worker_unreachable"})  # reasons that put 
 # Entry types that a person causes: the action of the decision that he may have signed. A proof is an event of its own kind,
 # too; two actions may cause a proof.verified or a dispute.resolved, by the word that tells the moves apart.
 ACTIONS: dict[tuple[str, str], str] = {
+    ("claim.offered", ""): "claim",
+    ("task.accepted", ""): "claim",
     ("task.claimed", ""): "claim",
     ("task.abandoned", ""): "abandon",
     ("task.abandoned", "abandoned"): "abandon",
@@ -225,9 +239,11 @@ ACTIONS: dict[tuple[str, str], str] = {
     ("refund.completed", "cancelled"): "cancel",
 }
 
+HIRES = frozenset({"task.accepted", "task.claimed"})  # by the employer these are his choice, the action hire
+
 # The entry that a signed decision must rest on, the newest of its type. Any other action: any earlier entry of the task; while a
-# worker is bound, none before his claim.
-BASIS = {"claim": "task.created", "approve": "proof.submitted", "reject": "proof.submitted"}
+# worker is bound, none of the parties' before the entry that bound him.
+BASIS = {"claim": "task.created", "hire": "task.created", "approve": "proof.submitted", "reject": "proof.submitted"}
 
 # The facts of each type: name:kind, "?" behind the name: may be missing, "|-" behind the kind: may be null.
 _ENDED = "payment_hash:hex hash_salt:hex"
@@ -243,16 +259,20 @@ _FACTS = {
     "net_msat?:msat service_fee_msat?:msat service_fee_ppm?:int service_fee_base_msat?:msat service_fee_minimum_msat?:msat "
     "service_fee_payer?:text insurance_percent?:percent "
     "hold_timeout:int on_reject:text max_rejects:int on_silence:text on_hold_end:text min_evidence:text margin:int "
-    "payout_limit:int custody_mode:text dispute_limit?:int terms:hex pinned:hex",
+    "payout_limit:int custody_mode:text dispute_limit?:int order?:text claim?:text terms:hex pinned:hex",
     "invoice.created": "funding:text amount_msat:msat expires_at:int hash_commitment:hex",
     "rollover.asked": "funding:text replaces:text amount_msat:msat expires_at:int hash_commitment:hex",
     "rollover.completed": "funding:text replaces:text amount_msat:msat parts:int expiry_height:int last_safe_height:int",
     "ledger.locked": f"funding:text amount_msat:msat {_ENDED}",
     "invoice.expired": "funding:text",
     "funding.failed": "funding:text reason:text",
-    "invoice.accepted": "funding:text amount_msat:msat parts:int expiry_height:int last_safe_height:int until:int",
+    "invoice.accepted": "funding:text amount_msat:msat parts:int expiry_height:int last_safe_height:int "
+    "until?:int worker?:hex dest_hash?:hex|-",
     "funding.stray": "funding:text amount_msat:msat",
-    "task.claimed": "worker:hex dest_hash:hex|-",
+    "claim.offered": "worker:hex dest_hash:hex|-",
+    "task.accepted": "worker:hex dest_hash:hex|-",
+    "task.claimed": "worker:hex dest_hash:hex|- funding?:text amount_msat?:msat parts?:int expiry_height?:int "
+    "last_safe_height?:int",
     "task.abandoned": "worker?:hex funding?:text reason?:text",
     "proof.submitted": "number:int sha256:hex mime:text|- check:text check_reason:text heard_at:int review_until:int",
     "proof.verified": "verified_by:text proof?:int|- how?:text percent?:percent",

@@ -75,6 +75,11 @@ class Standing:
     last_safe_height: int = 0  # L
     funded_until: int = 0
 
+    applicants: dict[str, Entry] = field(default_factory=dict)  # who may be hired, by the newest claim.offered of each
+    bound: int = 0  # seq of the entry that bound the worker
+    consent: list[str] = field(default_factory=list)  # strength of what says that he is
+    consented: int = 0  # when the worker said that he would be
+    rushed: bool | None = False  # the work began so late after it that nobody is marked; None: that may be or not
     dest_hash: str = ""
     claim_signed: bool = False
     proofs: int = 0  # number of the newest proof, over all workers
@@ -106,6 +111,14 @@ class Standing:
 
     def warn(self, entry: Entry, code: Code, detail: str) -> None:
         self.notes.warnings.append(Finding(code, detail, self.task, entry.seq, entry.id))
+
+    @property
+    def hires_first(self) -> bool:
+        return bool(self.words.get("order") == "hire_first")
+
+    @property
+    def picks(self) -> bool:
+        return bool(self.words.get("claim") == "pick")
 
     @property
     def share(self) -> int:

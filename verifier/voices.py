@@ -6,9 +6,9 @@ from collections.abc import Mapping
 from typing import Any
 
 from verifier.chain import ADDRESSABLE, PROOF, RECORD, Entry
-from verifier.crypto import Bad, Event, read, read_json
+from verifier.crypto import Bad, Event, public_key, read, read_json
 from verifier.findings import Code
-from verifier.rules import ACTIONS, BASIS, Move
+from verifier.rules import ACTIONS, BASIS, HIRES, Move
 from verifier.standing import DAY, Say, Standing
 
 OFFER_TAG, DECISION_TAG = "holdfast-task", "holdfast-decision"
@@ -16,8 +16,6 @@ AHEAD = 600  # seconds that a sender's clock may be ahead
 BACK = 2 * DAY  # and how long something said may be on its way
 
 _PLAIN_TERMS = {
-    "order": "fund_first",
-    "claim": "first",
     "payment_type": "FIXED_PRICE",
     "funding": "upfront",
     "deposit_percent": 0,
@@ -32,6 +30,8 @@ _DEFAULT_TERMS = {
     "on_hold_end": "refund",
     "min_evidence": "attested",
 }
+_HIRING_TERMS = {"order": "fund_first", "claim": "first"}
+"""These task.created names since there is more than one value of each; where it does not, they are the default."""
 _HOUSE_TERMS = ("review_window", "hold_timeout")  # their defaults stand in the operator's terms
 
 
@@ -102,6 +102,7 @@ def _offer(s: Standing, event: Event, entry: Entry, say: Say) -> None:
         if value is not None:
             said[name] = value
     differ = [name for name, value in said.items() if facts[name] != value]
+    differ += [name for name, usual in _HIRING_TERMS.items() if facts.get(name, usual) != terms.get(name, usual)]
     differ += [name for name, built in _PLAIN_TERMS.items() if terms.get(name, built) != built]
     if event.first("currency") is not None:
         differ.append("currency")
@@ -129,7 +130,8 @@ def _decision(s: Standing, event: Event, entry: Entry, move: Move, say: Say) -> 
     named = content.get("task")
     if event.first("d") != s.task or not isinstance(named, str) or not named or not s.task.startswith(_plain(named)):
         say(Code.EMBEDDED_WRONG_TASK, "the decision names another task")
-    action = ACTIONS.get((move.types[0], move.why))
+    hires = move.by == "employer" and move.types[0] in HIRES
+    action = "hire" if hires else ACTIONS.get((move.types[0], move.why))
     if action is None or content.get("action") != action:
         return say(
             Code.EMBEDDED_WRONG_ACTION, f"it takes the action {action}, and {content.get('action')!r} was signed"
@@ -156,8 +158,8 @@ def _basis(s: Standing, event: Event, action: str, move: Move, say: Say) -> None
     standing = [offer.id for who, (_, offer) in s.offers.items() if who != event.pubkey]
     if needs and basis not in (standing if needs == "cancel.offered" else [s.newest[needs].id]):
         return say(Code.BASIS_STALE, f"a newer {needs} exists, or this one does not stand")
-    if s.worker and entry.seq < s.newest["task.claimed"].seq:
-        say(Code.BASIS_STALE, "it was signed before this worker's claim")
+    if s.worker and entry.seq < s.bound and move.by != "applicant":
+        say(Code.BASIS_STALE, "it was signed before this worker was bound")
 
 
 def _differ(action: str, content: Mapping[str, Any], facts: Mapping[str, Any], move: Move) -> list[str]:
@@ -167,6 +169,8 @@ def _differ(action: str, content: Mapping[str, Any], facts: Mapping[str, Any], m
                 "dest_hash": (_lower(content.get("dest_hash")), facts["dest_hash"]),
                 "destination": (content.get("destination"), None),
             }
+        case "hire":
+            pairs = {"npub": (public_key(content.get("npub")), facts["worker"])}
         case "submit":
             pairs = {
                 "sha256": (_lower(content.get("sha256")), facts["sha256"]),

@@ -1,4 +1,4 @@
-"""Offer, claim, proof and judgement: that each came in its time and as the task's own terms say."""
+"""Offer, proof and judgement: that each came in its time and as the task's own terms say."""
 
 from __future__ import annotations
 
@@ -12,6 +12,7 @@ from verifier.standing import CLOCK_SLACK, DAY, Standing, strength
 
 PROLONGATIONS = 3
 FETCH_TIME = 3600  # the longest that looking at a deliverable may keep its entry back
+ORDERS, CLAIMS = ("fund_first", "hire_first"), ("first", "pick")
 CHECKED = ("matched", "unchecked")
 
 
@@ -44,6 +45,8 @@ def created(s: Standing, entry: Entry, move: Move) -> None:
         say(Code.WRONG_FEE, f"the worker's part of the service fee leaves him {s.net} msat")
     if s.hold != s.net + s.fee.whole + s.budget or s.reward <= 0 or s.reward % 1000:
         say(Code.WRONG_AMOUNT, "the hold is the reward in whole sats, the service fee and the fee budget")
+    if facts.get("order", ORDERS[0]) not in ORDERS or facts.get("claim", CLAIMS[0]) not in CLAIMS:
+        say(Code.BAD_FACTS, "order or claim is not one of the protocol's words")
     if facts["deadline"] <= entry.time:
         say(Code.TOO_LATE, "the deadline had passed when the task was made")
     other = s.book.addresses.setdefault(s.address, s.task)
@@ -86,25 +89,6 @@ def _terms(s: Standing, entry: Entry) -> None:
     missing = sorted({"min_reward_msat", "max_reward_msat", "budget_base_msat", "budget_ppm", "margin"} - set(terms))
     if missing:
         s.warn(entry, Code.TERMS_INCOMPLETE, f"the terms do not say {', '.join(missing)}")
-
-
-def claimed(s: Standing, entry: Entry, move: Move) -> None:
-    say, facts = s.sayer(entry), entry.facts
-    if facts["worker"] != entry.by or entry.by in (s.employer, s.book.bot):
-        say(Code.WRONG_AUTHOR, "the worker is somebody else than the claimant, or one of the other parties")
-    if entry.heard >= min(s.deadline, s.funded_until) + CLOCK_SLACK:
-        say(Code.TOO_LATE, "the time for a claim was over")
-    s.worker, s.dest_hash, s.claim_signed = entry.by, facts["dest_hash"] or "", entry.proven == "signed"
-    s.proof, s.rejects, s.prolonged, s.offers = 0, 0, 0, {}
-
-
-def abandoned(s: Standing, entry: Entry, move: Move) -> None:
-    if move.state_after != "Funded":
-        return
-    if entry.heard >= s.deadline + CLOCK_SLACK:
-        s.sayer(entry)(Code.TOO_LATE, "after the deadline nobody else can take the task")
-    s.funded_until = min(entry.heard + s.words["hold_timeout"], s.deadline)
-    s.worker, s.dest_hash, s.offers = "", "", {}
 
 
 def submitted(s: Standing, entry: Entry, move: Move) -> None:

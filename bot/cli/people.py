@@ -21,7 +21,7 @@ from bot.client import Channel, Client, Letter, Waited
 from bot.keys import new_secret, pubkey_of, read_key, write_key
 from kinds.cards import card
 from kinds.codes import Refused, Told
-from kinds.commands import COMMANDS, PLANNED, Command, Post, Status
+from kinds.commands import COMMANDS, PLANNED, Claim, Command, Post, Status
 from kinds.commands.base import TaskCommand
 from kinds.commands.usage import usage
 from kinds.grammar import VERSION, read_command_json, read_command_text
@@ -78,33 +78,48 @@ def common(
     context.obj = Line(relay or ["ws://127.0.0.1:7777"], whom, read_key(key), "nip04" if nip04 else "nip17", wait)
 
 
+Words = Annotated[list[str] | None, typer.Argument(metavar="WORDS...")]
+Signed = Annotated[bool, typer.Option("--signed", help="As a signed decision, provable by anyone.")]
+
+
 def _say(command: type[Command]) -> None:
     """Registers the subcommand for one command of the bot."""
+    about: dict[str, Any] = {
+        "help": f"{inspect.getdoc(command)}\n\nWritten: {usage(command)}\n\nExample: {command.example}",
+        "short_help": (inspect.getdoc(command) or "").splitlines()[0],
+    }
+    if command is Claim:
 
-    @client_app.command(
-        command.action,
-        help=f"{inspect.getdoc(command)}\n\nWritten: {usage(command)}\n\nExample: {command.example}",
-        short_help=(inspect.getdoc(command) or "").splitlines()[0],
-    )
+        @client_app.command(command.action, **about)
+        @friendly
+        def claimed(
+            context: typer.Context,
+            words: Words = None,
+            note: Annotated[str, typer.Option(help="Why you: to the employer.")] = "",
+            signed: Signed = False,
+            as_json: Json = False,
+        ) -> None:
+            _speak(command, context.obj, [*(words or []), *([f"note={note}"] if note else [])], signed, as_json)
+
+        return
+
+    @client_app.command(command.action, **about)
     @friendly
-    def said(
-        context: typer.Context,
-        words: Annotated[list[str] | None, typer.Argument(metavar="WORDS...")] = None,
-        signed: Annotated[bool, typer.Option("--signed", help="As a signed decision, provable by anyone.")] = False,
-        as_json: Json = False,
-    ) -> None:
-        line: Line = context.obj
-        text = " ".join([command.action, *map(_word, words or [])])
-        spoken = read_command_text(text)
-        if signed and not isinstance(spoken, TaskCommand):
-            raise Complaint(f"{command.action} cannot be signed: only commands about one task can", 2)
+    def said(context: typer.Context, words: Words = None, signed: Signed = False, as_json: Json = False) -> None:
+        _speak(command, context.obj, words or [], signed, as_json)
 
-        async def ask(client: Client) -> Letter:
-            if signed and isinstance(spoken, TaskCommand):
-                return await client.answer((await client.decide(spoken)).id)
-            return await client.ask(spoken, line.channel, "json")
 
-        _talk(line, ask, as_json)
+def _speak(command: type[Command], line: Line, words: list[str], signed: bool, as_json: bool) -> None:
+    spoken = read_command_text(" ".join([command.action, *map(_word, words)]))
+    if signed and not isinstance(spoken, TaskCommand):
+        raise Complaint(f"{command.action} cannot be signed: only commands about one task can", 2)
+
+    async def ask(client: Client) -> Letter:
+        if signed and isinstance(spoken, TaskCommand):
+            return await client.answer((await client.decide(spoken)).id)
+        return await client.ask(spoken, line.channel, "json")
+
+    _talk(line, ask, as_json)
 
 
 def _word(word: str) -> str:

@@ -112,6 +112,8 @@ TABLE: dict[LogType, Callable[[Task, Entry], Task]] = {
     L.INVOICE_ACCEPTED: money.accepted,
     L.ROLLOVER_ASKED: money.invoiced,
     L.ROLLOVER_COMPLETED: money.rolled_over,
+    L.CLAIM_OFFERED: work.offered,
+    L.TASK_ACCEPTED: work.accepted,
     L.TASK_CLAIMED: work.claimed,
     L.TASK_ABANDONED: work.abandoned,
     L.TASK_EXPIRED: money.expired,

@@ -35,7 +35,7 @@ def invoiced(task: Task, entry: Entry) -> Task:
 
 
 def accepted(task: Task, entry: Entry) -> Task:
-    return replace(held(task, entry), funded_until=entry.facts["until"] - entry.deaf)
+    return replace(held(task, entry), funded_until=entry.facts["until"] - entry.deaf if "until" in entry.facts else 0)
 
 
 def rolled_over(task: Task, entry: Entry) -> Task:

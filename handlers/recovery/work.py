@@ -7,8 +7,8 @@ from dataclasses import replace
 from handlers import freezing, ledger
 from handlers.fees import Fees
 from handlers.guards import next_ref
-from handlers.recovery.money import drop_waiting, no_renewal, quiet
-from handlers.task import Dispute, Milestone, Patience, Payout, Proof, Task, Terms
+from handlers.recovery.money import drop_waiting, no_quote, no_renewal, quiet
+from handlers.task import Applicant, Dispute, Milestone, Patience, Payout, Proof, Task, Terms
 from kinds.inputs import Check
 from kinds.record import Entry
 from kinds.states import DisputeState, Payer, PayoutState, Role, TaskState
@@ -42,6 +42,8 @@ def created(entry: Entry) -> Task:
         fees=fees,
         custody_mode=facts["custody_mode"],
         dispute_limit=int(facts.get("dispute_limit", 0)),
+        order=str(facts.get("order", "fund_first")),
+        claim=str(facts.get("claim", "first")),
     )
     if task_id(EventId(facts["pinned"])) != entry.task:
         raise ValueError("another task's event")
@@ -62,28 +64,53 @@ def created(entry: Entry) -> Task:
     )
 
 
-def claimed(task: Task, entry: Entry) -> Task:
-    """A destination that came with a letter is not in the log; the commitment of a signed claim is the worker's own."""
-    signed = entry.proven == "signed"
-    hold = task.hold
-    if (
-        task.terms.custody_mode == "ledger" and hold is not None and not hold.goal
-    ):  # its money goes into the books from here on
-        task = task.with_funding(hold.ref, goal=ledger.LOCK)
+def offered(task: Task, entry: Entry) -> Task:
+    """Somebody would do it; what he wrote, and where he would be paid, is not in the log."""
+    who = Pubkey(entry.facts["worker"])
+    fresh = Applicant(who=who, seq=entry.seq, heard=entry.heard, note="", dest_hash=_promised(entry))
+    return replace(task, applicants=(*(each for each in task.applicants if each.who != who), fresh))
+
+
+def accepted(task: Task, entry: Entry) -> Task:
+    """Somebody is bound: by his own word, or picked from those who offered."""
+    who = Pubkey(entry.facts["worker"])
+    offer = next((each for each in task.applicants if each.who == who), None)
     return replace(
-        task, worker=Pubkey(entry.facts["worker"]), claimed_at=entry.heard, funded_until=0, destination=None,
-        dest_hash=entry.facts["dest_hash"] if signed else None,
+        task, worker=who, destination=offer.destination if offer else None,
+        dest_hash=offer.dest_hash if offer else _promised(entry),
+        applicants=tuple(each for each in task.applicants if each.who != who), bound_seq=entry.seq,
+        consented=offer.heard if offer else entry.heard,
     )  # fmt: skip
 
 
+def claimed(task: Task, entry: Entry) -> Task:
+    """The work begins. Money that is to go into the books does so from here on."""
+    if "funding" not in entry.facts:  # else he was bound before the money came
+        task = accepted(task, entry)
+    hold = task.hold
+    if task.terms.custody_mode == "ledger" and hold is not None and not hold.goal:
+        task = task.with_funding(hold.ref, goal=ledger.LOCK)
+    rushed = 2 * (task.terms.deadline - entry.heard) < task.terms.deadline - task.consented
+    return replace(task, claimed_at=entry.heard, funded_until=0, rushed=rushed)
+
+
+def _promised(entry: Entry) -> str | None:
+    """The commitment of a signed claim is the worker's own; a destination that came with a letter is not in the log."""
+    return entry.facts["dest_hash"] if entry.proven == "signed" else None
+
+
 def abandoned(task: Task, entry: Entry) -> Task:
-    if entry.state != S.FUNDED:
+    who = entry.facts.get("worker")
+    if who is not None and who != task.worker:
+        return replace(task, applicants=tuple(each for each in task.applicants if each.who != who))
+    if entry.state not in (S.FUNDED, S.DRAFT):
         return task  # the refund follows
     now, old = entry.heard, task.current
-    task = no_renewal(task)
+    task = no_renewal(task) if entry.state == S.FUNDED else no_quote(task)
+    until = min(now + task.terms.hold_timeout, task.terms.deadline) if entry.state == S.FUNDED else 0
     return replace(
-        task, worker=None, claimed_at=0, funded_until=min(now + task.terms.hold_timeout, task.terms.deadline),
-        destination=None, dest_hash=None, offers=(),
+        task, worker=None, claimed_at=0, funded_until=until, destination=None, dest_hash=None, offers=(), bound_seq=0,
+        consented=0, rushed=False,
         milestones=(Milestone(number=old.number, title=old.title, reward=old.reward, proofs=old.proofs),),
     )  # fmt: skip
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 from kinds.commands.account import Balance, Statement, Withdraw
 from kinds.commands.asks import Help, History, Status, Tasks, TermsAsked
 from kinds.commands.base import Command
-from kinds.commands.offer import Cancel, Fund, Post
+from kinds.commands.offer import Cancel, Fund, Hire, Post
 from kinds.commands.operator import (
     OPERATOR,
     Ban,
@@ -26,20 +26,20 @@ from kinds.commands.work import Abandon, Approve, Claim, Dispute, Payout, Reject
 
 COMMANDS: tuple[type[Command], ...] = (
     Help, TermsAsked, Tasks, Status, History,
-    Post, Fund, Cancel,
+    Post, Fund, Hire, Cancel,
     Claim, Submit, Abandon, Approve, Reject, Dispute, Payout,
     Balance, Withdraw, Statement,
     *OPERATOR,
 )  # fmt: skip
 
 PLANNED = frozenset((
-    "hire", "options", "agree", "milestones", "deposit", "evidence", "vote", "rate", "say", "hours", "appeal", "reputation",
+    "options", "agree", "milestones", "deposit", "evidence", "vote", "rate", "say", "hours", "appeal", "reputation",
     "receipt",
 ))  # fmt: skip
 """Words of the protocol that are not built yet: refused by name, so that nobody takes silence for consent."""
 
 __all__ = [
     "COMMANDS", "OPERATOR", "PLANNED", "Abandon", "Approve", "Balance", "Ban", "Cancel", "Claim", "Command", "Compensate", "Dispute", "Freeze", "Fund",
-    "Help", "History", "Holds", "Incidents", "Pause", "Payout", "Post", "Reject", "Resume", "Statement", "Status", "Submit", "Tasks", "TermsAsked",
+    "Help", "Hire", "History", "Holds", "Incidents", "Pause", "Payout", "Post", "Reject", "Resume", "Statement", "Status", "Submit", "Tasks", "TermsAsked",
     "Unban", "Unfreeze", "Withdraw",
 ]  # fmt: skip

@@ -11,6 +11,7 @@ from kinds.commands.base import (
     Currency,
     InSats,
     Name,
+    Npub,
     Option,
     Percent,
     Phrase,
@@ -40,6 +41,14 @@ class Fund(TaskCommand):
     action: ClassVar[str] = "fund"
     example: ClassVar[str] = "fund 7qk2m0x9t4h1h"
     mode: Name = ""
+
+
+class Hire(TaskCommand):
+    """Picks the worker among those who have offered to do your task; status lists them."""
+
+    action: ClassVar[str] = "hire"
+    example: ClassVar[str] = "hire 7qk2m0x9t4h1h npub180cvv07tjdrrgpa0j7j7tmnyl2yr6yr7l8j4s3evf6u64th6gkwsyjh6w6"
+    npub: Npub
 
 
 class Cancel(TaskCommand):

@@ -4,16 +4,18 @@ from __future__ import annotations
 
 from typing import Annotated, ClassVar
 
-from kinds.commands.base import Destination, Mime, Option, Rest, Sha256, TaskCommand, Text, Url
+from kinds.commands.base import Destination, Mime, Note, Option, Rest, Sha256, TaskCommand, Text, Url
 
 
 class Claim(TaskCommand):
-    """Takes a funded task. The destination is a Lightning invoice for exactly the reward; you may also give it later with payout."""
+    """Takes a task, or offers to do it where the employer picks; a note tells him why you. The destination is a Lightning invoice for
+    exactly the reward; you may also give it later with payout."""
 
     action: ClassVar[str] = "claim"
     example: ClassVar[str] = "claim 7qk2m0x9t4h1h lnbc500u1p..."
     destination: Destination | None = None
     dest_hash: Annotated[Sha256 | None, Option] = None  # in a signed claim: commits to a destination that goes by DM
+    note: Annotated[Note, Option] = ""  # to the employer; in a signed claim everybody can read it
 
 
 class Submit(TaskCommand):
@@ -30,7 +32,7 @@ class Submit(TaskCommand):
 
 
 class Abandon(TaskCommand):
-    """Gives a task back that you claimed, without a mark on you."""
+    """Gives a task back that you claimed, or takes back your offer to do it. It leaves no mark on you."""
 
     action: ClassVar[str] = "abandon"
     example: ClassVar[str] = "abandon 7qk2m0x9t4h1h"

@@ -44,6 +44,11 @@ SENTENCES: Mapping[R | T, str] = {
     "[phase? , and the node is {phase:word}].[ You can: {may:or}.]",
     R.TOO_LATE: "Too late: the {what:word} of task {task} was over at {since:date}.",
     R.TAKEN: "Somebody else has claimed task {task} before you. tasks shows what is open.",
+    R.NOT_HIRED: "Nobody is hired for task {task} yet, and its terms want the worker before the money.[claim=pick? status {task} shows"
+    " who has offered to do it; then: hire {task} NPUB][claim=first? As soon as somebody claims it you are told.]",
+    R.ALREADY_HIRED: "Task {task} has a worker already: {worker:npub}. Nothing was done.",
+    R.NOT_AN_APPLICANT: "Nobody is hired.[gone? {who:npub} is not available at the moment.][!gone? {who:npub} has not offered to do task {task}.]"
+    "[claim=first? In this task the first claim wins; nobody is picked.][claim=pick? status {task} shows who has.]",
     R.FROZEN: "Task {task} stands still[broken? : something is broken on my side and the operator was told]"
     "[!broken? : the operator has frozen it]. The money stays where it is; try again later.",
     R.ALREADY: "That is so already ({action}); nothing was changed.[again? If you mean it once more, say it with again=yes.]",
@@ -82,6 +87,9 @@ SENTENCES: Mapping[R | T, str] = {
     R.NEEDS_WORK: "From keys that I do not know yet I only read messages with proof of work (NIP-13): {bits} bits."
     " Many clients can do that; see their settings.",
     R.TOO_MANY_PROOFS: "You have delivered {limit} times within a day, which is the limit. Try again in {wait:span}.",
+    R.TOO_MANY_CLAIMS: "You have offered {limit} times within a day to do this, which is the limit. Try again in {wait:span}.",
+    R.TOO_MANY_APPLICANTS: "{limit} people have offered to do task {task}, which is as many as I take. Nothing was done; try again"
+    " later.",
     R.TOO_MANY_QUOTES: "This task had {limit} invoices within a day, which is the limit. Try again in {wait:span}.",
     R.PAUSED: "The operator has paused new business for now. What is under way goes on. Try again later.",
     R.BANNED: "The operator makes no new agreements with you. What you have under way goes on as agreed, to its end.",
@@ -108,8 +116,9 @@ SENTENCES: Mapping[R | T, str] = {
     T.CREATED: "Your task is made; its id is {task}. Deadline: {deadline:when}.\nIt costs {hold_msat:sats}: {net_msat:sats}"
     " for the worker[service_fee_msat? , {service_fee_msat:sats} service fee] and up to {budget_msat:sats} for sending them.[custody=ledger_at_claim? \nAs you asked: when a worker claims it,"
     " I take the held money into my books and keep it for the two of you.][custody=ledger_at_end? \nAs you asked: if nothing is decided when"
-    " the payment can be held no longer, I take it into my books and keep it for the two of you.] Next: fund {task} gives you the invoice"
-    " that locks the money.",
+    " the payment can be held no longer, I take it into my books and keep it for the two of you.] [order!=hire_first?Next: fund {task} gives you the invoice"
+    " that locks the money.][order=hire_first?Next: somebody offers to do it; you are told, and lock the money then.]"
+    "[claim=pick? You pick the worker: hire {task} NPUB]",
     T.MAKING_INVOICE: "I am making the invoice. It comes by itself in a moment.",
     T.ROLLOVER_ASKED: "The hold behind your task comes to its end: block {last_safe_height} is the last at which you can surely be"
     " paid from it. The employer is asked to renew it.",
@@ -125,19 +134,34 @@ SENTENCES: Mapping[R | T, str] = {
     " The invoice is still open: pay exactly that.",
     T.LOCKED: "As agreed, {amount_msat:sats} are in my books now: they are nobody's until it is decided, and no block height presses any more."
     "[preimage? Your payment is complete; your proof of it is the preimage {preimage:exact}]",
-    T.FUNDED: "Your money is held: {amount_msat:sats}. The task is open for a claim until {until:when}; after that the"
-    " money comes back to you. cancel {task} takes it back before.",
-    T.CLAIMED: "The task is yours. Deadline: {deadline:when}. Reward: {reward_msat:sats}[worker_fee_msat? , less"
+    T.FUNDED: "Your money is held: {amount_msat:sats}. [claim=pick? People can offer to do it, and you pick the worker,][claim!=pick? The task is open for a"
+    " claim] until {until:when}; after that the money comes back to you. cancel {task} takes it back before.",
+    T.APPLIED: "Your offer to do it is with the employer, who picks. If he picks you, you get {net_msat:sats} for it and are told.[needs_destination? You"
+    " can name your invoice then.] abandon {task} takes your offer back.",
+    T.PROPOSED: "Somebody offers to do your task: {worker:npub}[\nThey write: “{note:says}”]\nYou have {applicants} to pick from. To pick this"
+    " one: hire {task} {worker:npub}",
+    T.WITHDRAWN: "{worker:npub} has taken back the offer to do this. That leaves {applicants} to pick from.",
+    T.PASSED_OVER: "Somebody else was picked for this task. Your offer stands in case it is given back; abandon {task} takes it off the"
+    " list.",
+    T.ACCEPTED: "The task is yours as soon as the employer has locked the money. Do not begin before: I tell you when it is held. Deadline:"
+    " {deadline:when}. Reward: {reward_msat:sats}[worker_fee_msat? , less {worker_fee_msat:sats} of service fee: you get"
+    " {net_msat:sats}].[ The work: {description:says}][custody=ledger_at_claim? As agreed, I take it into my books then and keep it for the two of you.][custody=ledger_at_end? As agreed: if nothing is decided"
+    " when the payment can be held no longer, I take it into my books and keep it for the two of you.]"
+    " abandon {task} gives it back before.",
+    T.ACCEPTED_BY: "Your task has a worker: {worker:npub}.[ They write: “{note:says}”.] Next: fund {task} gives you the invoice that"
+    " locks the money; the work begins when it is held.",
+    T.CLAIMED: "[how=funded? The money is held: you may begin. ]The task is yours. Deadline: {deadline:when}. Reward: {reward_msat:sats}[worker_fee_msat? , less"
     " {worker_fee_msat:sats} of service fee: you get {net_msat:sats}].[ The work: {description:says}][custody=ledger? \nThe"
     " money is in my books.][custody=ledger_at_claim? \nAs agreed, I take the held money into my books now and keep it for the two of you.]"
     "[custody=ledger_at_end? \nAs agreed: if nothing is decided when the payment can be held no longer, I take it into my books and keep it for"
     " the two of you.]\nWhen it is"
     " done: submit {task} LINK SHA256[needs_destination? \nYour invoice over exactly {net_msat:sats} can come now or"
     " later: payout {task} INVOICE]",
-    T.CLAIMED_BY: "A worker has claimed your task: {worker:npub}. Deadline: {deadline:when}. You hear from me when the work"
-    " arrives.",
+    T.CLAIMED_BY: "[how=claim? A worker has claimed your task][how=hire? You have picked the worker][how=funded? Your money is held and the"
+    " work begins]: {worker:npub}.[ They write: “{note:says}”.] Deadline: {deadline:when}. You hear from me when the work arrives.",
     T.ABANDONED: "The worker has given the task back, without a mark.[refunding? The money goes back to the employer.]"
-    "[!refunding? The task is open again.][ It can be claimed until {until:when}.]",
+    "[!refunding? The task is open again.][ It can be claimed until {until:when}.]"
+    "[applicants? {applicants} of those who offered to do it stand on your list: status {task} shows them.]",
     T.PROOF_CHECKING: "I have your work and am checking the file. The answer comes by itself.",
     T.PROOF_MISMATCHED: "Not accepted: the file behind {url:exact} has another sha256.\nYou named: {wanted:exact}\nI found:"
     " {got:exact}\nPut the right file there, or submit again with the right sha256.",

@@ -91,6 +91,7 @@ WORDS: Mapping[str, str] = {
 AHEAD: Mapping[str, str] = {
     # the same words while the time is still running: a card's countdown and a warning
     "unfunded": "Fund it until",
+    "unpaid": "The employer must lock the money until",
     "unclaimed": "Nobody has claimed it; the money comes back at",
     "no_proof": "The work must arrive until",
     "no_resubmission": "The new work must arrive until",
@@ -136,6 +137,9 @@ LABELS: Mapping[str, str] = {
     "books": "The money is in my books: no block height presses.",
     "height": "Held until block {expiry_height}; payable until block {last_safe_height}[, now {height}]",
     "credit": "This task has put {credit_msat:sats} to your account: balance shows what is in it.",
+    "order": "First a worker, then the money: it is locked when somebody is hired.",
+    "applicants": "{applicants} offered to do it.",
+    "proposal": "• {who:npub}[: “{note:says}”]",
     "now": "What you can do now:",
     "cost": "[service_fee_msat? {net_msat:sats} for the worker + {service_fee_msat:sats} service fee]"
     "[!service_fee_msat? {reward_msat:sats}] + up to {budget_msat:sats} for sending them",

@@ -12,7 +12,7 @@ from kinds.inputs import BY_HAND
 from kinds.lightning import Fault, HoldStatus, PaymentStatus
 from kinds.states import Phase, TaskState, WorkState
 from kinds.units import sats
-from tests.handlers.life import EMPLOYER, POLICY, Life, invoice
+from tests.handlers.life import EMPLOYER, POLICY, STRANGER, WORKER, Life, invoice
 
 H, PS = HoldStatus, PaymentStatus
 
@@ -45,6 +45,35 @@ def claimed(destination: bool = False, **given: Any) -> Life:
         life.claim(destination=invoice("share", life.task.net))
     else:
         life.claim()
+    return life
+
+
+def accepted(fund: bool = False, **given: Any) -> Life:
+    """A worker is bound before the money; `fund`: the invoice is open."""
+    life = draft(**{"order": "hire_first"} | given)
+    life.claim()
+    return _invoiced(life) if fund else life
+
+
+def applied(**given: Any) -> Life:
+    """Two have offered to do it: the stranger first."""
+    terms = {"order": "hire_first", "claim": "pick"} | given
+    life = draft(**terms) if terms["order"] == "hire_first" else funded(**terms)
+    for who in (STRANGER, WORKER):
+        life.claim(who, note="I have done ten of these")
+    return life
+
+
+def preferred(fund: bool = False, **given: Any) -> Life:
+    """The worker was hired, and the stranger stays on the list."""
+    life = applied(**given)
+    life.say(EMPLOYER, life.command("hire", npub=WORKER))
+    return _invoiced(life) if fund else life
+
+
+def _invoiced(life: Life) -> Life:
+    life.fund()
+    life.make()
     return life
 
 

@@ -227,6 +227,7 @@ class Life:
         """The entry that a careful client names: the newest of the kind that the protocol asks for, else the newest."""
         wants = {
             "claim": LogType.TASK_CREATED,
+            "hire": LogType.TASK_CREATED,
             "approve": LogType.PROOF_SUBMITTED,
             "reject": LogType.PROOF_SUBMITTED,
             "cancel": LogType.CANCEL_OFFERED,
@@ -248,6 +249,7 @@ class Life:
             "submit": {"url": LINK, "sha256": SHA},
             "reject": {"reason": "no"},
             "dispute": {"reason": "no"},
+            "hire": {"npub": WORKER},
             "compensate": {"amount": 5_000, "reason": "the hold was lost"},
         }
         model = next(model for model in commands.COMMANDS if model.action == action)

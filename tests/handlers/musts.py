@@ -68,14 +68,17 @@ _OPENED = {
 def _check_secrets(done: Decision) -> None:
     task = done.task
     invoices = [f.invoice for f in task.fundings] + [p.invoice for p in task.payouts]
-    invoices += [task.destination.invoice] if task.destination else []
+    named = [task.destination, *(each.destination for each in task.applicants)]
+    invoices += [destination.invoice for destination in named if destination]
     hidden = [secret.reveal() for secret in invoices if secret]
     keys = [p.preimage.reveal() for p in task.payouts if p.preimage]
     own = [f.preimage.reveal() for f in task.fundings if f.preimage]
     hashes = [f.payment_hash for f in task.fundings if f.payment_hash]
+    notes = [each.note for each in task.applicants if each.note]
     for line in done.log:
         text = canonical_json(dict(line.facts))
         assert not any(secret in text for secret in (*hidden, *own)), f"{line.type} holds a secret"
+        assert not any(note in text for note in notes), f"{line.type} holds a note"
         if line.type not in _OPENED:
             assert not any(secret in text for secret in (*keys, *hashes)), f"{line.type} tells too early"
 

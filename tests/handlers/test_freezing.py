@@ -16,7 +16,7 @@ from handlers.tick import due, next_deadline
 from kinds.codes import Refused, Told
 from kinds.inputs import BY_HAND, Check, PayWanted
 from kinds.lightning import Fault, PaymentStatus
-from kinds.states import FundingState, LogType, PayoutState, Role, TaskState
+from kinds.states import FundingState, LogType, PayoutState, TaskState
 from kinds.units import Pubkey
 from tests.handlers import builders
 from tests.handlers.life import EMPLOYER, POLICY, STRANGER, WORKER, H, Life, invoice
@@ -36,7 +36,7 @@ def test_nobody_but_the_operator_is_heard_about_a_frozen_task(place: str) -> Non
     for who in (EMPLOYER, WORKER, STRANGER):
         for action in PEOPLE_SAY:
             assert life.refuses(life.said(who, life.command(action, **fields(action, life)))) is Refused.FROZEN
-    assert fitting(life.task, Role.EMPLOYER) == fitting(life.task, Role.WORKER) == ["status"]
+    assert fitting(life.task, EMPLOYER) == fitting(life.task, WORKER) == ["status"]
     builders.unfreeze(life)
     assert not life.task.frozen
 

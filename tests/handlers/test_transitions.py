@@ -20,7 +20,7 @@ from kinds.inputs import Check
 from kinds.lightning import Fault, HoldStatus, PaymentStatus
 from kinds.states import Phase, TaskState, WorkState
 from tests.handlers import builders
-from tests.handlers.life import EMPLOYER, POLICY, WORKER, H, Life
+from tests.handlers.life import EMPLOYER, POLICY, STRANGER, WORKER, H, Life
 from tests.handlers.test_fundings import STARTS, first_quote_void
 
 S, P, W, PS = TaskState, Phase, WorkState, PaymentStatus
@@ -59,6 +59,10 @@ def owed_after_refund(life: Life) -> None:
 
 def abandon(life: Life) -> Decision:
     return life.say(WORKER, life.command("abandon"))
+
+
+def withdraw(life: Life) -> Decision:
+    return life.say(STRANGER, life.command("abandon"))
 
 
 RENEWS: dict[str, Any] = {"on_hold_end": "rollover then refund"}
@@ -149,6 +153,19 @@ WALKS: tuple[Callable[[], object], ...] = (
     ends(builders.in_books, abandon, lambda life: life.cancel(EMPLOYER)),
     ends(lambda: builders.in_books(builders.disputed), lambda life: life.until(next(at for at, _ in _deadlines(life.task))).ticks()),
     ends(lambda: builders.in_books(lambda **given: builders.resting(Fault.THEIRS, **given)), reached_and_late),
+    *(
+        ends(start, leave)
+        for start, leave in (
+            (builders.applied, withdraw),
+            (builders.accepted, abandon),
+            (lambda: builders.accepted(fund=True), abandon),
+            (lambda: builders.accepted(fund=True), sees(H.HELD)),
+            (builders.preferred, withdraw),
+            (lambda: builders.preferred(fund=True), withdraw),
+            (lambda: builders.applied(order="fund_first"), withdraw),
+            (lambda: builders.preferred(order="fund_first"), withdraw),
+        )
+    ),
     *(ends(start, builders.compensate) for start in (builders.lost, builders.lost_after_payout)),
 )  # fmt: skip
 
@@ -191,7 +208,7 @@ def test_a_row_for_each_case_only_once() -> None:
 ALLOWED = """
            > Draft
 Draft      > PendingFunding, Refunded, Expired
-PendingFunding > Draft, Funded, Refunded, Expired
+PendingFunding > Draft, Funded, Claimed, Refunded, Expired
 Funded     > Claimed, Refunded, Expired
 Claimed    > Funded, Verified, Disputed, Refunded, Expired
 Verified   > Disputed, Paid, Expired

@@ -44,6 +44,10 @@ STATUS = {
     "until_what": "silence",
     "role": "employer",
     "may": ["approve", "reject", "cancel", "dispute", "status"],
+    "order": "fund_first",
+    "claim": "first",
+    "applicants": 0,
+    "proposals": [],
     "employer": EMPLOYER,
     "worker": WORKER,
     "proof": {"sha256": SHA, "check": "unchecked", "url": "https://example.org/page.zip"},
@@ -75,6 +79,26 @@ INVOICED = {
     "expires_at": NOW + 3600, "hash_salt": SHA,
 }  # fmt: skip
 
+WORK = [
+    ABOUT
+    | {
+        "deadline": NOW + DAY,
+        "reward_msat": 50_000_000,
+        "net_msat": 50_000_000 - fee,
+        "worker_fee_msat": fee,
+        "needs_destination": missing,
+        "description": said,
+        "dest_salt": None,
+        "custody": custody,
+    }
+    for missing, said, fee, custody in (
+        (True, "", 0, "hold"),
+        (False, "One page, two columns.", 0, "ledger"),
+        (True, "", 500_000, "ledger_at_claim"),
+        (True, "", 0, "ledger_at_end"),
+    )
+]
+
 PASSED: dict[R | T, list[dict[str, Any]]] = {
     R.UNKNOWN_COMMAND: [
         {"word": "cliam", "near": ["claim", "cancel"]},
@@ -92,8 +116,8 @@ PASSED: dict[R | T, list[dict[str, Any]]] = {
     R.ACCOUNT_UNSURE: [{}],
     R.NOT_OFFERED: [{"what": "custody_mode = ledger", "offered": ["lightning_self"]}],
     R.NOT_BUILT: [
-        {"what": "the command hire"},
-        {"what": "order = hire_first", "built": ["fund_first"]},
+        {"what": "the command deposit"},
+        {"what": "funding = on_approval", "built": ["upfront"]},
         {"what": "this kind of destination", "built": ["BOLT11 invoice"]},
     ],
     R.BAD_AMOUNT: [
@@ -135,6 +159,12 @@ PASSED: dict[R | T, list[dict[str, Any]]] = {
     ],
     R.TOO_LATE: [{"task": TASK, "what": "deadline", "since": NOW - 60}],
     R.TAKEN: [{"task": TASK}],
+    R.NOT_HIRED: [{"task": TASK, "claim": claim} for claim in ("first", "pick")],
+    R.ALREADY_HIRED: [{"task": TASK, "worker": WORKER}],
+    R.NOT_AN_APPLICANT: [
+        {"task": TASK, "who": WORKER, "claim": claim, "gone": gone}
+        for claim, gone in (("first", False), ("pick", False), ("pick", True))
+    ],
     R.FROZEN: [{"task": TASK}, {"task": TASK, "broken": True}],
     R.ALREADY: [{"task": TASK, "action": "freeze"}],
     R.FUNDING_BUSY: [{"task": TASK}],
@@ -163,6 +193,8 @@ PASSED: dict[R | T, list[dict[str, Any]]] = {
     R.RATE_LIMITED: [{"what": "messages", "wait": 60}],
     R.NEEDS_WORK: [{"bits": 20}],
     R.TOO_MANY_PROOFS: [{"limit": 3, "wait": 3600}],
+    R.TOO_MANY_CLAIMS: [{"task": TASK, "limit": 3, "wait": 3600}],
+    R.TOO_MANY_APPLICANTS: [{"task": TASK, "limit": 50}],
     R.TOO_MANY_QUOTES: [{"limit": 3, "wait": 3600}],
     R.PAUSED: [{}],
     R.BANNED: [{}],
@@ -246,9 +278,14 @@ PASSED: dict[R | T, list[dict[str, Any]]] = {
         },
     ],
     T.CREATED: [
-        {**ABOUT, **MONEY, **fee, "deadline": NOW + DAY, "custody": custody}
+        {**ABOUT, **MONEY, **fee, "deadline": NOW + DAY, "custody": custody, "order": order, "claim": claim}
         for custody in ("hold", "ledger_at_claim", "ledger_at_end")
-        for fee in ({}, SHARED_FEE)
+        for fee, order, claim in (
+            ({}, "fund_first", "first"),
+            (SHARED_FEE, "fund_first", "pick"),
+            ({}, "hire_first", "first"),
+            ({}, "hire_first", "pick"),
+        )
     ],
     T.MAKING_INVOICE: [ABOUT],
     T.INVOICE: [
@@ -271,26 +308,27 @@ PASSED: dict[R | T, list[dict[str, Any]]] = {
     ],
     T.FUNDED: [
         {**ABOUT, "amount_msat": 50_500_000, "until": NOW + DAY, "deadline": NOW + 2 * DAY}
-        | {"expiry_height": 964, "last_safe_height": 612}
+        | {"expiry_height": 964, "last_safe_height": 612, "claim": claim}
+        for claim in ("first", "pick")
     ],
-    T.CLAIMED: [
-        ABOUT
-        | {
-            "deadline": NOW + DAY,
-            "reward_msat": 50_000_000,
-            "net_msat": 50_000_000 - fee,
-            "worker_fee_msat": fee,
-            "needs_destination": missing,
-            "description": said,
-            "dest_salt": None,
-        }
-        for missing, said, fee in ((True, "", 0), (False, "One page, two columns.", 0), (True, "", 500_000))
+    T.APPLIED: WORK,
+    T.PROPOSED: [
+        ABOUT | {"worker": WORKER, "note": note, "applicants": 3} for note in ("", "I have done ten of these.")
     ],
-    T.CLAIMED_BY: [ABOUT | {"worker": WORKER, "deadline": NOW + DAY}],
+    T.WITHDRAWN: [ABOUT | {"worker": WORKER, "applicants": left} for left in (0, 2)],
+    T.PASSED_OVER: [ABOUT],
+    T.ACCEPTED: WORK,
+    T.ACCEPTED_BY: [ABOUT | {"worker": WORKER, "note": note} for note in ("", "I have done ten of these.")],
+    T.CLAIMED: [each | {"how": how} for how in ("claim", "hire", "funded") for each in WORK],
+    T.CLAIMED_BY: [
+        ABOUT | {"how": how, "worker": WORKER, "deadline": NOW + DAY, "custody": "hold", "note": note}
+        for how, note in (("claim", ""), ("claim", "I have done ten of these."), ("hire", ""), ("funded", ""))
+    ],
     T.ABANDONED: [
         ABOUT | {"refunding": True},
         ABOUT | {"refunding": False},
         ABOUT | {"refunding": False, "until": NOW + DAY},
+        ABOUT | {"refunding": False, "until": None, "applicants": 2},
     ],
     T.PROOF_CHECKING: [ABOUT | {"sha256": SHA}],
     T.PROOF_MISMATCHED: [ABOUT | {"url": PROOF["url"], "wanted": SHA, "got": "00" * 32}],

@@ -394,12 +394,10 @@ async def test_bad_posts_and_bad_json(stage: Stage, message: str, code: str) -> 
 
 @pytest.mark.parametrize(
     "name",
-    ["order", "claim", "payment_type", "funding", "deposit_percent", "custody_mode", "verification", "on_hold_end"],
+    ["payment_type", "funding", "deposit_percent", "custody_mode", "verification", "on_hold_end"],
 )
 async def test_terms_that_are_not_built_are_refused_by_name(stage: Stage, name: str) -> None:
     values: dict[str, list[Any]] = {
-        "order": ["hire_first"],
-        "claim": ["pick"],
         "payment_type": ["HOURLY_RATE", "MILESTONE"],
         "funding": ["on_approval"],
         "deposit_percent": [10],

@@ -14,7 +14,7 @@ from typing import Any
 from sqlalchemy import select
 from sqlalchemy.exc import OperationalError
 
-from bot.config import Daemon, FeeSettings, Settings, TermsSettings
+from bot.config import Daemon, FeeSettings, Settings, SettlementSettings, TermsSettings
 from bot.daemon import open_shop, remembered, rules
 from bot.hearing import OVERLAP, wants
 from bot.life import Life
@@ -23,6 +23,7 @@ from bot.nodes.simnet import Params, SimNode
 from bot.world import Limits, World
 from kinds.states import Payer
 from kinds.units import Secret
+from storage import commit
 from storage.schema import effects, events, inputs
 from tests.simulation import judge
 from tests.simulation.gazette import Gazette
@@ -55,9 +56,14 @@ def settings_of(seed: int) -> Settings:
         review_window=HOUR,
         hold_timeout=chance.choice((HOUR, 3 * HOUR, 3 * HOUR)),
         min_reward_sat=100,
+        dispute_days=1,
     )
+    rounds = SettlementSettings(batch_seconds=chance.choice((0, 0, 300)), batch_from=2)
     return Settings(
-        daemon=Daemon(operator=PlainSigner(Secret(f"{OPERATOR:064x}")).pubkey), terms=terms, fees=FEES[seed % len(FEES)]
+        settlement=rounds,
+        daemon=Daemon(operator=PlainSigner(Secret(f"{OPERATOR:064x}")).pubkey),
+        terms=terms,
+        fees=FEES[seed % len(FEES)],
     )
 
 
@@ -196,6 +202,7 @@ class City:
             policy_id="",
             cursors=memory.cursors,
             limits=Limits(),
+            batching=self.settings.settlement.batching(),
         )
         shop = lambda tx: open_shop(tx, self.settings, self.bot, facts, moments.now(), urls)  # noqa: E731
         self.house = Life(world, self.settings, shop)
@@ -227,8 +234,14 @@ class City:
                 "review_window": chance.choice((1800, HOUR, 2 * HOUR)),
                 "on_silence": chance.choice(("approve", "approve", "dispute")),
                 "on_reject": chance.choice(("dispute", "revise")),
-                "on_hold_end": chance.choice(("refund", "rollover then refund")),
+                "on_hold_end": chance.choice(("refund", "rollover then refund", "ledger", "rollover then ledger")),
             }
+            if chance.random() < 0.2:
+                terms["custody_mode"] = "ledger"
+            if chance.random() < 0.3:
+                terms["order"] = "hire_first"
+            if chance.random() < 0.3:
+                terms["claim"] = "pick"
             if chance.random() < 0.1:
                 terms["min_evidence"] = "signed"
             self.deals.append(
@@ -258,6 +271,12 @@ class City:
         async with asyncio.TaskGroup() as group:
             for player in players:
                 group.create_task(player.play())
+
+    def frozen(self) -> list[str]:
+        """The tasks that stand still."""
+        with self.engine.begin() as tx:
+            held = [commit.load(tx, deal.task) for deal in self.deals if deal.task]
+        return [each.task.id for each in held if each and each.task.frozen]
 
     def deal_words(self, task: str) -> dict[str, set[tuple[str, int]]]:
         """What each person has ever said about this task: (action, percent)."""

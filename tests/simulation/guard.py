@@ -3,6 +3,7 @@ reasons. The nine money rules are numbered as in the design."""
 
 from __future__ import annotations
 
+import json
 from collections.abc import AsyncIterator, Callable
 from typing import Any
 
@@ -107,12 +108,37 @@ class Guard:
     # The rules, at each call
 
     def _may_settle(self, hold: HoldRef) -> None:
-        """Rule 1: approved, and the worker's share complete; or the last moment."""
+        """Rule 1: approved, and the worker's share complete; or the last moment; or into the books, as agreed."""
         task = task_of(hold.ref)
+        if self._goes_into_the_books(task, hold.payment_hash):
+            return
         if not self._awarded(task):
             raise self._broke(task, "rule 1: a hold is settled, and nobody has approved anything")
         if not self._paid(task) and self._network.height < self._expiry(hold.payment_hash) - self._margin():
             raise self._broke(task, "rule 1: a hold is settled before the worker is paid")
+
+    def _goes_into_the_books(self, task: str, payment_hash: PaymentHash) -> bool:
+        """The terms that were published when the task was made say so, and somebody has claimed it since."""
+        if self._row("SELECT 1 FROM log WHERE task = ? AND type = 'task.claimed' LIMIT 1", task) is None:
+            return False
+        terms = self._terms(task)
+        if terms["custody_mode"] == "ledger":
+            return True
+        last_safe = self._expiry(payment_hash) - terms["margin"] - terms["payout_limit"] - 6
+        return bool(terms["on_hold_end"].endswith("ledger") and self._network.height >= last_safe)
+
+    def _has_come_into_the_books(self, task: str) -> bool:
+        """The node has settled it there as it was asked to, and the daemon may not know yet."""
+        for payment_hash, ref in self.holds.get(task, {}).items():
+            row, asked = self._invoice(payment_hash), self._row("SELECT goal FROM fundings WHERE ref = ?", ref)
+            if row and row.status is HoldStatus.SETTLED and asked and asked[0] == "lock":
+                return True
+        return False
+
+    def _terms(self, task: str) -> dict[str, Any]:
+        query = "SELECT body FROM events JOIN log USING (id) WHERE log.task = ? AND log.type = 'task.created'"
+        facts: dict[str, Any] = json.loads(json.loads(self._row(query, task)[0])["content"])["facts"]
+        return facts
 
     def _may_cancel(self, hold: HoldRef) -> None:
         """Rule 1, turned round: money does not go back while the worker's share is on its way or has arrived."""
@@ -147,7 +173,14 @@ class Guard:
             raise self._broke("", "rule 2: a withdrawal starts that nothing is reserved for")
 
     def _needs_hold(self, task: str, spec: PaySpec) -> None:
-        """Rule 2."""
+        """Rule 2: it rests on a hold, or on what is booked to the task."""
+        kept = self._row("SELECT amount FROM balances WHERE account = ?", f"locked:{task}")
+        if kept and kept[0]:
+            if kept[0] < spec.amount + spec.fee_limit:
+                raise self._broke(task, "rule 2: a payout starts that its task has not enough in the books for")
+            return
+        if self._has_come_into_the_books(task):
+            return
         held = [h for h, ref in self.holds.get(task, {}).items() if self.is_held(h) and self._funds(ref)]
         if not held:
             raise self._broke(task, "rule 2: a payout starts, and no hold is there")

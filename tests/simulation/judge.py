@@ -114,7 +114,7 @@ def _wallets(city: City) -> None:
     for public in city.gazette.tasks.values():
         for pubkey, amount in _moved(public).items():
             owed[pubkey] += amount
-    for paid in _withdrawn(city):
+    for paid in withdrawn(city):
         owed[paid["to"]] += paid["amount_msat"]
     for person in city.everybody:
         got = person.wallet.balance - person.start
@@ -143,7 +143,7 @@ def _moved(public: Public) -> dict[str, int]:
     return moved
 
 
-def _withdrawn(city: City) -> list[dict[str, Any]]:
+def withdrawn(city: City) -> list[dict[str, Any]]:
     """What was paid out of people's accounts, by the daemon's own chain."""
     found = {event.id: event for relay in city.relays for event in relay.events.values()}
     chain = [read_json(event.content) for event in found.values() if "holdfast-checkpoint" in event.tag_values("t")]
@@ -163,6 +163,7 @@ def _has_a_reason(city: City, task: str, public: Public) -> None:
         _paid_for_a_reason(task, public, deal, given, worker)
     elif end == "Refunded":
         _refunded_for_a_reason(task, public, deal, given, worker)
+    _hired_by_their_word(city, task, public, deal, given)
     _kept_its_word(task, public, end)
     _cost_what_was_shown(task, public, deal)
 
@@ -226,6 +227,24 @@ def _paid_for_a_reason(
         raise Violation(task, "paid, and the employer never approved")
 
 
+def _hired_by_their_word(
+    city: City, task: str, public: Public, deal: Deal, said: dict[str, set[tuple[str, int]]]
+) -> None:
+    """Whoever is bound has said that he would do it; where the employer picks, he has picked; the money comes as the terms say."""
+    names = {person.pubkey: person.name for person in city.everybody}
+    first = deal.terms.get("order") == "hire_first"
+    accepted = 0
+    for _, entry in sorted(public.entries.items()):  # they may have come in another order
+        if entry["type"] in ("task.accepted", "task.claimed"):
+            if ("claim", 0) not in said[names[entry["facts"]["worker"]]]:
+                raise Violation(task, "bound, and he never said that he would do it")
+            if deal.terms.get("claim") == "pick" and ("hire", 0) not in said[deal.employer.name]:
+                raise Violation(task, "hired, and the employer never picked anybody")
+        accepted += entry["type"] == "task.accepted"
+        if entry["type"] == "invoice.created" and first != bool(accepted):
+            raise Violation(task, "the money was asked for in another order than agreed")
+
+
 def _near_its_end(public: Public, verdict: dict[str, Any]) -> bool:
     """The review ends at L at the latest."""
     accepted = public.last("invoice.accepted")
@@ -248,7 +267,7 @@ def _refunded_for_a_reason(
         nothing = [p for _, p in by_employer if public.share(p) == 0 and ("cancel", p) in by_worker & by_employer]
         if not nothing:
             raise Violation(task, "refunded by an agreement that was never made")
-    if reason not in ("cancelled", "agreed", "no_resubmission", "hold_end"):
+    if reason not in ("cancelled", "agreed", "no_resubmission", "hold_end", "dispute_limit"):
         raise Violation(task, f"refunded for a reason that does not refund: {reason}")
 
 

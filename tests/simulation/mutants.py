@@ -73,6 +73,24 @@ MUTANTS = (
         ),
     ),
     Mutant(
+        "a hold goes into the books against the terms",
+        (
+            ("handlers/ledger.py", 'return begin(done) if done.task.terms.custody_mode == "ledger" else done', "return begin(done)"),
+            ("handlers/ledger.py", '    if task.terms.custody_mode == "ledger":\n        return True', "    if True:\n        return True"),
+            ("handlers/check.py", "or not task.terms.outlasts_hold or task.hold)", "or task.hold)"),
+        ),
+    ),
+    Mutant(
+        "what is in the books is cancelled at the node and forgotten",
+        (
+            (
+                "handlers/ending.py",
+                '    done = credit(done.change(locked=Msat(0)), Role.EMPLOYER, funding.amount, "back from the books")\n',
+                "    done = done.change(locked=Msat(0), insurance=Msat(done.task.insurance + funding.amount))\n",
+            ),
+        ),
+    ),
+    Mutant(
         "anybody may approve",
         (
             (

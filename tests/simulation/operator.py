@@ -52,6 +52,8 @@ class Operator:
         for action, words in self._open:
             await self.say(action, **words)
         self._open = []
+        for task in self._city.frozen():  # a letter of his may have been lost
+            await self._by_hand({"v": 1, "action": "unfreeze", "task": task})
 
     async def _for_a_while(self, action: str, back: str, **words: Any) -> None:
         undo = back, words

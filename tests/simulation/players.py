@@ -61,9 +61,9 @@ Weights = dict[str, float]
 
 # by (state, work) as the log shows them: what an honest person may do, with weights; '' is waiting
 EMPLOYER: dict[tuple[str, str], Weights] = {
-    ("Draft", "PENDING"): {"fund": 8, "": 1},
+    ("Draft", "PENDING"): {"fund": 8, "": 1, "hire": 4},
     ("PendingFunding", "PENDING"): {"lock": 8, "fund": 1},
-    ("Funded", "PENDING"): {"": 9},
+    ("Funded", "PENDING"): {"": 5, "hire": 4},
     ("Claimed", "IN_PROGRESS"): {"": 9},
     ("Claimed", "SUBMITTED"): {"approve": 8, "": 1},
     ("Claimed", "REJECTED"): {"": 6, "approve": 1},
@@ -71,6 +71,7 @@ EMPLOYER: dict[tuple[str, str], Weights] = {
     ("Disputed", "*"): {"": 8, "approve": 1, "agree": 2, "lock": 2},
 }
 WORKER: dict[tuple[str, str], Weights] = {
+    ("Draft", "PENDING"): {"": 5, "claim_open": 4},
     ("Funded", "PENDING"): {"claim": 6, "claim_later": 3, "": 1},
     ("Claimed", "IN_PROGRESS"): {"submit": 7, "": 2},
     ("Claimed", "SUBMITTED"): {"": 8, "submit": 1},
@@ -88,13 +89,13 @@ MOODS: dict[Temper, dict[str, Weights]] = {
     },
     Temper.FICKLE: {"employer": {"cancel": 3, "cancel_part": 2}, "worker": {"abandon": 4, "cancel": 2, "cancel_part": 1}},
     Temper.HOSTILE: {
-        "employer": dict.fromkeys(("cancel", "reject", "dispute", "cancel_part", "approve", "claim", "lock_wrong", "lock_parts", "lock_old", "repost", "replay", "fund", "lock", "withdraw"), 2),
+        "employer": dict.fromkeys(("cancel", "reject", "dispute", "cancel_part", "approve", "claim", "lock_wrong", "lock_parts", "lock_old", "repost", "replay", "fund", "lock", "hire", "withdraw"), 2),
         "worker": dict.fromkeys(("claim", "submit", "dispute", "abandon", "cancel_part", "approve", "payout", "payout_swap", "payout_bad", "replay", "claim_bad", "cancel", "withdraw"), 2),
     },
 }  # fmt: skip
 THIEF = (
     "claim", "approve", "cancel", "submit", "payout", "reject", "dispute", "abandon", "fund", "replay", "lock", "payout_bad",
-    "claim_bad", "withdraw",
+    "claim_bad", "hire", "withdraw",
 )  # fmt: skip
 
 
@@ -230,6 +231,22 @@ class Player:
         self.me.desk(self.deal.task).named.append(invoice)
         self._say("claim", destination=invoice)
 
+    def _claim_open(self, public: Public) -> None:
+        """Where the worker comes before the money."""
+        if self.deal.terms.get("order") == "hire_first":
+            self._claim(public)
+
+    def _hire(self, public: Public) -> None:
+        """One of those who have offered to do it, or sometimes one who has not."""
+        offers = [entry["by"] for entry in public.entries.values() if entry["type"] == "claim.offered"]
+        if self.temper is Temper.HOSTILE and self.chance.random() < 0.3:
+            offers = [self.deal.worker.pubkey, self.deal.thief.pubkey]
+        if offers:
+            self._say("hire", public, "task.created", npub=self.chance.choice(offers))
+
+    def _hire_worker(self, public: Public) -> None:
+        self._say("hire", public, "task.created", npub=self.deal.worker.pubkey)
+
     def _claim_later(self, public: Public) -> None:
         self._say("claim", public, "task.created")
 
@@ -308,6 +325,10 @@ class Player:
                 me.tell("withdraw", destination=invoice)
             else:
                 me.tell("payout", self.deal.task, destination=invoice)
+
+    def _withdraw_all(self, public: Public) -> None:
+        """What stands in his account, as far as he knows."""
+        self.me.tell("withdraw", destination=self.me.invoice(max(1000, self.me.payable)))
 
     def _replay(self, public: Public) -> None:
         """Something that was said before, by anybody, once more."""

@@ -30,6 +30,11 @@ UNNAMED = """
 """  # the worker is asked for a destination, and told so
 ROLLS: dict[str, Any] = {"on_hold_end": "rollover then refund"}
 LONG: dict[str, Any] = {"hold_cltv": 700}
+BOOKS: dict[str, Any] = {
+    "custody_mode": "ledger"
+}  # the hold goes into the daemon's books when somebody claims the task
+AT_END: dict[str, Any] = {"on_hold_end": "ledger"}
+SLOWLY = FUNDED + "node loses settle\nworker claim_later\nuntil Claimed\n"  # ... and the node does not yet know of it
 
 INCIDENTS = (
     Scenario(
@@ -60,8 +65,8 @@ INCIDENTS = (
         wait 60
         worker withdraw
         worker withdraw
-        worker withdraw
-        until receipt
+        worker withdraw_all
+        until account.paid
         worker withdraw
         """,
         "Paid",
@@ -178,8 +183,8 @@ INCIDENTS = (
         never payout.failed
         node well
         wait 60
-        worker withdraw
-        until receipt
+        worker withdraw_all
+        until account.paid
         """,
         "Paid",
         "Mostro #879: a shared clock punished the wrong party",
@@ -435,7 +440,7 @@ WAYS = (
     Scenario("a hold of Claimed is lost", CLAIMED + "node dies back", "Expired"),
     Scenario("a hold of Disputed is lost", DISPUTED + "node dies back", "Expired"),
     Scenario("a hold is lost before the payout", FUNDED + UNNAMED + "node dies back", "Expired"),
-    Scenario("a hold is lost under a payout that arrives", "another life\n" + IN_FLIGHT + "node dies back\nuntil hold.lost\npayee takes\nuntil Paid\noperator compensate 5\nuntil compensation\nwait 60\nemployer withdraw\nuntil receipt", "Paid"),
+    Scenario("a hold is lost under a payout that arrives", "another life\n" + IN_FLIGHT + "node dies back\nuntil hold.lost\npayee takes\nuntil Paid\noperator compensate 100\nuntil compensation\nwait 60\nemployer withdraw_all\nuntil account.paid", "Paid"),
     Scenario("a hold is lost under a payout that fails", IN_FLIGHT + "node dies back\nuntil hold.lost\npayee refuses", "Expired"),
     Scenario("a hold is lost after the payout", PROVED + "node loses settle\nemployer approve\nuntil Verified/settling\nnode dies back\nuntil hold.lost\nuntil Paid\nnode well", "Paid"),
     Scenario("a hold is lost at its margin under a payout that arrives", ON_CHAIN + "node loses settle\nblocks M\nuntil Verified/settling\nnode dies back\nuntil hold.lost\npayee takes\nnode well", "Paid"),
@@ -454,7 +459,7 @@ WAYS = (
     Scenario("disputed without need, and approved", CLAIMED + "employer dispute\nuntil Disputed\nemployer approve", "Paid"),
     Scenario("the worker disputes an approval that says too little", FUNDED + UNNAMED + "worker dispute\nuntil Disputed\nemployer approve\nuntil Verified\nwait 120\nworker payout", "Paid"),
     Scenario("both end it", CLAIMED + "worker cancel 0\nuntil cancel.offered\nemployer cancel 0", "Refunded"),
-    Scenario("both part it", CLAIMED + "worker cancel 33\nuntil cancel.offered\nemployer cancel 33\nuntil Verified\nwait 120\nworker payout\nuntil Paid\nwait 60\nemployer withdraw\nuntil receipt", "Paid"),
+    Scenario("both part it", CLAIMED + "worker cancel 33\nuntil cancel.offered\nemployer cancel 33\nuntil Verified\nwait 120\nworker payout\nuntil Paid\nwait 60\nemployer withdraw_all\nuntil account.paid", "Paid"),
     Scenario("both end a dispute", DISPUTED + "worker cancel 0\nuntil cancel.offered\nemployer cancel 0", "Refunded"),
     Scenario("both part it in a dispute", DISPUTED + "worker cancel 50\nuntil cancel.offered\nemployer cancel 50\nuntil Verified\nwait 120\nworker payout", "Paid"),
     Scenario("a fresh hold in a dispute", DISPUTED + "blocks R\nuntil rollover.asked\nemployer lock\nuntil rollover.completed\nwait 900\nemployer approve", "Paid", terms=ROLLS, settings=LONG),
@@ -465,12 +470,53 @@ WAYS = (
     Scenario("a fresh hold under work is wrongly paid", CLAIMED + "blocks R\nuntil rollover.asked\nemployer lock_much\nuntil funding.failed\nworker submit\nuntil proof.submitted\nemployer approve", "Paid", terms=ROLLS, settings=LONG),
     Scenario("not paid at the margin", FUNDED + UNNAMED + "node no_outbound=True\nworker payout_swap\nwait 600\nblocks M\nuntil Paid\nnode well", "Paid"),
     Scenario("a worker who cannot be reached", FUNDED + UNNAMED + "until payout.failed", "Expired", settings=LONG),
-    Scenario("in flight at the margin, and refused", ON_CHAIN + "blocks M\nuntil Verified/settling\npayee refuses\nuntil Paid\nwait 60\nworker withdraw\nuntil receipt", "Paid"),
-    Scenario("settled behind our back", CLAIMED + "node loses cancel\nworker cancel 0\nuntil cancel.offered\nemployer cancel 0\nuntil Claimed/refunding\nnode dies settles\nnode well\nuntil Refunded\nwait 60\nemployer withdraw\nuntil receipt", "Refunded"),
-    Scenario("made good for a hold that was lost", "another life\n" + FUNDED + UNNAMED + "node dies back\nuntil Expired\noperator compensate 2\nuntil compensation\nwait 60\nworker withdraw\nuntil receipt", "Expired"),
+    Scenario("in flight at the margin, and refused", ON_CHAIN + "blocks M\nuntil Verified/settling\npayee refuses\nuntil Paid\nwait 60\nworker withdraw_all\nuntil account.paid", "Paid"),
+    Scenario("settled behind our back", CLAIMED + "node loses cancel\nworker cancel 0\nuntil cancel.offered\nemployer cancel 0\nuntil Claimed/refunding\nnode dies settles\nnode well\nuntil Refunded\nwait 60\nemployer withdraw_all\nuntil account.paid", "Refunded"),
+    Scenario("made good for a hold that was lost", "another life\n" + FUNDED + UNNAMED + "node dies back\nuntil Expired\noperator compensate 100\nuntil compensation\nwait 60\nworker withdraw_all\nuntil account.paid", "Expired"),
     Scenario("the house is closed", "operator pause\nwait 300\nemployer fund\nwait 600\nnever invoice.created\noperator resume\nwait 300\n" + APPROVED, "Paid"),
     Scenario("who is banned takes nothing new", FUNDED + "operator ban worker\nwait 300\nworker claim_named\nwait 600\nnever task.claimed\noperator unban worker\nwait 300\nworker claim_named\nuntil Claimed\noperator ban worker\nwait 300\nworker submit\nuntil proof.submitted\nemployer approve", "Paid"),
     Scenario("new terms are for new tasks", FUNDED + "operator terms ppm=50000 base_sat=3\nwait 300\nworker claim_named\nuntil Claimed\nworker submit\nuntil proof.submitted\nemployer approve", "Paid"),
+)  # fmt: skip
+
+BOOKED = (
+    Scenario("kept in the books, and paid", CLAIMED + "until ledger.locked\nworker submit\nuntil proof.submitted\nemployer approve", "Paid", terms=BOOKS),
+    Scenario("kept in the books, and given back after the deadline", CLAIMED + "until ledger.locked\nuntil Expired\nwait 60\nemployer withdraw_all\nuntil account.paid", "Expired", terms=BOOKS),
+    Scenario("kept in the books, and parted", CLAIMED + "until ledger.locked\nworker cancel 33\nuntil cancel.offered\nemployer cancel 33\nuntil Verified\nwait 120\nworker payout\nuntil Paid\nwait 60\nemployer withdraw_all\nuntil account.paid", "Paid", terms=BOOKS),
+    Scenario("kept in the books for another worker", CLAIMED + "until ledger.locked\nworker abandon\nuntil Funded\nworker claim_named\nuntil Claimed\nworker submit\nuntil proof.submitted\nemployer approve", "Paid", terms=BOOKS),
+    Scenario("kept in the books, and nobody else comes", CLAIMED + "until ledger.locked\nworker abandon\nuntil Funded", "Expired", terms=BOOKS),
+    Scenario("kept in the books, and disputed for ever", CLAIMED + "until ledger.locked\nworker dispute\nuntil Disputed", "Refunded", terms=BOOKS, settings={"dispute_days": 1}),
+    Scenario("kept in the books for a worker who cannot be reached", FUNDED + UNNAMED + "until Paid\nwait 60\nworker withdraw_all\nuntil account.paid", "Paid", terms=BOOKS),
+    Scenario("on its way into the books, and disputed", SLOWLY + "worker dispute\nuntil Disputed\nnode well\nuntil ledger.locked\nemployer approve\nuntil Verified\nwait 120\nworker payout", "Paid", terms=BOOKS),
+    Scenario("on its way into the books, and approved", SLOWLY + "worker submit\nuntil proof.submitted\nemployer approve\nuntil Verified\nnode well\nuntil ledger.locked\nwait 120\nworker payout", "Paid", terms=BOOKS),
+    Scenario("on its way into the books, and given back", SLOWLY + "worker abandon\nuntil Funded\nnode well\nuntil ledger.locked", "Expired", terms=BOOKS),
+    Scenario("on its way into the books, given back and taken back", SLOWLY + "worker abandon\nuntil Funded\nemployer cancel\nuntil Funded/refunding\nnode well\nuntil ledger.locked", "Refunded", terms=BOOKS),
+    Scenario("on its way into the books, and both end it", SLOWLY + "worker cancel 0\nuntil cancel.offered\nemployer cancel 0\nuntil Claimed/refunding\nnode well\nuntil ledger.locked", "Refunded", terms=BOOKS),
+    Scenario("on its way into the books, and both end the dispute", SLOWLY + "worker dispute\nuntil Disputed\nworker cancel 0\nuntil cancel.offered\nemployer cancel 0\nuntil Disputed/refunding\nnode well\nuntil ledger.locked", "Refunded", terms=BOOKS),
+    Scenario("lost on its way into the books", SLOWLY + "node dies back\nuntil hold.lost\nnode well", "Expired", terms=BOOKS),
+    Scenario("settled by the node before it was asked to", SLOWLY + "node dies settles\nnode well\nuntil ledger.locked", "Expired", terms=BOOKS),
+    Scenario("into the books at the end of the hold", CLAIMED + "blocks L\nuntil ledger.locked\nworker submit\nuntil proof.submitted\nemployer approve", "Paid", terms=AT_END),
+    Scenario("into the books at the end of the hold, in a dispute", DISPUTED + "blocks L\nuntil ledger.locked\nemployer approve", "Paid", terms=AT_END),
+    Scenario("into the books, since no fresh hold came", DISPUTED + "blocks R\nuntil rollover.asked\nblocks L\nuntil ledger.locked\nemployer approve", "Paid", terms={"on_hold_end": "rollover then ledger"}, settings=LONG),
+)  # fmt: skip
+
+HIRES: dict[str, Any] = {"order": "hire_first"}
+PICKS: dict[str, Any] = {"claim": "pick"}
+WANTED = "worker claim_later\nuntil claim.offered\n"
+TAKEN = "worker claim_later\nuntil task.accepted\n"
+WORKED = (
+    "until Claimed\nworker submit\nuntil proof.submitted\nemployer approve\nuntil Verified\nwait 120\nworker payout\n"
+)
+HIRED = (
+    Scenario("taken before the money", TAKEN + "employer fund\nuntil PendingFunding\nemployer lock\n" + WORKED, "Paid", terms=HIRES),
+    Scenario("taken and given back before the money", TAKEN + "worker abandon\nuntil task.abandoned\n" + TAKEN + "employer fund\nuntil PendingFunding\nworker abandon\nuntil task.abandoned", "Expired", terms=HIRES),
+    Scenario("picked before the money", WANTED + "thief claim_later\nuntil claim.offered\nemployer hire\nuntil task.accepted\nemployer fund\nuntil PendingFunding\nthief abandon\nworker abandon\nwait 600", "Expired", terms=HIRES | PICKS),
+    Scenario("picked when the money is held", FUNDED + WANTED + "employer hire\n" + WORKED, "Paid", terms=PICKS),
+    Scenario("offers are taken back", WANTED + "worker abandon\nuntil task.abandoned\nwait 60\nemployer hire\nwait 600\nnever task.accepted", "Expired", terms=HIRES | PICKS),
+    Scenario("offers are taken back when the money is held", FUNDED + WANTED + "worker abandon\nuntil task.abandoned\nwait 60\nemployer hire\nwait 600\nnever task.claimed", "Expired", terms=PICKS),
+    Scenario("an offer is taken back when another is at work", FUNDED + WANTED + "thief claim_later\nuntil claim.offered\nemployer hire_worker\nuntil Claimed\nthief abandon\nuntil task.abandoned\nwait 600", "Expired", terms=PICKS),
+    Scenario("an offer of somebody who was not picked", FUNDED + WANTED + "employer hire\nuntil Claimed\nthief claim_later\nwait 300", "Expired", terms=PICKS),
+    Scenario("taken before the money, which goes into the books", TAKEN + "employer fund\nuntil PendingFunding\nemployer lock\nuntil Claimed\nuntil ledger.locked\nworker submit\nuntil proof.submitted\nemployer approve\nuntil Verified\nwait 120\nworker payout", "Paid", terms=HIRES | BOOKS),
+    Scenario("picked again for money in the books", FUNDED + WANTED + "employer hire\nuntil ledger.locked\nworker abandon\nuntil Funded\n" + WANTED + "employer hire\n" + WORKED, "Paid", terms=PICKS | BOOKS),
 )  # fmt: skip
 
 # Wherever a task can stand: an invoice that was given up is paid, and the operator freezes it and lets it go on.
@@ -524,4 +570,4 @@ PLACES = (
     ),
 )
 
-SCENARIOS: dict[str, Scenario] = {each.name: each for each in (*INCIDENTS, *HOSTILE, *WAYS, *PLACES)}
+SCENARIOS: dict[str, Scenario] = {each.name: each for each in (*INCIDENTS, *HOSTILE, *WAYS, *BOOKED, *HIRED, *PLACES)}

@@ -2,7 +2,7 @@
 
     employer MOVE [PERCENT]      one of the moves of `players`, also worker and thief; without a pause between two of them
     operator ACTION [WORDS]      freeze, unfreeze, pause, resume, ban ROLE, compensate SATS, terms FIELD=VALUE
-    until WHAT                   a state ("Claimed", "Verified/settling") or the next log entry of that type
+    until WHAT                   a state ("Claimed", "Verified/settling") or the next log entry of that type; account.paid: somebody has withdrawn
     never TYPE                   there is no such entry of the log
     wait SECONDS                 time passes
     blocks N | L | M | R         so many blocks come, or all up to that height of the hold (M: E - M; R: a fresh one is asked for), or N
@@ -41,6 +41,7 @@ from storage import commit
 from tests.simulation.city import City, settings_of
 from tests.simulation.gazette import Public
 from tests.simulation.guard import Violation
+from tests.simulation.judge import withdrawn
 from tests.simulation.players import Deal, Player, Temper
 from tests.simulation.sea import Weather
 
@@ -183,7 +184,9 @@ class Stage:
         public = self.city.gazette.of(self._deal.task)
         if public is None:
             return False
-        if "." in what or what in ("receipt", "compensation", "incident"):
+        if what == "account.paid":
+            return bool(withdrawn(self.city))
+        if "." in what or what in ("compensation", "incident"):
             found = [seq for seq, entry in public.entries.items() if entry["type"] == what and seq > self._seen]
             self._seen = min(found, default=self._seen)
             return bool(found)

@@ -121,7 +121,8 @@ def books(town: Kept, loss: int) -> None:
         if each.state is not None and each.state.is_final and came:
             going = sum(p.amount + p.budget for p in each.payouts if not p.state.is_final)
             assert came - went == each.fee + each.insurance + sum(entry.amount for entry in each.credits) + going
-        booked += each.fee + each.insurance + sum(entry.amount for entry in each.credits) - each.compensated
+        booked += each.locked + each.fee + each.insurance - each.compensated
+        booked += sum(entry.amount for entry in each.credits)
     assert (outside, wrong) == (-booked, []), "the double-entry books say what the tasks and withdrawals say"
     network = town.node.network
     sent = sum(part.amount + part.fee for part in _own_parts(town))
@@ -150,6 +151,7 @@ def secrets_kept(town: Kept) -> None:
     for each in (held.task for held in found if held):
         secrets = [(each.employer, secret.reveal()) for f in each.fundings for secret in (f.invoice, f.preimage)]
         secrets += [(payout.to, payout.invoice.reveal()) for payout in each.payouts]
+        secrets += [(a.who, a.destination.invoice.reveal()) for a in each.applicants if a.destination]
         if each.destination and each.worker:
             secrets.append((each.worker, each.destination.invoice.reveal()))
         for owner, secret in secrets:

@@ -270,7 +270,7 @@ def test_without_any_relay_nothing_is_decided_and_approved_work_is_settled_at_e_
         town.relays[0].down = False
         await opened(town)
         await state(town, task, "Paid", within=300)
-        assert town.log_of(task)[-1]["facts"]["credited"][0]["amount_msat"] == REWARD
+        assert town.log_of(task)[-1]["facts"]["credited"][0]["amount_msat"] == HOLD
         await sound(town)
 
     run_virtually(life())

@@ -1,0 +1,111 @@
+"""Somebody becomes the worker: by his own claim or the employer's choice, with the money held or before it is.
+
+Every task becomes Claimed through `begin`, whichever way it came there.
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import Any
+
+from handlers import ledger
+from handlers.decision import Decision, Moment, refuse
+from handlers.guards import SLACK_BLOCKS, need_fit, need_welcome, wrong_state
+from handlers.task import Destination, Funding, Task, holder
+from handlers.transitions import Cause, move
+from kinds.codes import Refused, Told
+from kinds.inputs import Said
+from kinds.states import TaskState
+from kinds.units import Pubkey, commitment
+
+
+def need_place(task: Task, said: Said) -> None:
+    """There is a place for a worker."""
+    if not task.is_open or (task.state is TaskState.FUNDED and not (task.hold or task.locked)):
+        raise wrong_state(task, said.by, said.command)
+
+
+def need_time(task: Task, moment: Moment) -> None:
+    """There is time for the work: in the hold that is there, or in one that is made now, which takes a house that is open. Money in the
+    books has all the time."""
+    deadline, hold = task.terms.deadline, task.hold
+    if task.state is TaskState.DRAFT:
+        need_welcome(moment)
+    if moment.now.heard >= (deadline if task.state is TaskState.DRAFT else min(deadline, task.funded_until)):
+        raise refuse(Refused.TOO_LATE, task=task.id, what="deadline", since=deadline + moment.now.deaf)
+    if hold:
+        need_fit(task, moment, hold.expiry_height, SLACK_BLOCKS)
+    elif task.state is TaskState.DRAFT:
+        need_fit(task, moment, moment.now.height + moment.policy.hold_cltv)
+
+
+def shown(destination: Destination | None, dest_hash: str | None) -> str | None:
+    """What the log shows of it: a destination that is known is its own commitment."""
+    return commitment(destination.salt, destination.payment_hash) if destination else dest_hash
+
+
+def reward(task: Task, destination: Destination | None, moment: Moment) -> dict[str, Any]:
+    """What somebody is told of the work that he takes."""
+    return {
+        "deadline": task.terms.deadline + moment.now.deaf,
+        "reward_msat": task.reward,
+        "net_msat": task.net,
+        "worker_fee_msat": task.reward - task.net,
+        "needs_destination": destination is None,
+        "description": task.description,
+        "custody": holder(task),
+        "dest_salt": destination.salt if destination else None,
+    }
+
+
+def bind(
+    task: Task, who: Pubkey, moment: Moment, *, note: str, destination: Destination | None, dest_hash: str | None, consented: int
+) -> Decision:  # fmt: skip
+    """He is the worker from now on. `consented`: when he said that he would be, on the hearing clock."""
+    picked = moment.by != who
+    others = tuple(each for each in task.applicants if each.who != who)
+    bound = replace(
+        task, worker=who, destination=destination, dest_hash=dest_hash, applicants=others, bound_seq=task.seq + 1,
+        consented=consented,
+    )  # fmt: skip
+    if task.state is TaskState.FUNDED:
+        how = (Cause.HIRED, "hire") if picked else (Cause.CLAIMED, "claim")
+        done = begin(Decision(bound), *how, moment, note)
+    else:
+        facts = {"worker": who, "dest_hash": shown(destination, dest_hash)}
+        done = move(Decision(bound), Cause.CHOSEN if picked else Cause.ACCEPTED, moment, **facts)
+        done = done.say(who, Told.ACCEPTED, **reward(task, destination, moment))
+        done = done.say(task.employer, Told.ACCEPTED_BY, worker=who, note=note)
+    for each in others:
+        done = done.say(each.who, Told.PASSED_OVER)
+    return done
+
+
+def begin(done: Decision, cause: Cause, how: str, moment: Moment, note: str = "", **facts: Any) -> Decision:
+    """The money is held and the worker is bound: the work begins. `facts`: those of the entries beside task.claimed."""
+    task, heard = done.task, moment.now.heard
+    rushed = 2 * (task.terms.deadline - heard) < task.terms.deadline - task.consented
+    begun = done.change(claimed_at=heard, funded_until=0, rushed=rushed)
+    public = {"worker": task.worker, "dest_hash": shown(task.destination, task.dest_hash), **facts}
+    begun = ledger.on_claim(move(begun, cause, moment, **public))
+    told = reward(task, task.destination, moment)
+    begun = begun.say(task.worker, Told.CLAIMED, how=how, **told)
+    return begun.say(
+        task.employer, Told.CLAIMED_BY, how=how, worker=task.worker, deadline=told["deadline"], custody=told["custody"],
+        note=note,
+    )  # fmt: skip
+
+
+def begin_on_payment(done: Decision, held: Funding, parts: int, moment: Moment) -> Decision:
+    """The employer's money has come for the worker who was there before it."""
+    return begin(
+        done,
+        Cause.HELD_FOR_WORKER,
+        "funded",
+        moment,
+        funding=held.ref,
+        amount_msat=held.amount,
+        parts=parts,
+        expiry_height=held.expiry_height,
+        last_safe_height=done.task.last_safe_height,
+    )
