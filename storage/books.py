@@ -65,11 +65,14 @@ def balance(tx: Connection, account: str) -> Msat:
 
 
 def people(tx: Connection) -> dict[str, int]:
-    """What stands in people's accounts, msat, by their keys; nobody who has nothing."""
-    found = select(balances.c.account, balances.c.amount).where(
-        balances.c.sort == str(Sort.PARTY), balances.c.amount > 0
-    )
-    return {row.account.partition(":")[2]: row.amount for row in tx.execute(found)}
+    """What stands in people's accounts or is reserved for their withdrawals, msat, by their keys; nobody who has nothing."""
+    theirs = balances.c.sort.in_((str(Sort.PARTY), str(Sort.MOVING)))
+    found = select(balances.c.account, balances.c.amount).where(theirs, balances.c.amount > 0)
+    sums: dict[str, int] = {}
+    for row in tx.execute(found):
+        who = row.account.partition(":")[2]
+        sums[who] = sums.get(who, 0) + row.amount
+    return sums
 
 
 def total(tx: Connection, sort: Sort) -> Msat:

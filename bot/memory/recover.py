@@ -13,6 +13,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field, replace
 
 from sqlalchemy import Connection, select
+from sqlalchemy.exc import IntegrityError
 
 from bot.memory import relays
 from bot.world import World
@@ -82,7 +83,10 @@ async def recover(world: World, dry: bool = False) -> list[Line]:
     if not dry:
         for hold in (hold for each in (*restored, *quiet) for hold in each.unnamed):
             await world.node.cancel(hold)
-        await world.writer.do(lambda tx: _write(tx, world, found, [*restored, *quiet]))
+        try:
+            await world.writer.do(lambda tx: _write(tx, world, found, [*restored, *quiet]))
+        except (Broken, IntegrityError) as error:
+            raise CannotRecover(f"what the log tells does not fit the books: {type(error).__name__}") from error
     own = found.chains.get("", [])
     lines = [Line("", "the daemon's own chain", "", "", len(own))] if own else []
     for each in (*restored, *quiet):
@@ -189,7 +193,7 @@ async def _finish(world: World, made: _Restored, task: Task) -> None:
         if paid.status in (PaymentStatus.COMPLETE, PaymentStatus.IN_FLIGHT):
             ref, payment_hash = share.ref, share.payment_hash
             followed = task.with_payout(ref, state=PayoutState.CLAIMED, ordered=True, next_try=0)
-            task = replace(followed, unsure=any(followed.credit(each.to) for each in followed.credits))
+            task = replace(followed, unsure=False)
             made.effects.append(Pay(ref, payment_hash))
     if task.unsure:
         made.look.append(_owes(task))
@@ -237,13 +241,13 @@ def _write(tx: Connection, world: World, found: _Found, restored: list[_Restored
     for entry in found.chains.get("", []):
         memory.add_entry(tx, entry)
     _hearing(tx, [*found.chains.get("", []), *(entry for each in restored for entry in each.entries)])
-    for each in restored:
+    for each in sorted(restored, key=lambda one: one.last.compensated):  # the insurance gets before it gives
         for entry in each.entries:
             memory.add_entry(tx, entry)
         commit.restore(tx, each.before, each.steps, each.root, now, world.policy)
         for effect in each.effects:
             outbox.order(tx, each.task, effect)
-    _restore_accounts(tx, found.chains.get("", []), now, world.policy)
+    _restore_accounts(tx, [*found.chains.get("", []), *found.forks.get("", [])], restored, now, world.policy)
     for task, some in found.forks.items():
         memory.heed(tx, [entry.id for entry in some])
         house.incident(tx, now, "fork", task or None, {"entries": sorted(entry.id for entry in some)})
@@ -265,12 +269,14 @@ def _hearing(tx: Connection, entries: list[Entry]) -> None:
         house.put_json(tx, "hearing", {"confirmed": confirmed, "deaf": max(deaf, 0)})
 
 
-def _restore_accounts(tx: Connection, own: list[Entry], now: Now, policy: Policy) -> None:
-    """What was paid out of people's accounts by the word of our own chain; the rest of what stands in them is unsure."""
+def _restore_accounts(tx: Connection, own: list[Entry], restored: list[_Restored], now: Now, policy: Policy) -> None:
+    """What was paid out of people's accounts by the word of our own chain; the rest of what stands in them is unsure, and so is what
+    comes to a worker whose share may have been paid already."""
     for entry in own:
         if entry.type == "account.paid":
             accounts.restore(tx, Pubkey(str(entry.facts["to"])), entry.facts, now, policy)
-    accounts.put_unsure(tx, accounts.unsure(tx) | books.people(tx))
+    shares = {each.last.worker: 0 for each in restored if each.last.unsure and each.last.worker}
+    accounts.put_unsure(tx, accounts.unsure(tx) | shares | books.people(tx))
 
 
 async def _unsure_accounts(world: World) -> list[Line]:

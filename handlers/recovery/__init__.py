@@ -18,7 +18,7 @@ from handlers.task import Funding, Task
 from kinds.lightning import HoldView
 from kinds.record import Entry
 from kinds.states import FundingState, LogType, PayoutState, Phase, TaskState, WorkState
-from kinds.units import PaymentHash
+from kinds.units import Msat, PaymentHash
 
 L, P = LogType, PayoutState
 SPARE = 16  # names of fundings and payouts that are passed over: the lost memory may have used them
@@ -49,8 +49,18 @@ def adopt(task: Task | None, entry: Entry) -> Task:
     )  # fmt: skip
 
 
+def _half_ended(task: Task) -> Task:
+    """The log begins an end out of the books and breaks off: the node's word on the old hold will be the end of it."""
+    kept = task.kept
+    if kept is None or task.phase is Phase.NONE:
+        return task
+    goal = "cancel" if task.phase is Phase.REFUNDING else "settle"
+    return replace(task.with_funding(kept.ref, state=FundingState.ACCEPTED, goal=goal), locked=Msat(0))
+
+
 def finish(task: Task) -> Task:
     """After the last entry: names are not used twice, and nobody is paid before the operator has looked."""
+    task = _half_ended(task)
     planned = task.share is not None and task.share.state is P.PLANNED
     return replace(task, counter=task.counter + SPARE, unsure=planned)
 

@@ -2,14 +2,19 @@
 
 from __future__ import annotations
 
+import dataclasses
+
 import pytest
 
 from handlers import recovery
 from handlers.transitions import ROWS
 from kinds.events import RECORD, Event
+from kinds.lightning import HoldStatus
 from kinds.record import Entry
-from kinds.states import LogType
+from kinds.states import LogType, Phase
 from kinds.units import EventId, Pubkey, TaskId
+from tests.handlers import builders
+from tests.handlers.life import EMPLOYER, WORKER
 
 
 def entry(seq: int, kind: str, **facts: object) -> Entry:
@@ -34,3 +39,17 @@ def test_every_entry_that_is_ever_written_can_be_read_back() -> None:
 def test_what_does_not_follow_is_refused(strange: Entry) -> None:
     with pytest.raises(recovery.Unreadable):
         recovery.adopt(None, strange)
+
+
+@pytest.mark.parametrize("phase", [Phase.REFUNDING, Phase.SETTLING])
+def test_an_end_out_of_the_books_of_which_the_log_tells_only_the_beginning_is_ended_by_the_node(phase: Phase) -> None:
+    start = builders.claimed if phase is Phase.REFUNDING else builders.verified
+    life = builders.in_books(start)
+    begun = dataclasses.replace(life.task, phase=phase, ending="REFUNDED", reason="agreed")
+    life.remembered = recovery.finish(begun)
+    assert (life.task.locked, life.task.kept) == (0, None)
+    life.see(HoldStatus.SETTLED, life.task.fundings[0])
+    who = EMPLOYER if phase is Phase.REFUNDING else WORKER
+    assert life.task.state is not None
+    assert life.task.state.is_final
+    assert life.task.credit(who) == life.task.hold_amount

@@ -394,16 +394,15 @@ async def test_bad_posts_and_bad_json(stage: Stage, message: str, code: str) -> 
 
 @pytest.mark.parametrize(
     "name",
-    ["payment_type", "funding", "deposit_percent", "custody_mode", "verification", "on_hold_end"],
+    ["payment_type", "funding", "deposit_percent", "custody_mode", "verification"],
 )
 async def test_terms_that_are_not_built_are_refused_by_name(stage: Stage, name: str) -> None:
     values: dict[str, list[Any]] = {
         "payment_type": ["HOURLY_RATE", "MILESTONE"],
         "funding": ["on_approval"],
         "deposit_percent": [10],
-        "custody_mode": ["onchain_submarine", "ledger", "direct"],
+        "custody_mode": ["onchain_submarine", "direct"],
         "verification": ["auto"],
-        "on_hold_end": ["rollover then ledger", "ledger"],
     }
     async with stage.unchanged():
         for value in values[name]:
