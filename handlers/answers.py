@@ -120,7 +120,7 @@ def _hold(task: Task, funding: Funding, now: Now) -> dict[str, Any]:
         "amount_msat": funding.amount,
         "age": max(0, now.heard - funding.accepted_at) if funding.accepted_at else None,
         "expiry_height": expiry,
-        "last_safe_height": expiry - terms.margin - terms.payout_limit - 6,
+        "last_safe_height": terms.last_safe(expiry),
     }
 
 

@@ -198,12 +198,11 @@ def _problem(task: Task, funding: Funding, view: HoldView, moment: Moment) -> st
         return problem
     if now.heard >= task.terms.deadline:
         return "deadline"
+    blocks_left = task.terms.last_safe(view.expiry_height) - policy.reserve - now.height
     if task.terms.outlasts_hold:
-        last_safe = view.expiry_height - task.terms.margin - task.terms.payout_limit - 6
-        return "expires_too_soon" if last_safe <= now.height + policy.reserve else ""
-    margin = task.terms.margin + task.terms.payout_limit + 6 + policy.reserve
+        return "" if blocks_left > 0 else "expires_too_soon"
     blocks_needed = -(-(task.terms.deadline + task.terms.review_window - now.heard) // 600)
-    return "expires_too_soon" if view.expiry_height - margin - now.height < blocks_needed - SLACK_BLOCKS else ""
+    return "expires_too_soon" if blocks_left < blocks_needed - SLACK_BLOCKS else ""
 
 
 def _void(done: Decision, funding: Funding, moment: Moment) -> Decision:

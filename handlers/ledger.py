@@ -55,5 +55,5 @@ def may_lock(task: Task, funding: Funding, height: int | None) -> bool:
         return False
     if task.terms.custody_mode == "ledger":
         return True
-    last_safe = funding.expiry_height - task.terms.margin - task.terms.payout_limit - 6
+    last_safe = task.terms.last_safe(funding.expiry_height)
     return task.terms.outlasts_hold and height is not None and height >= last_safe

@@ -15,6 +15,7 @@ from kinds.states import DisputeState, FundingState, LogType, PayoutState, Phase
 from kinds.units import EventId, Msat, PaymentHash, Pubkey, Secret, TaskId
 
 ROLLOVER_BLOCKS = 144  # a fresh hold is asked for so long before L, and lasts so much longer than the one before
+SETTLE_SLACK = 6  # blocks between the end of the longest payout and the margin
 _PADDING = 3  # blocks that payers usually add to a hold
 
 
@@ -38,6 +39,10 @@ class Terms:
     dispute_limit: int = 0  # seconds, of a dispute about money in the books; 0: it was agreed to before there was one
     order: str = "fund_first"
     claim: str = "first"
+
+    def last_safe(self, expiry_height: int) -> int:
+        """L of a hold that ends at this height: the last one at which an approval can surely still be paid."""
+        return expiry_height - self.margin - self.payout_limit - SETTLE_SLACK
 
     @property
     def outlasts_hold(self) -> bool:
@@ -331,7 +336,7 @@ class Task:
     def last_safe_height(self) -> int:
         """L: the last height at which an approval can surely still be paid; 0 without a hold."""
         hold = self.hold
-        return hold.expiry_height - self.terms.margin - self.terms.payout_limit - 6 if hold else 0
+        return self.terms.last_safe(hold.expiry_height) if hold else 0
 
     @property
     def settle_height(self) -> int:

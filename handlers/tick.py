@@ -131,7 +131,7 @@ def _follow(task: Task, what: str, moment: Moment) -> Decision | None:
             return ending.begin_refund(done, Cause.HOLD_TIMEOUT, moment, "hold_end", Cause.ENDED)
         case "hold_end" if task.state is S.CLAIMED and work is W.SUBMITTED:
             return review.silence(task, moment)
-        case "hold_end" if task.terms.on_hold_end.endswith("ledger") or task.terms.custody_mode == "ledger":
+        case "hold_end" if task.terms.outlasts_hold:
             return ledger.begin(done)
         case "dispute_limit":
             facts = {"how": "dispute_limit", "percent": 0}

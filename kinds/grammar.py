@@ -145,7 +145,7 @@ class _Reader:
     def _is_meant(self, place: Place, word: Word) -> bool:
         """Is this word the value of a field that can be left out, or already that of the next one?"""
         if not place.whole:
-            return place is self.shape.places[-1] or place.fits(word.text)
+            return place is self.shape.places[-1] or (not word.quoted and place.fits(word.text))
         if not word.quoted and looks_like_number(word.text):
             return True
         if not word.quoted and "%" in self._left():

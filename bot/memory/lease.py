@@ -44,7 +44,6 @@ class Lease:
         self.given_up = False  # we have yielded: that the other one lives is known
         self._bot, self._clock = bot, clock
         self._others: dict[str, _Other] = {}
-        self._living: set[str] = set()
         self.answer = asyncio.Event()  # somebody new is heard: he is told at once that we live
         self.echoed = asyncio.Event()  # a heartbeat of ours came back
 
@@ -67,19 +66,14 @@ class Lease:
         self._others[other] = _Other(int(since), self._clock())
         while len(self._others) > _MOST:
             del self._others[min(self._others, key=lambda each: self._others[each].heard)]
-        if self.instance in beat.tag_values(NAMES_TAG):
-            self._living.add(other)
-            if (int(since), other) < (self.since, self.instance) and not self.given_up:
-                raise SecondCopy(f"an instance that started before this one is running with the same key ({other[:8]})")
+        lives = self.instance in beat.tag_values(NAMES_TAG)
+        if lives and (int(since), other) < (self.since, self.instance) and not self.given_up:
+            raise SecondCopy(f"an instance that started before this one is running with the same key ({other[:8]})")
 
     def names(self) -> tuple[str, ...]:
         """Whom our next heartbeat names."""
         now = self._clock()
         return tuple(name for name, other in self._others.items() if now - other.heard <= HEARD_FOR)
-
-    @property
-    def others_alive(self) -> frozenset[str]:
-        return frozenset(self._living)
 
     async def question(self) -> None:
         """Waits until whoever else has this key must have answered our first heartbeat; without any relay nobody can."""

@@ -268,6 +268,12 @@ def test_text_round_trip(command: Command) -> None:
     assert read_command_text(write_text(command)) == command
 
 
+def test_a_title_in_quotes_is_no_currency() -> None:
+    said = read_command_text('post 50 "AAA" deadline=3d').model_dump()
+    assert (said["currency"], said["title"]) == ("sats", "AAA")
+    assert read_command_text('post 50 usd "AAA"').model_dump()["currency"] == "usd"
+
+
 @given(commands)
 def test_json_round_trip(command: Command) -> None:
     spoken = read_message(write_json(command))
