@@ -86,7 +86,9 @@ async def recover(world: World, dry: bool = False) -> list[Line]:
         try:
             await world.writer.do(lambda tx: _write(tx, world, found, [*restored, *quiet]))
         except (Broken, IntegrityError) as error:
-            raise CannotRecover(f"what the log tells does not fit the books: {type(error).__name__}") from error
+            raise CannotRecover(
+                "what the log tells does not fit the books of this database: is it the right backup?"
+            ) from error
     own = found.chains.get("", [])
     lines = [Line("", "the daemon's own chain", "", "", len(own))] if own else []
     for each in (*restored, *quiet):
@@ -94,7 +96,7 @@ async def recover(world: World, dry: bool = False) -> list[Line]:
         if each.entries or each.look or each.task in found.forks:
             look = (*each.look, *(["two copies have signed: see the incident"] if each.task in found.forks else []))
             lines.append(Line(each.task, each.last.title, was, str(each.last.state), len(each.entries), look))
-    return lines if dry else lines + await _unsure_accounts(world)
+    return lines + await _unsure_accounts(world, dry)
 
 
 async def _gather(world: World) -> _Found:
@@ -205,7 +207,7 @@ async def _finish(world: World, made: _Restored, task: Task) -> None:
 
 
 def _owes(task: Task) -> str:
-    amount = task.share.amount if task.share else sum(max(0, task.credit(who)) for who in {e.to for e in task.credits})
+    amount = task.share.amount if task.share else 0
     return (
         f"{amount // 1000} sat are owed, and may have been paid: look at the node's payments, then "
         f"holdfast recover --unpaid {task.id}, or --paid {task.id}=PAYMENT_HASH"
@@ -213,20 +215,17 @@ def _owes(task: Task) -> str:
 
 
 async def _others(world: World, done: set[str], forked: set[str]) -> list[_Restored]:
-    """Tasks of which the log tells nothing new: they too may have used names, and paid somebody, without a public word yet."""
+    """Tasks of which the log tells nothing new: they too may have used names, and paid somebody, without a public word yet. What is over
+    pays nobody, but for a fork that somebody must look at."""
 
     def job(tx: Connection) -> list[Held]:
         over = (word("Paid"), word("Refunded"), word("Expired"))
-        names = [row.id for row in tx.execute(select(tasks.c.id).where(tasks.c.state.not_in(over)))]
-        names += [row.id for row in tx.execute(select(tasks.c.id).where(tasks.c.state.in_(over)))]
-        return [held for name in names if name not in done and (held := commit.load(tx, name))]
+        names = {row.id for row in tx.execute(select(tasks.c.id).where(tasks.c.state.not_in(over)))} | forked
+        return [held for name in sorted(names - done) if (held := commit.load(tx, name))]
 
     found = []
     for held in await world.writer.do(job):
         task = held.task
-        owed = any(task.credit(each.to) for each in task.credits)
-        if task.state is not None and task.state.is_final and not owed and task.id not in forked:
-            continue
         made = _Restored(task.id, held, [], [], held.root)
         await _finish(world, made, task)
         if task.id in forked:
@@ -279,9 +278,10 @@ def _restore_accounts(tx: Connection, own: list[Entry], restored: list[_Restored
     accounts.put_unsure(tx, accounts.unsure(tx) | shares | books.people(tx))
 
 
-async def _unsure_accounts(world: World) -> list[Line]:
+async def _unsure_accounts(world: World, dry: bool) -> list[Line]:
+    """`dry`: those that would be, by what stands in them now."""
     lines = []
-    for who, amount in sorted((await world.writer.do(accounts.unsure)).items()):
+    for who, amount in sorted((await world.writer.do(books.people if dry else accounts.unsure)).items()):
         name = npub(Pubkey(who))
         words = (
             f"{amount // 1000} sat stand in it, and may have been paid out: look at the node's payments, then holdfast recover"
@@ -295,7 +295,7 @@ async def _tell_of_account(world: World, owner: Pubkey, payment_hash: PaymentHas
     view = await world.node.payment(payment_hash) if payment_hash else None
     if view is not None and view.status is not PaymentStatus.COMPLETE:
         raise CannotRecover(
-            f"the node says that its payment of this hash is {view.status}: only one that it made counts"
+            f"the node says that its payment of this hash is {view.status}: only one that has arrived counts"
         )
 
     def job(tx: Connection) -> None:

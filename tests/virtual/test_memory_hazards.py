@@ -471,6 +471,50 @@ def test_a_credit_that_may_have_been_paid_waits_for_the_operator() -> None:
     run_virtually(life())
 
 
+def test_a_share_that_the_lost_memory_paid_is_not_given_once_more_by_the_end_of_the_hold() -> None:
+    """It published that it settles, and died before it could say whom it had paid: the share goes to an account that pays nobody yet."""
+
+    async def life() -> None:
+        town = await a_town(settings=SHORT)
+        start = money(town)
+        task = await approved(town, destination=False, deadline=SOON)
+        await town.pass_time(30)
+        backup = town.backup()
+        town.node.network.faults = Faults(lose_requests=10**6, only=("settle",))
+        first, second = (town.worker.wallet.invoice(REWARD, expiry=10 * 86400) for _ in range(2))  # type: ignore[arg-type]
+        await town.worker.say(f"payout {task} {first}")
+        await entry(town, task, "settlement.started")
+        assert town.worker.wallet.balance - start[1] == REWARD
+        await restarted(town, backup)
+        await sealed(town)
+        await town.kill()
+        town.node.network.faults = Faults()
+        lines = await town.recover()
+        assert any(f"--paid {task}" in words for line in lines for words in line.look)
+        await town.start()
+        await opened(town)
+        await town.pass_time(700)
+        to_margin(town, task)
+        await entry(town, task, "settlement.completed")
+        await told(town, town.worker, "stand in your account")
+        before = len(await town.worker.read())
+        await town.worker.say(f"withdraw {second}")
+        await told(town, town.worker, "restored from a backup", since=before)
+        await town.kill()
+        mine = npub(town.worker.pubkey)
+        await town.tell_paid(mine, decode(first).payment_hash)
+        await town.tell_unpaid(mine)
+        await town.start()
+        await opened(town)
+        before = len(await town.worker.read())
+        await town.worker.say(f"withdraw {second}")
+        await told(town, town.worker, "Your account has|Nothing stands", since=before)
+        await town.pass_time(600)
+        assert town.worker.wallet.balance - start[1] == REWARD, "once"
+
+    run_virtually(life())
+
+
 # a refund under way
 
 
