@@ -9,7 +9,7 @@ whatever the world may know beyond us, and the tick at E - M finds it done.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable
+from collections.abc import Callable
 
 import structlog
 from sqlalchemy import Connection, select
@@ -27,6 +27,7 @@ from storage.schema import tasks
 from storage.statements import word
 
 _FIRST, _MOST = 0.5, 10.0  # seconds between two tries
+_PATIENCE = 5.0  # seconds without a verdict after which it is said that there is none
 _REST = 30.0  # between two tries at a relay that was away at boot
 _SETTLE_EVERY = 30.0
 log = structlog.get_logger()
@@ -45,27 +46,37 @@ class Verdict:
         self._world = world
         self._left = set(world.relays.urls)  # relays that have not answered yet
 
-    async def wait(self, waiting: Callable[[], Awaitable[None] | None]) -> None:
-        """Returns when nothing is missing. `waiting` is called once when no verdict can be had for the moment. Raises Older."""
-        world, pause, told = self._world, _FIRST, False
+    async def wait(self, waiting: Callable[[], None]) -> None:
+        """Returns when nothing is missing. `waiting` is called once when no verdict can be had for the moment: also a relay that takes the
+        question and never answers must not keep anybody from being told. Raises Older."""
+        world = self._world
+
+        def tell() -> None:
+            log.warning("no relay says what we have published: nothing is decided until half of them do")
+            waiting()
+
+        late = asyncio.get_running_loop().call_later(_PATIENCE, tell)
+        try:
+            await self._until_enough_answer()
+        finally:
+            late.cancel()
+        missing = await node.look(world)
+        if missing:
+            raise Older(missing)
+
+    async def _until_enough_answer(self) -> None:
+        world, pause = self._world, _FIRST
         enough = len(self._left) // 2  # so many may still be silent
-        settled = world.clock()
+        settled = float("-inf")
         while True:
             await self._ask(self._left)
             if len(self._left) <= enough:
-                break
-            if not told and pause > 2.0:
-                told = True
-                log.warning("no relay says what we have published: nothing is decided until half of them do")
-                waiting()
-            if world.clock() - settled >= _SETTLE_EVERY or not told:
+                return
+            if world.clock() - settled >= _SETTLE_EVERY:
                 settled = world.clock()
                 await settle_what_must_be(world)
             await asyncio.sleep(pause)
             pause = min(_MOST, pause * 1.5)
-        missing = await node.look(world)
-        if missing:
-            raise Older(missing)
 
     async def later(self) -> None:
         """The relays that were away at boot, as soon as they are there. Raises Older."""
