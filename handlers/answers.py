@@ -37,7 +37,7 @@ def status(task: Task, asker: Pubkey, now: Now) -> dict[str, Any]:
         "phase": str(task.phase),
         "frozen": task.frozen,
         **shown(task),
-        "deadline": task.terms.deadline + now.deaf,
+        "deadline": task.deadline + now.deaf,
         "until": deadline[0] + now.deaf if deadline else None,
         "until_what": deadline[1] if deadline else None,
         "role": str(role) if role else None,

@@ -28,7 +28,7 @@ def need_place(task: Task, said: Said) -> None:
 def need_time(task: Task, moment: Moment) -> None:
     """There is time for the work: in the hold that is there, or in one that is made now, which takes a house that is open. Money in the
     books has all the time."""
-    deadline, hold = task.terms.deadline, task.hold
+    deadline, hold = task.deadline, task.hold
     if task.state is TaskState.DRAFT:
         need_welcome(moment)
     if moment.now.heard >= (deadline if task.state is TaskState.DRAFT else min(deadline, task.funded_until)):
@@ -47,7 +47,7 @@ def shown(destination: Destination | None, dest_hash: str | None) -> str | None:
 def reward(task: Task, destination: Destination | None, moment: Moment) -> dict[str, Any]:
     """What somebody is told of the work that he takes."""
     return {
-        "deadline": task.terms.deadline + moment.now.deaf,
+        "deadline": task.deadline + moment.now.deaf,
         "reward_msat": task.reward,
         "net_msat": task.net,
         "worker_fee_msat": task.reward - task.net,
@@ -84,7 +84,7 @@ def bind(
 def begin(done: Decision, cause: Cause, how: str, moment: Moment, note: str = "", **facts: Any) -> Decision:
     """The money is held and the worker is bound: the work begins. `facts`: those of the entries beside task.claimed."""
     task, heard = done.task, moment.now.heard
-    rushed = 2 * (task.terms.deadline - heard) < task.terms.deadline - task.consented
+    rushed = 2 * (task.deadline - heard) < task.deadline - task.consented
     begun = done.change(claimed_at=heard, funded_until=0, rushed=rushed)
     public = {"worker": task.worker, "dest_hash": shown(task.destination, task.dest_hash), **facts}
     begun = ledger.on_claim(move(begun, cause, moment, **public))

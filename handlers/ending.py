@@ -102,7 +102,8 @@ def finish(done: Decision, moment: Moment) -> Decision:
     if task.split != 100:
         done = credit(done, Role.EMPLOYER, Msat(rest), "change")
         rest = 0
-    done = done.change(locked=Msat(0), fee=Msat(fee - insured), insurance=Msat(done.task.insurance + insured + rest))
+    booked = done.task.with_milestone(fee=Msat(fee - insured), insurance=Msat(task.current.insurance + insured + rest))
+    done = done.on(replace(booked, locked=Msat(0)))
     known = len(task.credits)
     ended = move(done, Cause.SETTLED, moment, **_final_facts(done.task, funding, known))
     return _tell_credits(_tell_paid(ended, funding), moment, known)

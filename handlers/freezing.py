@@ -35,7 +35,7 @@ def unfreeze(task: Task, said: Said, moment: Moment) -> Decision:
         raise refuse(Refused.ALREADY, action="unfreeze")
     seconds = max(0, moment.now.heard - task.frozen_at)
     moved = later(replace(task, frozen_at=0), seconds)
-    facts = {"seconds": seconds, "deadline": moved.terms.deadline + moment.now.deaf}
+    facts = {"seconds": seconds, "deadline": moved.deadline + moment.now.deaf}
     done = move(Decision(moved), Cause.UNFROZEN, _as_operator(moment), **facts)
     return _tell(done, said, Told.TASK_UNFROZEN, **facts)
 
@@ -60,6 +60,7 @@ def later(task: Task, seconds: int) -> Task:
     milestone, patience, dispute = task.current, task.patience, task.dispute
     return replace(
         task,
+        milestones=tuple(replace(each, due=moved(each.due)) for each in task.milestones),
         terms=replace(task.terms, deadline=task.terms.deadline + seconds),
         funded_until=moved(task.funded_until),
         dispute=replace(dispute, opened=moved(dispute.opened)) if dispute else None,

@@ -49,9 +49,9 @@ def fund(task: Task, said: Said, command: Fund, moment: Moment) -> Decision:
     if renews:
         return rollover.ask(task, moment).say(said.by, Told.MAKING_INVOICE)
     need_fit(task, moment, now.height + policy.hold_cltv)
-    left = task.terms.deadline - now.heard
+    left = task.deadline - now.heard
     if left < 60:
-        raise refuse(Refused.TOO_LATE, task=task.id, what="deadline", since=task.terms.deadline + now.deaf)
+        raise refuse(Refused.TOO_LATE, task=task.id, what="deadline", since=task.deadline + now.deaf)
     need_room(task, task.hold_amount, moment)
     return order(task, moment, min(policy.invoice_expiry, left)).say(said.by, Told.MAKING_INVOICE)
 
@@ -164,7 +164,7 @@ def _paid(done: Decision, funding: Funding, view: HoldView, moment: Moment) -> D
     held = replace(funding, state=F.ACCEPTED, accepted_at=moment.now.heard, expiry_height=expiry)
     if task.worker:
         return binding.begin_on_payment(put(done, held), held, len(view.parts), moment)
-    until = min(moment.now.heard + task.terms.hold_timeout, task.terms.deadline)
+    until = min(moment.now.heard + task.terms.hold_timeout, task.deadline)
     funded = put(done, held).change(funded_until=until)
     last_safe = funded.task.last_safe_height
     moved = move(
@@ -183,7 +183,7 @@ def _paid(done: Decision, funding: Funding, view: HoldView, moment: Moment) -> D
         Told.FUNDED,
         amount_msat=view.received,
         until=until + moment.now.deaf,
-        deadline=task.terms.deadline + moment.now.deaf,
+        deadline=task.deadline + moment.now.deaf,
         expiry_height=expiry,
         last_safe_height=last_safe,
         claim=task.terms.claim,
@@ -196,12 +196,12 @@ def _problem(task: Task, funding: Funding, view: HoldView, moment: Moment) -> st
     problem = wrong_parts(funding, view, moment)
     if problem:
         return problem
-    if now.heard >= task.terms.deadline:
+    if now.heard >= task.deadline:
         return "deadline"
     blocks_left = task.terms.last_safe(view.expiry_height) - policy.reserve - now.height
     if task.terms.outlasts_hold:
         return "" if blocks_left > 0 else "expires_too_soon"
-    blocks_needed = -(-(task.terms.deadline + task.terms.review_window - now.heard) // 600)
+    blocks_needed = -(-(task.deadline + task.terms.review_window - now.heard) // 600)
     return "expires_too_soon" if blocks_left < blocks_needed - SLACK_BLOCKS else ""
 
 

@@ -156,7 +156,7 @@ def need_fit(task: Task, moment: Moment, expiry_height: int, slack: int = 0) -> 
     if task.terms.outlasts_hold:
         return
     latest = latest_deadline(moment.now, task.terms.review_window, expiry_height + slack, moment.policy, task.terms)
-    if task.terms.deadline > latest:
+    if task.deadline > latest:
         raise refuse(Refused.DOES_NOT_FIT, task=task.id, limit=latest + moment.now.deaf)
 
 

@@ -10,7 +10,7 @@ from handlers.destination import check_destination
 from handlers.guards import latest_deadline, may_withdraw, need_evidence, need_role, need_state, need_unbanned, salt
 from handlers.holds import drop_invoice
 from handlers.policy import DAY
-from handlers.task import Destination, Milestone, Task
+from handlers.task import Destination, Task
 from handlers.transitions import Cause, move
 from kinds.codes import Refused, Told
 from kinds.commands import Abandon, Claim
@@ -59,7 +59,7 @@ def _destination(task: Task, said: Said, command: Claim, moment: Moment) -> Dest
             usage='{"v":1,"action":"claim","task":"...","dest_hash":"..."}',
             problem="a signed claim is public and must not hold an invoice: name its dest_hash and send the invoice by DM",
         )
-    live_until = task.terms.deadline + task.terms.review_window + DAY + moment.now.deaf
+    live_until = task.deadline + task.terms.review_window + DAY + moment.now.deaf
     named = check_destination(task, command.destination, task.net, live_until, moment)
     return replace(named, salt=salt(moment.now, f"{task.id}/claim"))
 
@@ -79,17 +79,16 @@ def abandon(task: Task, said: Said, command: Abandon, moment: Moment) -> Decisio
         done = ending.begin_refund(Decision(task), Cause.ABANDONED_LATE, moment, "abandoned", Cause.ENDED)
         return done.say(said.by, Told.ABANDONED, refunding=True).say(task.employer, Told.ABANDONED, refunding=True)
     done = rollover.drop(move(Decision(task), Cause.ABANDONED, moment, worker=said.by))
-    until = min(moment.now.heard + task.terms.hold_timeout, task.terms.deadline)
+    until = min(moment.now.heard + task.terms.hold_timeout, task.deadline)
     return _freed(done.change(funded_until=until), said, until + moment.now.deaf)
 
 
 def _freed(done: Decision, said: Said, until: int | None = None) -> Decision:
     """Nobody is bound any more, and nothing of him is left but the numbers of his proofs. `until`: how long it is open."""
-    task, now_open = done.task, done.task.current
-    fresh = Milestone(number=now_open.number, title=now_open.title, reward=now_open.reward, proofs=now_open.proofs)
+    task = done.task
     freed = replace(
-        task, worker=None, claimed_at=0, bound_seq=0, consented=0, rushed=False, destination=None, dest_hash=None, offers=(),
-        milestones=(fresh,),
+        task.with_current(task.current.anew()), worker=None, claimed_at=0, bound_seq=0, consented=0, rushed=False,
+        destination=None, dest_hash=None, offers=(),
     )  # fmt: skip
     told = done.on(freed).say(said.by, Told.ABANDONED, refunding=False)
     return told.say(task.employer, Told.ABANDONED, refunding=False, until=until, applicants=len(task.applicants))
@@ -97,10 +96,10 @@ def _freed(done: Decision, said: Said, until: int | None = None) -> Decision:
 
 def _has_room_for_another(task: Task, moment: Moment) -> bool:
     """Somebody else can still do it before the deadline, and the hold would carry that a day longer; money in the books carries it."""
-    if moment.now.heard >= task.terms.deadline:
+    if moment.now.heard >= task.deadline:
         return False
     if task.hold is None or task.terms.outlasts_hold:
         return True
     expiry = task.hold.expiry_height
     latest = latest_deadline(moment.now, task.terms.review_window, expiry, moment.policy, task.terms)
-    return task.terms.deadline + DAY <= latest
+    return task.deadline + DAY <= latest

@@ -20,7 +20,7 @@ def order(task: Task, moment: Moment, expiry: int, replaces: str = "") -> Decisi
     now, policy = moment.now, moment.policy
     ref, counter = next_ref(task, "h")
     new = Funding(
-        ref=ref, milestone=1, amount=task.hold_amount, asked=now.time, salt=salt(now, ref), replaces=replaces,
+        ref=ref, milestone=task.current.number, amount=task.hold_amount, asked=now.time, salt=salt(now, ref), replaces=replaces,
         cltv=policy.hold_cltv,
     )  # fmt: skip
     wish = MakeHold(

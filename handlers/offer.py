@@ -55,11 +55,9 @@ def create(offered: Offered, moment: Moment) -> Decision:
         employer=offered.by,
         title=offer.title,
         description=offer.terms.description,
-        reward=offer.reward,
-        budget=policy.budget(offer.reward),
         terms=terms,
         created=now.time,
-        milestones=(Milestone(number=1, title=offer.title, reward=offer.reward),),
+        milestones=(Milestone(number=1, title=offer.title, reward=offer.reward, budget=policy.budget(offer.reward)),),
     )
     if task.net <= 0:
         raise refuse(Refused.BELOW_MINIMUM, minimum_msat=offer.reward - task.net + 1000)

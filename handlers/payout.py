@@ -52,7 +52,7 @@ def payout(task: Task, said: Said, command: commands.Payout, moment: Moment) -> 
     if said.by != task.worker:
         raise refuse(Refused.NOTHING_OWED, task=task.id)
     if task.state is TaskState.CLAIMED and task.phase is Phase.NONE:
-        live_until = task.terms.deadline + task.terms.review_window + moment.now.deaf
+        live_until = task.deadline + task.terms.review_window + moment.now.deaf
         destination = _promised(
             task, command, check_destination(task, command.destination, task.net, live_until, moment)
         )

@@ -55,7 +55,7 @@ def reject(task: Task, said: Said, command: Reject, moment: Moment) -> Decision:
     if not again:
         done = move(Decision(task), Cause.REJECTED_DISPUTED, moment, by=said.by)
         return disputed(done, said.by, moment, command.reason)
-    until = max(now.heard + DAY, terms.deadline)
+    until = max(now.heard + DAY, task.deadline)
     if task.hold and not terms.outlasts_hold:
         until = min(until, height_seconds(now, task.last_safe_height))
     done = move(Decision(task), Cause.REJECTED, moment, until=until + now.deaf)

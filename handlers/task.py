@@ -68,11 +68,14 @@ class Proof:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Milestone:
-    """A part of the work with its own reward; a task of this version has exactly one."""
+    """A part of the work with its own reward and its own money; a task that is no project has exactly one."""
 
     number: int
     title: str
     reward: Msat
+    budget: Msat  # payout fee budget contained in its hold
+    description: str = ""
+    due: int = 0  # hearing clock: its own deadline; 0: that of the task
     state: WorkState = WorkState.PENDING
     proof: Proof | None = None
     arriving: Proof | None = None  # heard, its deliverable is being checked
@@ -82,6 +85,15 @@ class Milestone:
     prolonged: int = 0
     rejects: int = 0
     resubmit_until: int = 0  # hearing clock, after a reject that allows another try
+    fee: Msat = Msat(0)  # the operator's part of its service fee, booked at its settlement
+    insurance: Msat = Msat(0)  # the insured part, and what was left of the budget, booked to the house's insurance
+
+    def anew(self) -> Milestone:
+        """The same for another worker: nothing is left of the one before but the numbers of his proofs."""
+        return Milestone(
+            number=self.number, title=self.title, reward=self.reward, budget=self.budget, description=self.description,
+            due=self.due, proofs=self.proofs,
+        )  # fmt: skip
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -191,11 +203,10 @@ class Task:
     employer: Pubkey
     title: str
     description: str
-    reward: Msat
-    budget: Msat  # payout fee budget contained in the hold
     terms: Terms
     created: int  # unix seconds
     milestones: tuple[Milestone, ...]
+    at: int = 0  # which of them is the current one
     state: TaskState | None = None  # None only before its first move
     phase: Phase = Phase.NONE
     ending: str = ""  # while refunding: the name of the cause that the end will have
@@ -214,8 +225,6 @@ class Task:
     fundings: tuple[Funding, ...] = ()
     payouts: tuple[Payout, ...] = ()
     credits: tuple[CreditEntry, ...] = ()
-    fee: Msat = Msat(0)  # the operator's part of the service fee, booked at the settlement
-    insurance: Msat = Msat(0)  # its insured part, and what is left of the budget, booked to the house's insurance
     locked: Msat = Msat(0)  # in the books (paid_locked) while nothing is decided
     compensated: Msat = Msat(0)  # what the insurance has given for losses of this task
     compensations: tuple[
@@ -237,7 +246,31 @@ class Task:
     @property
     def current(self) -> Milestone:
         """The milestone that the task's state speaks of."""
-        return self.milestones[-1]
+        return self.milestones[self.at]
+
+    @property
+    def reward(self) -> Msat:
+        """Of the current milestone, as its hold contains it."""
+        return self.current.reward
+
+    @property
+    def budget(self) -> Msat:
+        return self.current.budget
+
+    @property
+    def deadline(self) -> int:
+        """Until when the current milestone is to be delivered, on the hearing clock."""
+        return self.current.due or self.terms.deadline
+
+    @property
+    def fee(self) -> Msat:
+        """What has been booked to the operator over all milestones."""
+        return Msat(sum(each.fee for each in self.milestones))
+
+    @property
+    def insurance(self) -> Msat:
+        """What has been booked to the house's insurance over all milestones."""
+        return Msat(sum(each.insurance for each in self.milestones))
 
     @property
     def hires_first(self) -> bool:
@@ -376,8 +409,11 @@ class Task:
             return Role.EMPLOYER
         return Role.WORKER if who == self.worker else None
 
+    def with_current(self, milestone: Milestone) -> Task:
+        return replace(self, milestones=(*self.milestones[: self.at], milestone, *self.milestones[self.at + 1 :]))
+
     def with_milestone(self, **changes: Any) -> Task:
-        return replace(self, milestones=(*self.milestones[:-1], replace(self.current, **changes)))
+        return self.with_current(replace(self.current, **changes))
 
     def with_funding(self, ref: str, **changes: Any) -> Task:
         return replace(self, fundings=tuple(replace(f, **changes) if f.ref == ref else f for f in self.fundings))

@@ -87,13 +87,13 @@ def _deadlines(task: Task) -> Iterator[tuple[int, str]]:
     milestone = task.current
     match task.state:
         case S.DRAFT | S.PENDING_FUNDING:
-            yield task.terms.deadline, "unfunded"
+            yield task.deadline, "unfunded"
         case S.FUNDED:
             yield task.funded_until, "unclaimed"
         case S.CLAIMED if milestone.arriving is not None:
             return
         case S.CLAIMED if milestone.state is W.IN_PROGRESS:
-            yield task.terms.deadline, "no_proof"
+            yield task.deadline, "no_proof"
         case S.CLAIMED if milestone.state is W.REJECTED:
             yield milestone.resubmit_until, "no_resubmission"
         case S.CLAIMED:
@@ -153,7 +153,7 @@ def _follow(task: Task, what: str, moment: Moment) -> Decision | None:
                 done = done.say(who, Told.EXPIRED, reason="unfunded", marked=False)
             return done
         case "unclaimed":
-            late = moment.now.heard >= task.terms.deadline
+            late = moment.now.heard >= task.deadline
             cause, reason = (Cause.UNCLAIMED_END, "unclaimed") if late else (Cause.HOLD_TIMEOUT, "hold_timeout")
             return ending.begin_refund(done, cause, moment, reason, Cause.ENDED)
         case "no_proof":
@@ -220,7 +220,7 @@ def _all_warnings(task: Task) -> Iterator[Warning]:
     if task.phase is not Phase.NONE or task.state is None:
         return
     if task.state in (S.DRAFT, S.PENDING_FUNDING):
-        until = terms.deadline
+        until = task.deadline
         yield Warning(f"unfunded/{until}", until - HOUR, task.employer, "unfunded", until)
         if task.worker:
             yield Warning(f"unpaid/{until}/{task.worker[:8]}", until - HOUR, task.worker, "unpaid", until)
@@ -228,10 +228,10 @@ def _all_warnings(task: Task) -> Iterator[Warning]:
         until = task.funded_until
         yield Warning(f"unclaimed/{until}", until - HOUR, task.employer, "unclaimed", until)
     if task.state is S.CLAIMED and milestone.state is W.IN_PROGRESS and task.worker:
-        span = terms.deadline - task.claimed_at
-        for name, at in (("early", terms.deadline - span // 4), ("last", terms.deadline - min(HOUR, span // 8))):
+        span = task.deadline - task.claimed_at
+        for name, at in (("early", task.deadline - span // 4), ("last", task.deadline - min(HOUR, span // 8))):
             for who in (task.worker, task.employer):
-                yield Warning(f"deadline/{task.claimed_at}/{name}/{who[:8]}", at, who, "deadline", terms.deadline)
+                yield Warning(f"deadline/{task.claimed_at}/{name}/{who[:8]}", at, who, "deadline", task.deadline)
     if task.state is S.CLAIMED and milestone.state is W.REJECTED and task.worker:
         until = milestone.resubmit_until
         for who in (task.worker, task.employer):
@@ -257,7 +257,7 @@ def _all_warnings(task: Task) -> Iterator[Warning]:
     if task.hold and not task.locking and task.state in (S.CLAIMED, S.DISPUTED):
         for who in filter(None, (task.employer, task.worker)):
             at = task.last_safe_height - _WARN_BLOCKS
-            yield Warning(f"height/{task.hold.ref}/{task.state}/{who[:8]}", at, who, "hold_end", terms.deadline, True)
+            yield Warning(f"height/{task.hold.ref}/{task.state}/{who[:8]}", at, who, "hold_end", task.deadline, True)
 
 
 def reached(task: Task, ref: str, moment: Moment) -> Decision:

@@ -22,7 +22,7 @@ def submit(task: Task, said: Said, command: Submit, moment: Moment) -> Decision:
     need_state(task, said, TaskState.CLAIMED)
     need_evidence(task, said)
     now, milestone = moment.now, task.current
-    until = milestone.resubmit_until if milestone.state is WorkState.REJECTED else task.terms.deadline
+    until = milestone.resubmit_until if milestone.state is WorkState.REJECTED else task.deadline
     if now.heard >= until:
         raise refuse(Refused.TOO_LATE, task=task.id, what="deadline", since=until + now.deaf)
     today = [at for at in milestone.proof_times if at > now.time - DAY]

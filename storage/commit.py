@@ -174,7 +174,7 @@ def _state(done: Decision, policy: Policy, root: EventId, head: EventId, at: int
         "net_msat": task.net,
         "hold_msat": task.hold_amount,
         "custody_mode": task.custody,
-        "deadline": task.terms.deadline + now.deaf,
+        "deadline": task.deadline + now.deaf,
         "expiry_height": task.hold.expiry_height if task.hold else None,
         "last_safe_height": task.last_safe_height or None,
     }

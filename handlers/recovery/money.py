@@ -113,10 +113,8 @@ def settled(task: Task, entry: Entry) -> Task:
     for item in facts["payouts"]:
         task = paid_out(task, item)
     task = opened(drop_waiting(task), entry, F.LOST if task.lost else F.SETTLED)
-    return replace(
-        task, credits=(*task.credits, *credited(entry)), locked=Msat(0), fee=Msat(facts.get("fee_msat", 0)),
-        insurance=Msat(facts["insurance_msat"]),
-    )  # fmt: skip
+    booked = task.with_milestone(fee=Msat(facts.get("fee_msat", 0)), insurance=Msat(facts["insurance_msat"]))
+    return replace(booked, credits=(*task.credits, *credited(entry)), locked=Msat(0))
 
 
 def hold_lost(task: Task, entry: Entry) -> Task:

@@ -56,11 +56,9 @@ def created(entry: Entry) -> Task:
         employer=Pubkey(facts["employer"]),
         title=facts["title"],
         description="",
-        reward=reward,
-        budget=Msat(facts["budget_msat"]),
         terms=terms,
         created=entry.time,
-        milestones=(Milestone(number=1, title=facts["title"], reward=reward),),
+        milestones=(Milestone(number=1, title=facts["title"], reward=reward, budget=Msat(facts["budget_msat"])),),
     )
 
 
@@ -90,7 +88,7 @@ def claimed(task: Task, entry: Entry) -> Task:
     hold = task.hold
     if task.terms.custody_mode == "ledger" and hold is not None and not hold.goal:
         task = task.with_funding(hold.ref, goal=ledger.LOCK)
-    rushed = 2 * (task.terms.deadline - entry.heard) < task.terms.deadline - task.consented
+    rushed = 2 * (task.deadline - entry.heard) < task.deadline - task.consented
     return replace(task, claimed_at=entry.heard, funded_until=0, rushed=rushed)
 
 
@@ -105,13 +103,12 @@ def abandoned(task: Task, entry: Entry) -> Task:
         return replace(task, applicants=tuple(each for each in task.applicants if each.who != who))
     if entry.state not in (S.FUNDED, S.DRAFT):
         return task  # the refund follows
-    now, old = entry.heard, task.current
+    now = entry.heard
     task = no_renewal(task) if entry.state == S.FUNDED else no_quote(task)
-    until = min(now + task.terms.hold_timeout, task.terms.deadline) if entry.state == S.FUNDED else 0
+    until = min(now + task.terms.hold_timeout, task.deadline) if entry.state == S.FUNDED else 0
     return replace(
-        task, worker=None, claimed_at=0, funded_until=until, destination=None, dest_hash=None, offers=(), bound_seq=0,
-        consented=0, rushed=False,
-        milestones=(Milestone(number=old.number, title=old.title, reward=old.reward, proofs=old.proofs),),
+        task.with_current(task.current.anew()), worker=None, claimed_at=0, funded_until=until, destination=None,
+        dest_hash=None, offers=(), bound_seq=0, consented=0, rushed=False,
     )  # fmt: skip
 
 

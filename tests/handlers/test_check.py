@@ -78,7 +78,7 @@ def test_money_that_vanishes_is_noticed_at_every_end() -> None:
         check(task)
         for wrong in (task.insurance - 1, task.insurance + 1):
             with pytest.raises(Broken, match="money does not add up"):
-                check(replace(task, insurance=Msat(wrong)))
+                check(task.with_milestone(insurance=Msat(wrong)))
     refunded = builders.refunded().task
     kept = refunded.with_funding(refunded.fundings[0].ref, state=F.SETTLED, preimage=Secret("aa" * 32))
     with pytest.raises(Broken, match="money does not add up"):

@@ -38,6 +38,8 @@ def old_task(tx: Connection, credits: list[Any], paid: list[Any], insurance: int
     """A task of which the worker was owed his share, as it was remembered then."""
     life = builders.credited()
     document = json.loads(task_text(life.task))
+    (milestone,) = document["milestones"]
+    document |= {name: milestone.pop(name) for name in ("budget", "fee", "insurance")} | {"reward": milestone["reward"]}
     document |= {"credits": credits, "payouts": [*document["payouts"], *paid], "insurance": insurance}
     row = {"id": life.id, "e": life.task.employer, "w": WORKER, "d": json.dumps(document)}
     names = (
