@@ -8,7 +8,7 @@ from typing import Any
 from sqlalchemy import Connection
 
 from bot.reading import Asker, Question
-from handlers import account, answers
+from handlers import account, answers, plan
 from handlers.policy import Policy
 from kinds.codes import Told
 from kinds.inputs import Now
@@ -26,6 +26,8 @@ def facts_for(
         case Told.STATUS if held:
             rests_on = reads.entry_id(tx, held.task.id, answers.basis_seq(held.task)) or held.head
             return answers.status(held.task, asker.by, now) | {"basis": rests_on, "bot": policy.bot}
+        case Told.OPTIONS if held:
+            return plan.options(held.task, policy)
         case Told.HISTORY if held:
             return {"task": held.task.id, "entries": reads.history(tx, held.task.id)}
         case Told.TASKS:

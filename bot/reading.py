@@ -23,6 +23,7 @@ from kinds.commands import (
     History,
     Holds,
     Incidents,
+    Options,
     Payout,
     Post,
     Statement,
@@ -53,6 +54,8 @@ from storage import commit, inbox, people, reads
 from storage.codec import read_fact
 from storage.inbox import Row
 
+ABOUT_TASK = (Status, History, Options)
+"""Questions about one task."""
 _BACK = 48 * 3600
 _AHEAD = 600
 MAX_EMBEDDED = 24_000  # letters of a signed event: the log embeds it, and relays refuse events above 64 KiB
@@ -182,7 +185,7 @@ def _decision(tx: Connection, event: Event, raw: dict[str, Any], asker: Asker, n
         raise BadWord(Refused.NOT_OPERATOR, action=decided.command.action)  # his word is a message, never public
     named = event.tag("d") or ""
     found = _find(tx, named, named, asker)
-    if isinstance(decided.command, Status | History):
+    if isinstance(decided.command, ABOUT_TASK):
         return _question(found, decided.command, asker)
     _need_quota(tx, event.pubkey, found, decided.command, now, limits)
     basis = reads.basis(tx, found, decided.basis) if decided.basis else None
@@ -216,7 +219,7 @@ def _letter(tx: Connection, row: Row, policy: Policy, limits: Limits, floods: Fl
     found = _find(tx, command.letters, command.task, asker)
     if isinstance(command, Payout) and _is_credited(tx, found, asker.by):
         return Meant(None, Said(asker.by, Withdraw(destination=command.destination), evidence), asker, asker.by)
-    if isinstance(command, Status | History):
+    if isinstance(command, ABOUT_TASK):
         return _question(found, command, asker)
     _need_quota(tx, said["by"], found, command, row.now, limits)
     return Meant(found, Said(Pubkey(said["by"]), command, evidence), asker)
@@ -279,6 +282,8 @@ def _question(found: TaskId | None, command: Command, asker: Asker) -> Meant:
     match command:
         case Status():
             return Meant(found, Question(Told.STATUS), asker)
+        case Options():
+            return Meant(found, Question(Told.OPTIONS), asker)
         case History():
             return Meant(found, Question(Told.HISTORY), asker)
         case Tasks():

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from typing import Any
 
-from handlers import applying
+from handlers import applying, plan
 from handlers.guards import fitting
 from handlers.policy import Policy
 from handlers.task import Funding, Task, holder, shown
@@ -44,6 +44,8 @@ def status(task: Task, asker: Pubkey, now: Now) -> dict[str, Any]:
         "may": fitting(task, asker),
         "order": task.terms.order,
         "claim": task.terms.claim,
+        "payment_type": task.terms.payment_type,
+        "plan": task.proposal.hash if task.proposal and role else None,
         "applicants": len(task.applicants),
         "proposals": applying.proposals(task) if role is Role.EMPLOYER else [],
         "employer": task.employer,
@@ -56,9 +58,23 @@ def status(task: Task, asker: Pubkey, now: Now) -> dict[str, Any]:
         "last_safe_height": task.last_safe_height or None,
         "height": now.height,
         "credit_msat": task.credit(asker),
-        "step": 6 if task.state and task.state.is_final else _step(task),
-        "steps": 6,
+        **(_milestones(task, role, now) if task.is_project else _steps(task)),
     }  # fmt: skip
+
+
+def _steps(task: Task) -> dict[str, Any]:
+    return {"step": 6 if task.state and task.state.is_final else _step(task), "steps": 6}
+
+
+def _milestones(task: Task, role: Role | None, now: Now) -> dict[str, Any]:
+    """How far a project has come; what each part asks for in words is for the two sides."""
+    released = sum(each.state is WorkState.RELEASED for each in task.milestones)
+    return {
+        "step": released,
+        "steps": len(task.milestones),
+        "milestone": task.current.number,
+        "milestones": [plan.listed(each, now, secret=role is not None) for each in task.milestones],
+    }
 
 
 def _step(task: Task) -> int:
@@ -92,6 +108,7 @@ def _line(task: Task, asker: Pubkey) -> dict[str, Any]:
         "role": str(role or Role.WORKER) if role else None,
         "reward_msat": task.reward,
         "net_msat": task.net,
+        **({"milestone": task.current.number, "milestones": len(task.milestones)} if task.is_project else {}),
     }
 
 

@@ -8,9 +8,9 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import Any
 
-from handlers import ledger
+from handlers import ledger, plan
 from handlers.decision import Decision, Moment, refuse
-from handlers.guards import SLACK_BLOCKS, need_fit, need_welcome, wrong_state
+from handlers.guards import SLACK_BLOCKS, may_plan, need_fit, need_welcome, wrong_state
 from handlers.task import Destination, Funding, Task, holder
 from handlers.transitions import Cause, move
 from kinds.codes import Refused, Told
@@ -76,8 +76,18 @@ def bind(
         done = move(Decision(bound), Cause.CHOSEN if picked else Cause.ACCEPTED, moment, **facts)
         done = done.say(who, Told.ACCEPTED, **reward(task, destination, moment))
         done = done.say(task.employer, Told.ACCEPTED_BY, worker=who, note=note)
+        done = _offer_choice(done, moment)
     for each in others:
         done = done.say(each.who, Told.PASSED_OVER)
+    return done
+
+
+def _offer_choice(done: Decision, moment: Moment) -> Decision:
+    """Both are shown the ways of being paid, between which they now decide."""
+    if may_plan(done.task):
+        facts = plan.options(done.task, moment.policy)
+        for who in (done.task.employer, done.task.worker):
+            done = done.say(who, Told.OPTIONS, **facts)
     return done
 
 

@@ -10,7 +10,7 @@ from collections.abc import Iterator
 
 from handlers.account import Account
 from handlers.booking import of_account, party
-from handlers.task import Task
+from handlers.task import Milestone, Task
 from kinds.states import FundingState, PayoutState, Phase, Role, TaskState, WorkState
 from kinds.units import Msat
 
@@ -79,10 +79,17 @@ def _machines(task: Task) -> Iterator[str]:
         yield f"{state} without a hold"
     if state in (S.CLAIMED, S.DISPUTED, S.VERIFIED, S.PAID) and task.worker is None:
         yield f"{state} without a worker"
-    if task.worker is not None and (state is S.FUNDED or (state in _UNFUNDED and not task.hires_first)):
+    hires = task.hires_first or task.at > 0
+    if task.worker is not None and (state is S.FUNDED or (state in _UNFUNDED and not hires)):
         yield f"{state} with a worker"
     if state is S.PENDING_FUNDING and task.hires_first and task.worker is None:
         yield "money is asked for before somebody is hired"
+    if [each.number for each in task.milestones] != list(range(1, len(task.milestones) + 1)):
+        yield "milestones that are not numbered in their order"
+    for number, each in enumerate(task.milestones):
+        fits = each.state is W.RELEASED if number < task.at else each.state is W.PENDING
+        if number != task.at and not (fits and bool(each.released) == (number < task.at)):
+            yield f"milestone {each.number} is {each.state} while the task is at {task.at + 1}"
     if task.applicants and not task.picks:
         yield "applicants, where the first claim wins"
     if len({each.who for each in task.applicants} - {task.worker, task.employer}) != len(task.applicants):
@@ -124,6 +131,8 @@ def _money(task: Task) -> Iterator[str]:
             yield f"{payout.ref}: complete without a preimage"
     if any(entry.amount <= 0 for entry in task.credits):
         yield "a credit of nothing or less"
+    for each in task.milestones[: task.at]:
+        yield from _released(task, each)
     settled = [f.amount for f in task.fundings if f.state is F.SETTLED]
     if task.locked and (settled != [task.locked] or not task.terms.outlasts_hold or task.hold):
         yield "money in the books that did not come from the task's one settled hold, or against its terms"
@@ -133,21 +142,32 @@ def _money(task: Task) -> Iterator[str]:
         yield from _conserved(task)
 
 
+def _released(task: Task, milestone: Milestone) -> Iterator[str]:
+    """In = out + given to accounts + fees, to the msat, of a milestone that is over; and the worker has his share of it."""
+    given = {e.role: e.amount for e in task.credits if e.milestone == milestone.number}
+    went = milestone.share + milestone.routing + sum(given.values()) + milestone.fee + milestone.insurance
+    if milestone.came != went or milestone.routing > milestone.budget:
+        yield f"milestone {milestone.number}: {milestone.came} came and {went} went"
+    net = milestone.reward - task.terms.fees.of_worker(milestone.reward)
+    if milestone.share != net if milestone.share else given.get(Role.WORKER) != net + milestone.budget:
+        yield f"milestone {milestone.number}: the worker did not get his share"
+
+
 def _conserved(task: Task) -> Iterator[str]:
-    """In = out + given to accounts + fees, to the msat, once the task is at its end. What was paid out of a lost hold is the house's own
-    loss."""
+    """The same of the current milestone, once the task is at its end. What was paid out of a lost hold is the house's own loss."""
     lost = any(f.state is F.LOST for f in task.fundings)
     came = sum(f.amount for f in task.fundings if f.state is F.SETTLED) + task.compensated
     came += sum(p.amount + p.fee for p in task.payouts if lost and p.state is P.COMPLETE)
     went = sum(p.amount + p.fee for p in task.payouts if p.state is P.COMPLETE)
     going = sum(p.amount + p.budget for p in task.payouts if not p.state.is_final)
-    given = sum(entry.amount for entry in task.credits)
-    if came != went + going + given + task.fee + task.insurance:
-        kept = f"{task.fee} of fees and {task.insurance} of insurance kept"
+    fee, insurance = task.current.fee, task.current.insurance
+    given = sum(entry.amount for entry in task.credits if entry.milestone == task.current.number)
+    if came != went + going + given + fee + insurance:
+        kept = f"{fee} of fees and {insurance} of insurance kept"
         yield f"money does not add up: {came} came, {went} went, {going} going, {given} given, {kept}"
     due = task.fee_due if task.state is S.PAID and not lost else Msat(0)
-    if task.fee != due - task.terms.fees.insured(due):
-        yield f"the service fee is {due}, and {task.fee} of it are booked"
+    if fee != due - task.terms.fees.insured(due):
+        yield f"the service fee is {due}, and {fee} of it are booked"
     if task.state is S.PAID and not _worker_has_his_share(task):
         yield "the worker did not get his share"
 
@@ -155,7 +175,8 @@ def _conserved(task: Task) -> Iterator[str]:
 def _worker_has_his_share(task: Task) -> bool:
     """Paid, or put to his account with what sending it may cost."""
     paid = [p.amount for p in task.payouts if p.role is Role.WORKER and p.state is P.COMPLETE]
-    given = [entry.amount for entry in task.credits if entry.role is Role.WORKER]
+    number = task.current.number
+    given = [entry.amount for entry in task.credits if entry.role is Role.WORKER and entry.milestone == number]
     return task.share_amount in paid if paid else task.share_amount + task.budget in given
 
 

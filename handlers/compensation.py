@@ -50,7 +50,7 @@ def compensate(task: Task, said: Said, command: Compensate, moment: Moment) -> D
     role = Role.WORKER if task.worker and not task.paid_share else Role.EMPLOYER
     to = task.worker if role is Role.WORKER and task.worker else task.employer
     given = Msat(amount + budget)
-    entry = CreditEntry(role=role, to=to, amount=given, why="compensation")
+    entry = CreditEntry(role=role, to=to, amount=given, why="compensation", milestone=task.current.number)
     credited = replace(
         task,
         credits=(*task.credits, entry),

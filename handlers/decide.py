@@ -15,7 +15,9 @@ from handlers import (
     hire,
     offer,
     payout,
+    plan,
     review,
+    talk,
     tick,
     work,
 )
@@ -29,6 +31,7 @@ from handlers.task import Task
 from kinds.codes import Refused
 from kinds.commands import (
     Abandon,
+    Agree,
     Approve,
     Cancel,
     Claim,
@@ -37,8 +40,10 @@ from kinds.commands import (
     Freeze,
     Fund,
     Hire,
+    Milestones,
     Payout,
     Reject,
+    Say,
     Submit,
     Unfreeze,
     Withdraw,
@@ -146,6 +151,12 @@ def _said(task: Task, said: Said, moment: Moment) -> Decision:
             return funding.fund(task, said, command, moment)
         case Cancel() as command:
             return dispute.cancel(task, said, command, moment)
+        case Milestones() as command:
+            return plan.propose(task, said, command, moment)
+        case Agree() as command:
+            return plan.agree(task, said, command, moment)
+        case Say() as command:
+            return talk.say(task, said, command, moment)
         case Claim() as command:
             return hire.claim(task, said, command, moment)
         case Hire() as command:

@@ -72,7 +72,7 @@ def _agreed(task: Task, said: Said, percent: int, offer: int, moment: Moment) ->
         raise refuse(
             Refused.BASIS_STALE, task=task.id, action="cancel", needs=str(LogType.CANCEL_OFFERED), latest=offer
         )
-    split = replace(task, split=percent, offers=())
+    split = replace(task, split=percent, offers=(), closing=True)
     disputed = task.state is TaskState.DISPUTED
     facts: dict[str, Any] = {"how": "agreement", "percent": percent}
     if split.share_amount == 0:

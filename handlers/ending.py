@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import Any
 
-from handlers import ledger
+from handlers import ledger, project
 from handlers.decision import CancelHold, Decision, Moment, SettleHold
 from handlers.holds import drop_invoice
 from handlers.task import CreditEntry, Funding, Payout, Task
@@ -105,8 +105,13 @@ def finish(done: Decision, moment: Moment) -> Decision:
     booked = done.task.with_milestone(fee=Msat(fee - insured), insurance=Msat(task.current.insurance + insured + rest))
     done = done.on(replace(booked, locked=Msat(0)))
     known = len(task.credits)
-    ended = move(done, Cause.SETTLED, moment, **_final_facts(done.task, funding, known))
-    return _tell_credits(_tell_paid(ended, funding), moment, known)
+    facts = _final_facts(done.task, funding, known)
+    if project.goes_on(task):
+        facts |= {"next_deadline": project.next_due(task, moment.now.heard) + moment.now.deaf}
+        told = _tell_credits(_tell_paid(move(done, Cause.RELEASED, moment, **facts), funding), moment, known)
+        return project.go_on(told, moment)
+    told = _tell_credits(_tell_paid(move(done, Cause.SETTLED, moment, **facts), funding), moment, known)
+    return _tell_completed(told) if task.is_project and not task.closing else told
 
 
 def hold_lost(done: Decision, funding: Funding, moment: Moment) -> Decision:
@@ -170,8 +175,8 @@ def _final_facts(task: Task, funding: Funding, known: int) -> dict[str, Any]:
         "percent": task.split,
         "payouts": [public(payout) for payout in task.payouts if payout.state is P.COMPLETE],
         "credited": public_credits(task, known),
-        "fee_msat": task.fee,
-        "insurance_msat": task.insurance,
+        "fee_msat": task.current.fee,
+        "insurance_msat": task.current.insurance,
     }
 
 
@@ -200,7 +205,7 @@ def credit(done: Decision, role: Role, amount: Msat, why: str) -> Decision:
     to = done.task.worker if role is Role.WORKER else done.task.employer
     if amount <= 0 or to is None:
         return done
-    entry = CreditEntry(role=role, to=to, amount=amount, why=why)
+    entry = CreditEntry(role=role, to=to, amount=amount, why=why, milestone=done.task.current.number)
     return done.change(credits=(*done.task.credits, entry))
 
 
@@ -236,6 +241,16 @@ def _tell_paid(done: Decision, funding: Funding) -> Decision:
         "service_fee_msat": 0 if task.lost else task.fee_due,
     }
     return done.say(task.employer, Told.PAID_EMPLOYER, **facts, **proof)
+
+
+def _tell_completed(done: Decision) -> Decision:
+    """The last milestone is released: what was delivered, all of it."""
+    proofs = [each.proof for each in done.task.milestones if each.proof]
+    files = [{"url": proof.url, "sha256": proof.sha256} for proof in proofs]
+    facts: dict[str, Any] = {"of": len(done.task.milestones), "total_msat": done.task.total}
+    return done.say(done.task.employer, Told.PROJECT_COMPLETED, files=files, **facts).say(
+        done.task.worker, Told.PROJECT_COMPLETED, **facts
+    )
 
 
 def _tell_credits(done: Decision, moment: Moment, known: int) -> Decision:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from handlers import binding, ending, ledger, rollover
+from handlers import binding, ending, ledger, plan, rollover
 from handlers.decision import Decision, Moment, refuse
 from handlers.guards import SLACK_BLOCKS, need_evidence, need_fit, need_role, need_room, need_state, need_welcome
 from handlers.holds import drop_invoice, invoice_card, order, put, refused, stray, wrong_parts
@@ -34,6 +34,7 @@ def fund(task: Task, said: Said, command: Fund, moment: Moment) -> Decision:
         need_state(task, said, TaskState.DRAFT, TaskState.PENDING_FUNDING)
         if task.hires_first and task.worker is None:
             raise refuse(Refused.NOT_HIRED, task=task.id, claim=task.terms.claim)
+        plan.need_plan(task)
     need_evidence(task, said)
     quote = task.rollover if renews else task.quote
     if quote and quote.state is F.MAKING:

@@ -30,10 +30,11 @@ def fitting(task: Task, who: Pubkey) -> list[str]:
     pick = ["hire"] if task.is_open and task.applicants else []
     take_off = ["abandon"] if may_withdraw(task, who) else []
     start = [] if task.hires_first and task.worker is None else ["fund"]
+    choose = _choosing(task, who)
     by_state: dict[TaskState, dict[Role | None, list[str]]] = {
         S.DRAFT: {
-            Role.EMPLOYER: [*start, *pick, "cancel"],
-            Role.WORKER: ["abandon"],
+            Role.EMPLOYER: [*choose, *start, *pick, "cancel"],
+            Role.WORKER: [*choose, "abandon"],
             None: [*(["claim"] if task.is_open else []), *take_off],
         },
         S.PENDING_FUNDING: {Role.EMPLOYER: ["fund", "cancel"], Role.WORKER: ["abandon"], None: take_off},
@@ -47,6 +48,20 @@ def fitting(task: Task, who: Pubkey) -> list[str]:
         S.DISPUTED: {Role.EMPLOYER: ["approve", *renew, "cancel"], Role.WORKER: ["cancel"]},
     }
     return [*by_state[task.state].get(role, []), "status"]
+
+
+def may_plan(task: Task) -> bool:
+    """Milestones are still open: somebody is hired, nothing is agreed with him, and no work has begun."""
+    bound = task.hires_first and task.worker is not None and task.planned_with != task.worker
+    return bound and task.state is S.DRAFT and task.at == 0
+
+
+def _choosing(task: Task, who: Pubkey) -> list[str]:
+    """How both decide on milestones."""
+    if not may_plan(task):
+        return []
+    proposed = task.proposal is not None and task.proposal.by != who
+    return ["options", *(["agree"] if proposed else []), "milestones"]
 
 
 def may_withdraw(task: Task, who: Pubkey) -> bool:

@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
+from handlers import plan
 from handlers.decision import Decision, Moment, refuse
 from handlers.guards import latest_deadline, need_welcome
+from handlers.policy import DAY
 from handlers.task import Milestone, Task, Terms, holder, shown
 from handlers.transitions import Cause, move
 from kinds.codes import Refused, Told
@@ -11,10 +15,11 @@ from kinds.inputs import Offered
 from kinds.task import TermsWords
 from kinds.units import task_id
 
+PROJECT_REVIEW = 5 * DAY
 BUILT: dict[str, frozenset[object]] = {
     "order": frozenset({"fund_first", "hire_first"}),
     "claim": frozenset({"first", "pick"}),
-    "payment_type": frozenset({"FIXED_PRICE"}),
+    "payment_type": frozenset({"FIXED_PRICE", "MILESTONE"}),
     "funding": frozenset({"upfront"}),
     "deposit_percent": frozenset({0}),
     "custody_mode": frozenset({"lightning_self", "ledger"}),
@@ -37,12 +42,13 @@ def create(offered: Offered, moment: Moment) -> Decision:
         raise refuse(Refused.BELOW_MINIMUM, minimum_msat=policy.min_reward)
     if offer.reward > policy.max_reward:
         raise refuse(Refused.ABOVE_MAXIMUM, maximum_msat=policy.max_reward)
-    review = offer.terms.review_window or policy.review_window
+    words = offer.terms
+    review = words.review_window or (PROJECT_REVIEW if words.payment_type == plan.MILESTONE else policy.review_window)
     if offer.deadline <= now.time:
         raise refuse(Refused.BAD_DEADLINE, problem="it has passed already")
     terms = _terms(offer.terms, offer.deadline - now.deaf, review, moment)
     latest = now.heard + policy.max_deadline
-    if not terms.outlasts_hold:
+    if not (terms.outlasts_hold or terms.payment_type == plan.MILESTONE):  # each milestone has a hold of its own
         latest = min(latest, latest_deadline(now, review, now.height + policy.hold_cltv, policy))
     if offer.deadline - now.deaf > latest:
         raise refuse(Refused.DOES_NOT_FIT, limit=latest + now.deaf)
@@ -59,6 +65,7 @@ def create(offered: Offered, moment: Moment) -> Decision:
         created=now.time,
         milestones=(Milestone(number=1, title=offer.title, reward=offer.reward, budget=policy.budget(offer.reward)),),
     )
+    task = _in_parts(task, offer.terms, moment)
     if task.net <= 0:
         raise refuse(Refused.BELOW_MINIMUM, minimum_msat=offer.reward - task.net + 1000)
     done = move(
@@ -84,6 +91,8 @@ def create(offered: Offered, moment: Moment) -> Decision:
         **({"dispute_limit": task.terms.dispute_limit} if task.terms.outlasts_hold else {}),
         order=task.terms.order,
         claim=task.terms.claim,
+        payment_type=task.terms.payment_type,
+        **({"milestones": plan.public_parts(task.milestones, now)} if task.is_project else {}),
         terms=task.terms.version,
     )
     return done.say(
@@ -109,14 +118,14 @@ def _need_offered(words: TermsWords, moment: Moment) -> None:
 
 
 def _terms(words: TermsWords, deadline: int, review: int, moment: Moment) -> Terms:
-    policy = moment.policy
+    policy, project = moment.policy, words.payment_type == plan.MILESTONE
     return Terms(
         version=policy.terms_version,
         deadline=deadline,
         review_window=review,
         hold_timeout=words.hold_timeout or policy.hold_timeout,
-        on_reject=words.on_reject,
-        max_rejects=words.max_rejects,
+        on_reject=words.on_reject or ("revise" if project else "dispute"),
+        max_rejects=words.max_rejects or (10 if project else 3),
         on_silence=words.on_silence,
         on_hold_end=words.on_hold_end,
         min_evidence=words.min_evidence,
@@ -127,4 +136,20 @@ def _terms(words: TermsWords, deadline: int, review: int, moment: Moment) -> Ter
         dispute_limit=policy.dispute_limit,
         order=words.order,
         claim=words.claim,
+        payment_type=words.payment_type,
     )
+
+
+def _in_parts(task: Task, words: TermsWords, moment: Moment) -> Task:
+    """A task whose event names its milestones is cut at once: the employer has signed them, and a claim agrees to them."""
+    if task.terms.payment_type != plan.MILESTONE:
+        if words.milestones:
+            raise refuse(Refused.BAD_PLAN, problem="milestones belong to payment_type MILESTONE")
+        return task
+    if not words.milestones:
+        if not task.hires_first:
+            raise refuse(
+                Refused.BAD_PLAN, problem="name the milestones, or hire first (order=hire_first) and agree on them then"
+            )
+        return task
+    return replace(task, milestones=plan.cut(words.milestones, task.total, task.terms, moment, f"{task.id}/0"))

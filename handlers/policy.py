@@ -48,6 +48,7 @@ class Policy:
     max_held: Msat = Msat(0)  # held at once, open invoices included; 0: no ceiling
     quotes_a_day: int = 3
     proofs_a_day: int = 3
+    milestones_above: Msat = sats(100_000)  # a larger project is advised to be cut into milestones
     make_hold_patience: int = 600
     retry_first: int = 30  # a failed payout is tried again after this, doubling
     retry_most: int = 1800

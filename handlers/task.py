@@ -39,6 +39,7 @@ class Terms:
     dispute_limit: int = 0  # seconds, of a dispute about money in the books; 0: it was agreed to before there was one
     order: str = "fund_first"
     claim: str = "first"
+    payment_type: str = "FIXED_PRICE"
 
     def last_safe(self, expiry_height: int) -> int:
         """L of a hold that ends at this height: the last one at which an approval can surely still be paid."""
@@ -75,6 +76,7 @@ class Milestone:
     reward: Msat
     budget: Msat  # payout fee budget contained in its hold
     description: str = ""
+    salt: str = ""  # opens the log's commitment to the description
     due: int = 0  # hearing clock: its own deadline; 0: that of the task
     state: WorkState = WorkState.PENDING
     proof: Proof | None = None
@@ -87,13 +89,32 @@ class Milestone:
     resubmit_until: int = 0  # hearing clock, after a reject that allows another try
     fee: Msat = Msat(0)  # the operator's part of its service fee, booked at its settlement
     insurance: Msat = Msat(0)  # the insured part, and what was left of the budget, booked to the house's insurance
+    released: int = (
+        0  # hearing clock: when it was paid and the next one began; what follows is its record, kept from then on
+    )
+    came: Msat = Msat(0)  # what its hold brought
+    share: Msat = Msat(0)  # what of it the worker was sent
+    routing: Msat = Msat(0)  # and what that cost
 
     def anew(self) -> Milestone:
         """The same for another worker: nothing is left of the one before but the numbers of his proofs."""
         return Milestone(
             number=self.number, title=self.title, reward=self.reward, budget=self.budget, description=self.description,
-            due=self.due, proofs=self.proofs,
+            salt=self.salt, due=self.due, proofs=self.proofs,
         )  # fmt: skip
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Proposal:
+    """Milestones as one side wants them. What they cost, and what else shapes their lives, is frozen in it."""
+
+    hash: str
+    by: Pubkey
+    seq: int  # of its plan.proposed
+    milestones: tuple[Milestone, ...]
+    review_window: int
+    on_reject: str
+    max_rejects: int
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -183,6 +204,7 @@ class CreditEntry:
     to: Pubkey
     amount: Msat  # all of it: also what sending it may cost, since that is the person's own
     why: str
+    milestone: int = 1
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -207,6 +229,10 @@ class Task:
     created: int  # unix seconds
     milestones: tuple[Milestone, ...]
     at: int = 0  # which of them is the current one
+    proposal: Proposal | None = None  # the newest, while none is agreed to
+    proposed: tuple[int, ...] = ()  # when something was proposed within a day, unix seconds
+    planned_with: Pubkey | None = None  # the worker with whom the milestones were agreed on
+    closing: bool = False  # both agreed that this is the end, also where more milestones would follow
     state: TaskState | None = None  # None only before its first move
     phase: Phase = Phase.NONE
     ending: str = ""  # while refunding: the name of the cause that the end will have
@@ -256,6 +282,15 @@ class Task:
     @property
     def budget(self) -> Msat:
         return self.current.budget
+
+    @property
+    def is_project(self) -> bool:
+        return len(self.milestones) > 1
+
+    @property
+    def total(self) -> Msat:
+        """The rewards of all milestones."""
+        return Msat(sum(each.reward for each in self.milestones))
 
     @property
     def deadline(self) -> int:
@@ -430,6 +465,7 @@ def shown(task: Task) -> dict[str, Any]:
         "service_fee_msat": task.service_fee,
         "budget_msat": task.budget,
         "hold_msat": task.hold_amount,
+        **({"total_msat": task.total} if task.is_project else {}),
     }
 
 

@@ -222,6 +222,7 @@ def _all_warnings(task: Task) -> Iterator[Warning]:
     if task.state in (S.DRAFT, S.PENDING_FUNDING):
         until = task.deadline
         yield Warning(f"unfunded/{until}", until - HOUR, task.employer, "unfunded", until)
+        yield from _next_unfunded(task)
         if task.worker:
             yield Warning(f"unpaid/{until}/{task.worker[:8]}", until - HOUR, task.worker, "unpaid", until)
     if task.state is S.FUNDED:
@@ -258,6 +259,16 @@ def _all_warnings(task: Task) -> Iterator[Warning]:
         for who in filter(None, (task.employer, task.worker)):
             at = task.last_safe_height - _WARN_BLOCKS
             yield Warning(f"height/{task.hold.ref}/{task.state}/{who[:8]}", at, who, "hold_end", task.deadline, True)
+
+
+def _next_unfunded(task: Task) -> Iterator[Warning]:
+    """A project stands still between two milestones: the employer is reminded, and after two days the worker is told that he may go."""
+    if task.at == 0 or task.worker is None:
+        return
+    since, until = task.milestones[task.at - 1].released, task.deadline
+    for days in (1, 2):
+        yield Warning(f"next/{since}/{days}", since + days * DAY, task.employer, "next_unfunded", until)
+    yield Warning(f"next/{since}/leave", since + 2 * DAY, task.worker, "next_unpaid", until)
 
 
 def reached(task: Task, ref: str, moment: Moment) -> Decision:

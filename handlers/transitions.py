@@ -44,6 +44,8 @@ class Cause(StrEnum):
     ACCEPTED = "a worker takes it before the money"
     CHOSEN = "the employer picks a worker before the money"
     GIVEN_UP = "the worker gives it back before the money"
+    PLAN_PROPOSED = "one side proposes milestones"
+    PLAN_AGREED = "the other side agrees to them"
     HELD_FOR_WORKER = "every part is held, and the work begins"
     ABANDONED = "the worker gives it back"
     ABANDONED_LATE = "the worker gives it back, too late for another"
@@ -69,6 +71,7 @@ class Cause(StrEnum):
     SHARE_PAID = "the worker's share arrived"
     MARGIN = "not paid yet, and the hold must be settled now"
     UNREACHABLE = "the worker's side could not be paid"
+    RELEASED = "the hold is settled and paid, and another milestone follows"
     SETTLED = "the hold is settled and every share paid or credited"
     REFUNDED = "the node has given the money back"
     ENDED = "the node has given the money back, time is over"
@@ -131,6 +134,9 @@ ROWS: tuple[Row, ...] = (
     Row(S.DRAFT, Cause.CHOSEN, S.DRAFT, (L.TASK_ACCEPTED,), "employer", (W.PENDING,)),
     Row(S.DRAFT, Cause.GIVEN_UP, S.DRAFT, (L.TASK_ABANDONED,), "worker", (W.PENDING,)),
     Row(S.PENDING_FUNDING, Cause.GIVEN_UP, S.DRAFT, (L.TASK_ABANDONED,), "worker", (W.PENDING,)),
+    # a project is cut into milestones
+    Row(S.DRAFT, Cause.PLAN_PROPOSED, S.DRAFT, (L.PLAN_PROPOSED,), "party", (W.PENDING,)),
+    Row(S.DRAFT, Cause.PLAN_AGREED, S.DRAFT, (L.PLAN_AGREED,), "party", (W.PENDING,)),
     Row(S.FUNDED, Cause.HIRED, S.CLAIMED, (L.TASK_CLAIMED,), "employer", (W.PENDING,), W.IN_PROGRESS),
     Row(
         S.PENDING_FUNDING,
@@ -208,6 +214,7 @@ ROWS: tuple[Row, ...] = (
     Row(S.VERIFIED, Cause.MARGIN, S.VERIFIED, (L.SETTLEMENT_STARTED,), "clock", (W.APPROVED,), phase_after=_SET),
     Row(S.VERIFIED, Cause.UNREACHABLE, S.VERIFIED, (L.PAYOUT_FAILED, *_REF), "clock", (W.APPROVED,), phase_after=_BACK),
     Row(S.VERIFIED, Cause.SETTLED, S.PAID, (L.SETTLEMENT_COMPLETED,), "node", (W.APPROVED,), W.RELEASED, phase=_SET),
+    Row(S.VERIFIED, Cause.RELEASED, S.DRAFT, (L.SETTLEMENT_COMPLETED,), "node", (W.APPROVED,), W.RELEASED, phase=_SET),
     # the node's word on a refund
     Row(S.FUNDED, Cause.REFUNDED, S.REFUNDED, (L.REFUND_COMPLETED,), "node", (W.PENDING,), phase=_BACK),
     Row(S.FUNDED, Cause.ENDED, S.EXPIRED, (L.TASK_EXPIRED,), "node", (W.PENDING,), phase=_BACK),
@@ -261,6 +268,8 @@ def move(done: Decision, cause: Cause, moment: Moment, **facts: Any) -> Decision
     _check_author(row, done, moment)
     work = row.work_after or task.current.state
     proven, event = _provenance(moment)
+    if task.is_project:
+        facts = {"milestone": task.current.number, **facts}
     lines, seq, latest = [], task.seq, dict(task.latest)
     for kind in row.log:
         seq += 1

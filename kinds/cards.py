@@ -5,19 +5,18 @@ A card is lines of text; the words on them stand in `wording`. Only lines whose 
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from typing import Any
+from collections.abc import Mapping
 
 from kinds.codes import Refused, Told
 from kinds.commands import COMMANDS, Post
 from kinds.commands.usage import usage
 from kinds.figures import moment_text, sats_text
 from kinds.legible import one_line
+from kinds.lines import Facts, bar, heading, joined, label, listed
+from kinds.project_cards import completed_card, milestone_lines, options_card, plan_card, released_card
 from kinds.qr import qr
-from kinds.wording.template import fill, line
-from kinds.wording.words import BADGES, LABELS, SERVICE_FEE, TERMS, WORK
-
-Facts = Mapping[str, Any]
+from kinds.wording.template import fill
+from kinds.wording.words import BADGES, SERVICE_FEE, TERMS, WORK
 
 _USAGE = {command.action: usage(command) for command in COMMANDS}
 _LOOKS = ("status", "history")  # need no line of their own
@@ -31,6 +30,14 @@ def card(code: Refused | Told, facts: Facts, now: int) -> str:
             return status_card(facts, now)
         case Told.INVOICE:
             return invoice_card(facts, now)
+        case Told.OPTIONS:
+            return options_card(facts, now)
+        case Told.PLAN_PROPOSED | Told.PLAN_AGREED:
+            return plan_card(facts, now)
+        case Told.MILESTONE_RELEASED:
+            return released_card(facts, now)
+        case Told.PROJECT_COMPLETED:
+            return completed_card(facts, now)
         case Told.TASKS:
             return tasks_card(facts, now)
         case Told.HISTORY:
@@ -48,43 +55,32 @@ def card(code: Refused | Told, facts: Facts, now: int) -> str:
     return ""
 
 
-def heading(facts: Facts) -> str:
-    """What a message about a task begins with."""
-    title = one_line(str(facts.get("title") or ""), 200)
-    return f"“{title}” · {one_line(str(facts['task']))}" if facts.get("task") else f"“{title}”"
-
-
-def bar(step: int, steps: int) -> str:
-    """▓▓▓░ 3/4"""
-    done = min(max(0, step), steps)
-    return f"{'▓' * done}{'░' * (steps - done)} {done}/{steps}"
-
-
 def status_card(facts: Facts, now: int) -> str:
     """Where a task stands: state, progress, countdown, what to do now."""
     state, work = str(facts.get("state") or ""), WORK.get(str(facts.get("work")))
     lines = [heading(facts), BADGES.get(state, one_line(state)) + (f": {work}" if work and state == "Claimed" else "")]
     if isinstance(facts.get("step"), int) and isinstance(facts.get("steps"), int):
-        lines.append(bar(facts["step"], min(facts["steps"], 50)))
+        lines.append(bar(facts["step"], facts["steps"]))
     ended, proof = facts.get("step") == facts.get("steps"), facts.get("proof")
     lines += [
-        _label("description", facts, now),
-        _label("cost", facts, now),
-        _label("phase", facts, now),
-        _label("frozen", facts, now) if facts.get("frozen") else "",
-        _label("until", facts, now),
-        "" if ended or facts.get("until") == facts.get("deadline") else _label("deadline", facts, now),
-        _label("height", facts, now),
-        _label("books", facts, now) if facts.get("custody") == "ledger" else "",
-        _label("proof", proof if isinstance(proof, Mapping) else {}, now),
-        _label("parties", facts, now),
-        _label("role", facts, now),
-        _label("order", facts, now) if state == "Draft" and facts.get("order") == "hire_first" else "",
+        label("description", facts, now),
+        *milestone_lines(facts, now),
+        label("cost", facts, now),
+        label("phase", facts, now),
+        label("frozen", facts, now) if facts.get("frozen") else "",
+        label("until", facts, now),
+        "" if ended or facts.get("until") == facts.get("deadline") else label("deadline", facts, now),
+        label("height", facts, now),
+        label("books", facts, now) if facts.get("custody") == "ledger" else "",
+        label("proof", proof if isinstance(proof, Mapping) else {}, now),
+        label("parties", facts, now),
+        label("role", facts, now),
+        label("order", facts, now) if state == "Draft" and facts.get("order") == "hire_first" else "",
         *_proposals(facts, now),
-        _label("credit", facts, now) if facts.get("credit_msat") else "",
+        label("credit", facts, now) if facts.get("credit_msat") else "",
     ]
     todo = _todo(facts)
-    return _joined([*lines, _label("now", facts, now) if todo else "", *todo])
+    return joined([*lines, label("now", facts, now) if todo else "", *todo])
 
 
 def invoice_card(facts: Facts, now: int, on_dark: bool = False) -> str:
@@ -96,75 +92,75 @@ def invoice_card(facts: Facts, now: int, on_dark: bool = False) -> str:
         if facts.get("renews")
         else ("invoice", "share", "expires", "pending")
     )
-    lines += [_label(name, facts, now) for name in shown]
+    lines += [label(name, facts, now) for name in shown]
     if not facts.get("invoice"):
-        return _joined(lines)
+        return joined(lines)
     link = one_line(link, 8000)
-    return _joined([*lines, link.replace("LIGHTNING:", "lightning:", 1), qr(link, on_dark)])
+    return joined([*lines, link.replace("LIGHTNING:", "lightning:", 1), qr(link, on_dark)])
 
 
 def tasks_card(facts: Facts, now: int) -> str:
     """The asker's tasks, and those that are open for a claim."""
-    mine, open_ones = _listed(facts.get("tasks")), _listed(facts.get("open"))
+    mine, open_ones = listed(facts.get("tasks")), listed(facts.get("open"))
     if mine:
-        lines = [_label("your tasks", facts, now), *(_task_line(each) for each in mine[:_TASKS])]
+        lines = [label("your tasks", facts, now), *(_task_line(each) for each in mine[:_TASKS])]
     else:
-        lines = [_label("no tasks", {"example": Post.example}, now)]
+        lines = [label("no tasks", {"example": Post.example}, now)]
     if open_ones:
-        lines += [_label("open tasks", facts, now), *(_task_line(each) for each in open_ones[:_TASKS])]
-    return _joined(lines)
+        lines += [label("open tasks", facts, now), *(_task_line(each) for each in open_ones[:_TASKS])]
+    return joined(lines)
 
 
 def history_card(facts: Facts, now: int) -> str:
     """The published entries, oldest first."""
-    entries = _listed(facts.get("entries"))
-    earlier = [_label("earlier", {"count": len(entries) - _ENTRIES}, now)] if len(entries) > _ENTRIES else []
-    return _joined([_label("history", facts, now), *earlier, *(_entry_line(each) for each in entries[-_ENTRIES:])])
+    entries = listed(facts.get("entries"))
+    earlier = [label("earlier", {"count": len(entries) - _ENTRIES}, now)] if len(entries) > _ENTRIES else []
+    return joined([label("history", facts, now), *earlier, *(_entry_line(each) for each in entries[-_ENTRIES:])])
 
 
 def balance_card(facts: Facts, now: int) -> str:
     """What somebody has here, what is on its way to him, and what he can do now."""
-    lines = [_label("balance", facts, now)]
+    lines = [label("balance", facts, now)]
     if facts.get("payable_msat"):
-        lines.append(_label("payable", facts, now))
+        lines.append(label("payable", facts, now))
     elif facts.get("available_msat"):
-        lines.append(_label("too little", facts, now))
-    moving = _listed(facts.get("withdrawals"))
+        lines.append(label("too little", facts, now))
+    moving = listed(facts.get("withdrawals"))
     if moving:
-        lines += [_label("under way", facts, now), *(_label("withdrawal", each, now) for each in moving)]
-    return _joined(lines)
+        lines += [label("under way", facts, now), *(label("withdrawal", each, now) for each in moving)]
+    return joined(lines)
 
 
 def statement_card(facts: Facts, now: int) -> str:
     """What came to somebody's account and left it."""
-    lines = _listed(facts.get("lines"))
+    lines = listed(facts.get("lines"))
     if not lines:
-        return _label("no lines", facts, now)
+        return label("no lines", facts, now)
     earlier = facts["earlier"] if isinstance(facts.get("earlier"), int) else 0
     left = earlier + len(lines[_ENTRIES:])
-    told = _label("earlier", {"count": left}, now) if left > 0 else ""
-    return _joined([_label("statement", facts, now), *(_label("line", each, now) for each in lines[:_ENTRIES]), told])
+    told = label("earlier", {"count": left}, now) if left > 0 else ""
+    return joined([label("statement", facts, now), *(label("line", each, now) for each in lines[:_ENTRIES]), told])
 
 
 def holds_card(facts: Facts, now: int) -> str:
     """What is held, that which is over first at the top."""
-    holds = _listed(facts.get("holds"))
+    holds = listed(facts.get("holds"))
     if not holds:
-        return _label("no holds", facts, now)
-    lines = [line for each in holds[:_TASKS] for line in (_task_line(each), _label("hold", each, now))]
+        return label("no holds", facts, now)
+    lines = [line for each in holds[:_TASKS] for line in (_task_line(each), label("hold", each, now))]
     left = facts["count"] - _TASKS if isinstance(facts.get("count"), int) else 0
-    return _joined([_label("holds", facts, now), *lines, _label("more", {"count": left}, now) if left > 0 else ""])
+    return joined([label("holds", facts, now), *lines, label("more", {"count": left}, now) if left > 0 else ""])
 
 
 def incidents_card(facts: Facts, now: int) -> str:
-    incidents = _listed(facts.get("incidents"))
+    incidents = listed(facts.get("incidents"))
     if not incidents:
-        return _label("no incidents", facts, now)
+        return label("no incidents", facts, now)
     count = facts.get("count")
     earlier = count - len(incidents[-_ENTRIES:]) if isinstance(count, int) else 0
-    lines = [_label("incident", {**(each.get("facts") or {}), **each}, now) for each in incidents[-_ENTRIES:]]
-    told = _label("earlier", {"count": earlier}, now) if earlier > 0 else ""
-    return _joined([_label("incidents", facts, now), told, *lines])
+    lines = [label("incident", {**(each.get("facts") or {}), **each}, now) for each in incidents[-_ENTRIES:]]
+    told = label("earlier", {"count": earlier}, now) if earlier > 0 else ""
+    return joined([label("incidents", facts, now), told, *lines])
 
 
 def terms_card(facts: Facts, now: int) -> str:
@@ -176,17 +172,17 @@ def terms_card(facts: Facts, now: int) -> str:
             "payer": facts.get("service_fee_payer"),
             "insured": facts.get("insurance_percent"),
         }
-    return _joined([fill(words, facts, now) for words in TERMS])
+    return joined([fill(words, facts, now) for words in TERMS])
 
 
 def _proposals(facts: Facts, now: int) -> list[str]:
     """How many have offered to do it, and to the employer who they are."""
-    count, shown = facts.get("applicants"), _listed(facts.get("proposals"))
+    count, shown = facts.get("applicants"), listed(facts.get("proposals"))
     if not (isinstance(count, int) and count > 0):
         return []
     left = count - len(shown) if shown else 0
-    more = [_label("more", {"count": left}, now)] if left > 0 else []
-    return [_label("applicants", facts, now), *(_label("proposal", each, now) for each in shown), *more]
+    more = [label("more", {"count": left}, now)] if left > 0 else []
+    return [label("applicants", facts, now), *(label("proposal", each, now) for each in shown), *more]
 
 
 def _todo(facts: Facts) -> list[str]:
@@ -218,15 +214,3 @@ def _entry_line(entry: Facts) -> str:
     when = moment_text(at) if isinstance(at, int) else ""
     words = [one_line(str(entry.get(name) or "")) for name in ("seq", "type", "state")]
     return " · ".join(word for word in (words[0], when, words[1], words[2]) if word)
-
-
-def _label(name: str, facts: Facts, now: int) -> str:
-    return line(LABELS[name], facts, now)
-
-
-def _listed(value: Any) -> list[Facts]:
-    return [each for each in value if isinstance(each, Mapping)] if isinstance(value, Sequence) else []
-
-
-def _joined(lines: Sequence[str]) -> str:
-    return "\n".join(each for each in lines if each)

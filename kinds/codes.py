@@ -61,12 +61,20 @@ class Refused(StrEnum):
     )
     FUNDING_BUSY = "funding_busy"  # task: the invoice is being made
     PAYOUT_BUSY = "payout_busy"  # task: a payout may be under way, it can't be replaced now
+    NO_PLAN = "no_plan"  # task: nothing is proposed that could be agreed to
+    PLAN_NEEDED = "plan_needed"  # task: its terms are milestones, and none are agreed on
+    PLAN_CHANGED = "plan_changed"  # task, plan: the hash of the newest proposal
+    PLAN_YOURS = "plan_yours"  # task, plan: the other side has to agree to it
+    PLAN_LOCKED = "plan_locked"  # task: the milestones are agreed on
+    PLAN_SUM = "plan_sum"  # sum_msat, total_msat, off_msat
+    BAD_PLAN = "bad_plan"  # problem
+    NOBODY_THERE = "nobody_there"  # task: there is no other side yet
     BASIS_MISSING = "basis_missing"  # task, action, needs: log entry type
     BASIS_STALE = "basis_stale"  # task, action, needs, latest: event id
     SIGNED_ONLY = "signed_only"  # task, action: the terms ask for a signed decision
     # money
-    BELOW_MINIMUM = "below_minimum"  # minimum_msat
-    ABOVE_MAXIMUM = "above_maximum"  # maximum_msat
+    BELOW_MINIMUM = "below_minimum"  # minimum_msat, milestone: which one, in a plan
+    ABOVE_MAXIMUM = "above_maximum"  # maximum_msat, milestone
     BAD_INVOICE = "bad_invoice"  # problem
     AMOUNT_MISMATCH = "amount_mismatch"  # wanted_msat, got_msat
     HASH_USED = "hash_used"
@@ -106,6 +114,7 @@ class Told(StrEnum):
     STATEMENT = (
         "statement"  # available_msat, lines: list of {at, amount_msat, balance_msat, what, task, payment_hash}, earlier
     )
+    OPTIONS = "options"  # the two ways of being paid: total_msat, threshold_msat, recommended, selected, plan, by
     HOLDS = "holds"  # to the operator: count, total_msat, height, holds: list
     INCIDENTS = "incidents"  # to the operator: count, incidents: list of {at, code, task, facts}
     # a task's life; all carry task and title
@@ -129,6 +138,14 @@ class Told(StrEnum):
     ACCEPTED_BY = "accepted_by"  # to the employer: worker, note
     CLAIMED = "claimed"  # to the worker: how, deadline, needs_destination, reward_msat, worker_fee_msat, net_msat
     CLAIMED_BY = "claimed_by"  # to the employer: how, worker, note
+    PLAN_PROPOSED = (
+        "plan_proposed"  # to both: by, plan (its hash), stage, milestones, total_msat, cost_msat and the rules
+    )
+    PLAN_AGREED = "plan_agreed"  # the same
+    MILESTONE_RELEASED = "milestone_released"  # to both: released, of, total_msat, upcoming, hold_msat
+    PROJECT_COMPLETED = "project_completed"  # of, total_msat; to the employer also files
+    SAID = "said"  # by, words: from the other side
+    PASSED_ON = "passed_on"
     ABANDONED = "abandoned"
     PROOF_CHECKING = "proof_checking"
     PROOF_MISMATCHED = "proof_mismatched"  # url, wanted, got: refused

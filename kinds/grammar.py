@@ -22,6 +22,7 @@ from kinds.commands.shape import Place, shape
 from kinds.commands.usage import usage
 from kinds.events import MAX_CONTENT, BadEvent, read_json
 from kinds.figures import looks_like_number, read_amount
+from kinds.plan import write_parts
 from kinds.words import Word, as_word, quote, word_at
 
 VERSION = 1
@@ -209,9 +210,10 @@ def _write(command: Command, write_rest: Callable[[str], str]) -> str:
     said = command.model_dump(exclude_defaults=True)
     words = [command.action, *(_write_place(place, said[place.name]) for place in fields.places if place.name in said)]
     options = {name: said[name] for name in fields.options if name in said} | said.get(str(fields.words), {})
-    words += [f"{name}={as_word(value)}" for name, value in options.items()]
+    words += [f"{name}={as_word(str(value))}" for name, value in options.items()]
     if fields.rest in said:
-        words.append(write_rest(said[fields.rest]))
+        rest = said[fields.rest]
+        words.append(write_rest(rest) if isinstance(rest, str) else write_parts(rest))
     return " ".join(words)
 
 

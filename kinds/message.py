@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from kinds import cards, events
+from kinds import cards, events, lines
 from kinds.codes import BadWord, Form, Refused, Told
 from kinds.decision import DECISION_TAG
 from kinds.events import canonical_json, plain_json
@@ -24,6 +24,7 @@ _NEXT: Mapping[Told, Sequence[str]] = {
     Told.PROOF_ARRIVED: _JUDGE,
     Told.PROOF_CHANGED: _JUDGE,
     Told.CANCEL_OFFERED: ("cancel",),
+    Told.PLAN_PROPOSED: ("agree",),
 }
 
 
@@ -47,7 +48,7 @@ def render(code: Refused | Told, facts: Mapping[str, Any], form: Form, now: int)
 
 def _with_title(code: Refused | Told, facts: Mapping[str, Any], now: int) -> str:
     sentence = en.sentence(code, facts, now)
-    return f"{cards.heading(facts)}\n{sentence}" if facts.get("title") else sentence
+    return f"{lines.heading(facts)}\n{sentence}" if facts.get("title") else sentence
 
 
 def _opened(value: Any) -> Any:
@@ -86,6 +87,8 @@ def _content(action: str, task: str, facts: Mapping[str, Any]) -> dict[str, Any]
             return said
         case "reject" | "dispute":
             return said | {"reason": ""}  # to be written before it is signed
+        case "agree" if isinstance(facts.get("plan"), str):
+            return said | {"plan": facts["plan"]}
         case "cancel" if facts.get("state") in _UNCLAIMED:
             return said
         case "cancel" if isinstance(facts.get("percent"), int):  # never a share that nobody has named

@@ -15,6 +15,7 @@ from kinds.codes import BadWord, Refused
 from kinds.commands.base import Text, Title
 from kinds.commands.problems import bad_word
 from kinds.events import BadEvent, Event, read_json
+from kinds.plan import Parts
 from kinds.units import Msat, sats
 
 OFFER_TAG = "holdfast-task"
@@ -36,8 +37,9 @@ class TermsWords(BaseModel):
     deposit_percent: Annotated[int, Field(ge=0, le=100)] = 0
     custody_mode: Literal["lightning_self", "onchain_submarine", "ledger", "direct"] = "lightning_self"
     verification: Literal["manual", "auto"] = "manual"
-    on_reject: Literal["dispute", "revise"] = "dispute"
-    max_rejects: Annotated[int, Field(ge=1, le=20)] = 3
+    milestones: Parts = ()
+    on_reject: Literal["dispute", "revise"] | None = None
+    max_rejects: Annotated[int, Field(ge=1, le=100)] | None = None
     review_window: Seconds | None = None
     on_silence: Literal["approve", "dispute"] = "approve"
     on_hold_end: Literal["refund", "rollover then ledger", "rollover then refund", "ledger"] = "refund"

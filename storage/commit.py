@@ -177,6 +177,11 @@ def _state(done: Decision, policy: Policy, root: EventId, head: EventId, at: int
         "deadline": task.deadline + now.deaf,
         "expiry_height": task.hold.expiry_height if task.hold else None,
         "last_safe_height": task.last_safe_height or None,
+        **(
+            {"milestone": task.current.number, "milestones": len(task.milestones), "total_msat": task.total}
+            if task.is_project
+            else {}
+        ),
     }
     return state_event(
         bot=policy.bot, task=task.id, address=task.address, root=root, parties=_parties(task), head=head, seq=task.seq,

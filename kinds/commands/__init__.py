@@ -22,24 +22,26 @@ from kinds.commands.operator import (
     Unban,
     Unfreeze,
 )
+from kinds.commands.project import Agree, Milestones, Options, Say
 from kinds.commands.work import Abandon, Approve, Claim, Dispute, Payout, Reject, Submit
 
 COMMANDS: tuple[type[Command], ...] = (
     Help, TermsAsked, Tasks, Status, History,
     Post, Fund, Hire, Cancel,
+    Options, Milestones, Agree, Say,
     Claim, Submit, Abandon, Approve, Reject, Dispute, Payout,
     Balance, Withdraw, Statement,
     *OPERATOR,
 )  # fmt: skip
 
 PLANNED = frozenset((
-    "options", "agree", "milestones", "deposit", "evidence", "vote", "rate", "say", "hours", "appeal", "reputation",
+    "deposit", "evidence", "vote", "rate", "hours", "appeal", "reputation",
     "receipt",
 ))  # fmt: skip
 """Words of the protocol that are not built yet: refused by name, so that nobody takes silence for consent."""
 
 __all__ = [
-    "COMMANDS", "OPERATOR", "PLANNED", "Abandon", "Approve", "Balance", "Ban", "Cancel", "Claim", "Command", "Compensate", "Dispute", "Freeze", "Fund",
-    "Help", "Hire", "History", "Holds", "Incidents", "Pause", "Payout", "Post", "Reject", "Resume", "Statement", "Status", "Submit", "Tasks", "TermsAsked",
+    "COMMANDS", "OPERATOR", "PLANNED", "Abandon", "Agree", "Approve", "Balance", "Ban", "Cancel", "Claim", "Command", "Compensate", "Dispute", "Freeze", "Fund",
+    "Help", "Hire", "History", "Holds", "Incidents", "Milestones", "Options", "Pause", "Payout", "Post", "Reject", "Resume", "Say", "Statement", "Status", "Submit", "Tasks", "TermsAsked",
     "Unban", "Unfreeze", "Withdraw",
 ]  # fmt: skip

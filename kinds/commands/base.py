@@ -6,7 +6,7 @@ from typing import Annotated, Any, ClassVar
 
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field
 
-from kinds.figures import read_npub
+from kinds.figures import read_npub, read_span
 from kinds.units import is_hex64, read_task_id
 
 
@@ -82,6 +82,19 @@ def _key(text: str) -> str:
     return key
 
 
+def _whole(value: Any) -> Any:
+    return int(value) if isinstance(value, str) and value.isascii() and value.isdigit() and len(value) <= 9 else value
+
+
+def _span(value: Any) -> Any:
+    span = read_span(value) if isinstance(value, str) else None
+    return _whole(value) if span is None else span
+
+
+WholeWord = BeforeValidator(_whole)
+"""For a number that is written key=value."""
+SpanWord = BeforeValidator(_span)
+"""For seconds that are written key=value, also as 90m, 24h, 3d."""
 Npub = Annotated[str, Field(max_length=80), AfterValidator(_key)]
 TaskRef = Annotated[str, Field(max_length=40), AfterValidator(_task)]
 Sha256 = Annotated[str, Field(max_length=64), AfterValidator(_hash)]

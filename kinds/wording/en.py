@@ -54,6 +54,15 @@ SENTENCES: Mapping[R | T, str] = {
     R.ALREADY: "That is so already ({action}); nothing was changed.[again? If you mean it once more, say it with again=yes.]",
     R.FUNDING_BUSY: "The invoice for task {task} is being made. It comes by itself in a moment.",
     R.PAYOUT_BUSY: "A payout of task {task} may be on its way, so its destination cannot be changed now. status {task} shows more.",
+    R.NO_PLAN: "No milestones are proposed in task {task}. Either of you proposes them: milestones {task} TITLE AMOUNT DATE; ...",
+    R.PLAN_NEEDED: "The terms of task {task} are milestones, and none are agreed on yet: milestones {task} TITLE AMOUNT DATE; ...",
+    R.PLAN_CHANGED: "That is not the newest proposal. Look at it with options {task}; to agree: agree {task} {plan:short}",
+    R.PLAN_YOURS: "That is your own proposal: the other side has to agree to it. To change it, send milestones {task} again.",
+    R.PLAN_LOCKED: "The milestones of task {task} are agreed on and locked.",
+    R.PLAN_SUM: "The milestones come to {sum_msat:sats}, and the project is {total_msat:sats}: the sums must be equal"
+    "[ (it is {off_msat:sats} off)]. Nothing was proposed.",
+    R.BAD_PLAN: "The milestones cannot be used: {problem:problem}.[ The deadline is {deadline:date}.] Nothing was proposed.",
+    R.NOBODY_THERE: "There is no other side in task {task} yet to hear you.",
     R.BASIS_MISSING: "A signed {action} must name what it rests on: an e tag with the marker basis and the id of"
     "[needs=any? a log entry of task {task}][needs!=any? the newest {needs} entry of task {task}].",
     R.BASIS_STALE: "Your signed {action} rests on an older entry: the newest {needs} of task {task} is entry {latest}."
@@ -61,8 +70,8 @@ SENTENCES: Mapping[R | T, str] = {
     R.SIGNED_ONLY: "The terms of task {task} ask for signed decisions: publish {action} as a signed event (kind 78)."
     " Answers in JSON have one ready to sign.",
     # money
-    R.BELOW_MINIMUM: "That is less than the smallest reward here: {minimum_msat:sats}.",
-    R.ABOVE_MAXIMUM: "That is more than the largest reward here: {maximum_msat:sats}.",
+    R.BELOW_MINIMUM: "[milestone? Milestone {milestone}:] That is less than the smallest reward here: {minimum_msat:sats}.",
+    R.ABOVE_MAXIMUM: "[milestone? Milestone {milestone}:] That is more than the largest reward here: {maximum_msat:sats}.",
     R.BAD_INVOICE: "This invoice cannot be used: {problem}.[ It must be valid until {live_until:date} at least.]"
     " Make a new one and send it.",
     R.AMOUNT_MISMATCH: "The invoice must be for exactly {wanted_msat:sats}[got_msat? , but it is for {got_msat:sats}]"
@@ -110,8 +119,17 @@ SENTENCES: Mapping[R | T, str] = {
     T.BALANCE: "Your account: {available_msat:sats}.[payable_msat? You can withdraw {payable_msat:sats} now: withdraw INVOICE]"
     "[under_way_msat? On their way: {under_way_msat:sats}.]",
     T.STATEMENT: "[lines? What came to your account and left it, the newest first.][!lines? Nothing has come to your account.]",
+    T.OPTIONS: "Two ways of being paid for {total_msat:sats}: in one go, or by milestones[recommended=MILESTONE? , which is recommended for"
+    " this size].[selected? Chosen: {selected:word}.]",
     T.HOLDS: "[holds? Payments that are held: {count}, {total_msat:sats} in all.][!holds? Nothing is held.]",
     T.INCIDENTS: "[incidents? Incidents so far: {count}.][!incidents? There was no incident.]",
+    # a project
+    T.PLAN_PROPOSED: "Milestones are proposed, {total_msat:sats} in all. If you agree: agree {task} {plan:short}",
+    T.PLAN_AGREED: "The milestones are agreed on and locked, {total_msat:sats} in all. fund {task} gives the invoice of the first one.",
+    T.MILESTONE_RELEASED: "Milestone {released} of {of} is paid and released. The next one begins when its money is locked: fund {task}",
+    T.PROJECT_COMPLETED: "All {of} milestones are paid: the project is completed, {total_msat:sats} in all.",
+    T.SAID: "From the other side: {words:says}",
+    T.PASSED_ON: "Passed on.",
     # a task's life
     T.CREATED: "Your task is made; its id is {task}. Deadline: {deadline:when}.\nIt costs {hold_msat:sats}: {net_msat:sats}"
     " for the worker[service_fee_msat? , {service_fee_msat:sats} service fee] and up to {budget_msat:sats} for sending them.[custody=ledger_at_claim? \nAs you asked: when a worker claims it,"
@@ -228,7 +246,8 @@ SENTENCES: Mapping[R | T, str] = {
     " The worker delivers with: submit {task} LINK SHA256][what=review? Decide with: approve {task} or reject {task} REASON]"
     "[on_silence=approve? If the employer says nothing, your work counts as approved.]"
     "[on_silence=dispute? If the employer says nothing, it goes to dispute.]"
-    "[what=unfunded? fund {task} gives you the invoice.][what=unreachable? The worker names another invoice with: payout {task}"
+    "[what=unfunded? fund {task} gives you the invoice.][what=next_unfunded? fund {task} gives you the invoice; the work on this"
+    " milestone begins when it is paid.][what=next_unpaid? You may leave without a mark: abandon {task}][what=unreachable? The worker names another invoice with: payout {task}"
     " INVOICE; else the money goes back to the employer, with a mark on the worker.]"
     "[what=unreachable_owed? The worker names another invoice with: payout {task} INVOICE; else the money is put to his account.]"
     "[what=hold_end? Block {height} is the last at which the worker can surely be paid.][custody? Then the money goes into my books, as agreed.]",

@@ -13,7 +13,7 @@ from typing import Any
 
 from kinds.figures import left_text, moment_text, npub, sats_text, span_text
 from kinds.legible import one_line
-from kinds.wording.words import AHEAD, WORDS
+from kinds.wording.words import AHEAD, WORDS, WORK_BADGES
 
 _PART = re.compile(r"\[(?:(!)?(\w+)(?:(!?=)(\w+))?\?)?([^\[\]]*)\]")
 _FACT = re.compile(r"\{(\w+)(?::(\w+))?\}")
@@ -89,6 +89,10 @@ def _say(value: Any, how: str, now: int) -> str:
             return one_line(str(value), _AS_IT_IS)
         case "exact":  # what is copied by hand or machine: a link, an invoice, a hash
             return one_line(str(value), _AS_IT_IS)
+        case "short":  # the beginning of a hash, enough to mean it
+            return one_line(str(value))[:12]
+        case "badge":
+            return WORK_BADGES.get(str(value), "")
         case "cap":
             text = one_line(str(value))
             return text[:1].upper() + text[1:]

@@ -17,6 +17,9 @@ WORDS: Mapping[str, str] = {
     "Expired": "expired",
     "settling": "paying out",
     "refunding": "giving the money back",
+    # how a project is paid
+    "FIXED_PRICE": "full payment, in one go",
+    "MILESTONE": "milestones",
     # what runs out
     "unfunded": "it was not funded in time",
     "unclaimed": "nobody claimed it in time",
@@ -91,6 +94,8 @@ WORDS: Mapping[str, str] = {
 AHEAD: Mapping[str, str] = {
     # the same words while the time is still running: a card's countdown and a warning
     "unfunded": "Fund it until",
+    "next_unfunded": "The money for the next milestone is to be locked until",
+    "next_unpaid": "The employer has not locked the money for the next milestone yet; he may until",
     "unpaid": "The employer must lock the money until",
     "unclaimed": "Nobody has claimed it; the money comes back at",
     "no_proof": "The work must arrive until",
@@ -124,8 +129,41 @@ WORK: Mapping[str, str] = {
     "REJECTED": "the work was rejected",
 }
 
+WORK_BADGES: Mapping[str, str] = {
+    "PENDING": "⚪",
+    "IN_PROGRESS": "🟠",
+    "SUBMITTED": "👀",
+    "APPROVED": "🟢",
+    "RELEASED": "✅",
+    "REJECTED": "🔁",
+}
+
 LABELS: Mapping[str, str] = {
     # lines of cards, in the language of template.py
+    "total": "{total_msat:sats} in all",
+    "option whole": "A · Full payment[recommended=FIXED_PRICE?  (recommended)]: one delivery, one review, paid in one go. Best up to"
+    " {threshold_msat:sats} and for well-defined work.",
+    "option parts": "B · Milestones[recommended=MILESTONE?  (recommended)]: several deliveries, each one funded, judged and paid by itself."
+    " Best above {threshold_msat:sats} and for complex work.",
+    "selected": "Chosen: {selected:word}. It is locked.",
+    "choose": "Talk it over: say {task} TEXT\nA: the employer asks for the invoice: fund {task}\nB: either of you proposes:"
+    " milestones {task} TITLE AMOUNT DATE; TITLE AMOUNT DATE; ...",
+    "open plan": "Proposed by {by:who}: agree {task} {plan:short}",
+    "proposed by": "Milestones, proposed by {by:who}:",
+    "plan": "The milestones, agreed on and locked:",
+    "plan total": "Sum {total_msat:sats}, which is the whole",
+    "plan cost": "With fees {cost_msat:sats} over all milestones",
+    "plan rules": "Each one is judged within {review_window:span};[on_reject=revise? rejected work may be delivered again, {max_rejects}"
+    " times][on_reject=dispute? rejected work goes to dispute]",
+    "plan next": "[stage=asked? If you agree: agree {task} {plan:short}\nTo change it: milestones {task} ...]"
+    "[stage=waiting? The other side is asked to agree.][stage=agreed? Next: fund {task} gives the invoice of milestone 1.]",
+    "part": "{state:badge} {number}. {title:says} · {reward_msat:sats} · {due:date}",
+    "earlier parts": "✅ {count} earlier ones",
+    "released": "✅ Milestone {released} is paid and released.",
+    "upcoming": "Next: {number}. {title:says} · {reward_msat:sats} · due {due:when}",
+    "upcoming next": "It begins when {hold_msat:sats} are locked for it: fund {task}",
+    "completed": "✅ Project complete: all {of} milestones are paid, {total_msat:sats} in all.",
+    "file": "{url:exact}\n  sha256 {sha256:exact}",
     "role": "You are the {role}.",
     "description": "Asked for: {description:says}",
     "phase": "The node is {phase:word}.",

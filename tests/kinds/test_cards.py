@@ -5,8 +5,9 @@ from __future__ import annotations
 import pytest
 import segno
 
-from kinds.cards import bar, history_card, invoice_card, status_card, tasks_card, terms_card
+from kinds.cards import history_card, invoice_card, status_card, tasks_card, terms_card
 from kinds.codes import Told
+from kinds.lines import bar
 from kinds.qr import MASK, QUIET, qr
 from tests.kinds.facts import INVOICE, NOW, PASSED, STATUS, TASK, TERMS
 

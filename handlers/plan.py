@@ -1,0 +1,216 @@
+"""A project is cut into milestones: proposed by either side once somebody is hired, agreed to by both by its hash, then locked.
+
+Until then both may talk, propose and amend; a proposal stands for its author's consent, and a newer one takes the place of it. An employer
+who asks for the whole money instead has chosen to pay in one go.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import replace
+from typing import Any
+
+from handlers.decision import Decision, Moment, refuse
+from handlers.guards import may_plan, need_evidence, need_role, need_state, salt, wrong_state
+from handlers.holds import drop_invoice
+from handlers.policy import DAY, Policy
+from handlers.task import Milestone, Proposal, Task, Terms
+from handlers.transitions import Cause, move
+from kinds.codes import Refused, Told
+from kinds.commands import Agree, Milestones
+from kinds.figures import read_moment
+from kinds.inputs import Now, Said
+from kinds.plan import MOST, MilestoneWords, plan_hash
+from kinds.states import LogType, Role, TaskState
+from kinds.units import Msat, commitment, sats
+
+MILESTONE, FIXED_PRICE = "MILESTONE", "FIXED_PRICE"
+A_DAY = 20  # proposals in one task
+
+
+def propose(task: Task, said: Said, command: Milestones, moment: Moment) -> Decision:
+    """The milestones as one side wants them; nothing is agreed to yet."""
+    need_role(task, said, Role.EMPLOYER, Role.WORKER)
+    _need_open(task, said)
+    need_evidence(task, said)
+    now = moment.now
+    today = tuple(at for at in task.proposed if at > now.time - DAY)
+    if len(today) >= A_DAY:
+        raise refuse(Refused.RATE_LIMITED, what="proposals", wait=today[0] + DAY - now.time)
+    wanted = Proposal(
+        hash="",
+        by=said.by,
+        seq=task.seq + 1,
+        milestones=cut(command.milestones, task.total, task.terms, moment, f"{task.id}/{task.seq + 1}"),
+        review_window=command.review_window,
+        on_reject=command.on_reject,
+        max_rejects=command.max_rejects,
+    )
+    facts = public(wanted, now)
+    wanted = replace(wanted, hash=plan_hash(facts))
+    done = Decision(replace(task, proposal=wanted, proposed=(*today, now.time)))
+    done = move(done, Cause.PLAN_PROPOSED, moment, by=said.by, plan=wanted.hash, **facts)
+    for who in (task.employer, task.worker):
+        stage = "waiting" if who == said.by else "asked"
+        done = done.say(who, Told.PLAN_PROPOSED, basis_seq=done.task.seq, stage=stage, **shown(done.task, wanted, now))
+    return done
+
+
+def agree(task: Task, said: Said, command: Agree, moment: Moment) -> Decision:
+    """The other side's proposal becomes the agreement. The milestones are locked from here on."""
+    need_role(task, said, Role.EMPLOYER, Role.WORKER)
+    _need_open(task, said)
+    wanted = task.proposal
+    if wanted is None:
+        raise refuse(Refused.NO_PLAN, task=task.id)
+    if not wanted.hash.startswith(command.plan):
+        raise refuse(Refused.PLAN_CHANGED, task=task.id, plan=wanted.hash)
+    if wanted.by == said.by:
+        raise refuse(Refused.PLAN_YOURS, task=task.id, plan=wanted.hash)
+    need_evidence(task, said, LogType.PLAN_PROPOSED)
+    if moment.now.heard >= wanted.milestones[0].due:
+        raise refuse(Refused.BAD_PLAN, task=task.id, problem="the first date has passed: propose new ones")
+    done = drop_invoice(Decision(task), task.quote)  # over the whole amount
+    done = done.on(agreed(done.task, wanted))
+    done = move(done, Cause.PLAN_AGREED, moment, by=said.by, plan=wanted.hash)
+    for who in (task.employer, task.worker):
+        done = done.say(who, Told.PLAN_AGREED, stage="agreed", **shown(done.task, wanted, moment.now))
+    return done
+
+
+def agreed(task: Task, wanted: Proposal) -> Task:
+    """With these milestones, which take the place of the whole. A destination over the whole amount is of no use any more."""
+    terms = replace(
+        task.terms, payment_type=MILESTONE, review_window=wanted.review_window, on_reject=wanted.on_reject,
+        max_rejects=wanted.max_rejects,
+    )  # fmt: skip
+    return replace(
+        task, terms=terms, milestones=wanted.milestones, proposal=None, planned_with=task.worker, destination=None,
+        dest_hash=None,
+    )  # fmt: skip
+
+
+def need_plan(task: Task) -> None:
+    """A project whose terms are milestones is not paid before they are agreed to."""
+    if task.terms.payment_type == MILESTONE and not task.is_project:
+        raise refuse(Refused.PLAN_NEEDED, task=task.id)
+
+
+def _need_open(task: Task, said: Said) -> None:
+    need_state(task, said, TaskState.DRAFT)
+    if task.planned_with is not None and task.planned_with == task.worker:
+        raise refuse(Refused.PLAN_LOCKED, task=task.id)
+    if task.hires_first and task.worker is None:
+        raise refuse(Refused.NOT_HIRED, task=task.id, claim=task.terms.claim)
+    if not may_plan(task):
+        raise wrong_state(task, said.by, said.command)
+
+
+def cut(
+    parts: tuple[MilestoneWords, ...], total: Msat, terms: Terms, moment: Moment, name: str
+) -> tuple[Milestone, ...]:
+    """The parts as milestones, checked: their sum, their sizes, their dates. `name` makes their salts. Raises Refusal."""
+    now, policy = moment.now, moment.policy
+    if not 2 <= len(parts) <= MOST:
+        raise refuse(Refused.BAD_PLAN, problem=f"a plan has 2 to {MOST} milestones")
+    amounts = [sats(part.amount) for part in parts]
+    if sum(amounts) != total:
+        raise refuse(Refused.PLAN_SUM, sum_msat=sum(amounts), total_msat=total, off_msat=sum(amounts) - total)
+    found: list[Milestone] = []
+    last = now.heard
+    for number, (part, amount) in enumerate(zip(parts, amounts, strict=True), 1):
+        due = read_moment(part.due, now.time)
+        if due is None:
+            raise refuse(Refused.BAD_PLAN, problem=f"milestone {number}: a date looks like 2026-12-31, or 14d")
+        if not last < due - now.deaf <= terms.deadline or (number > 1 and due - now.deaf < found[-1].due):
+            raise refuse(
+                Refused.BAD_PLAN,
+                problem=f"milestone {number}: dates follow one another, from now to the task's deadline",
+                deadline=terms.deadline + now.deaf,
+            )
+        _need_size(number, amount, terms, policy)
+        found.append(
+            Milestone(
+                number=number, title=part.title, reward=amount, budget=policy.budget(amount),
+                description=part.description, due=due - now.deaf,
+                salt=salt(now, f"{name}/{number}") if part.description else "",
+            )
+        )  # fmt: skip
+    return tuple(found)
+
+
+def _need_size(number: int, amount: Msat, terms: Terms, policy: Policy) -> None:
+    if amount < policy.min_reward or amount <= terms.fees.of_worker(amount):
+        raise refuse(Refused.BELOW_MINIMUM, minimum_msat=policy.min_reward, milestone=number)
+    if amount > policy.max_reward:
+        raise refuse(Refused.ABOVE_MAXIMUM, maximum_msat=policy.max_reward, milestone=number)
+
+
+def public(wanted: Proposal, now: Now) -> dict[str, Any]:
+    """What the log shows of a plan."""
+    return {
+        "payment_type": MILESTONE,
+        "review_window": wanted.review_window,
+        "on_reject": wanted.on_reject,
+        "max_rejects": wanted.max_rejects,
+        "milestones": public_parts(wanted.milestones, now),
+    }
+
+
+def public_parts(milestones: Iterable[Milestone], now: Now) -> list[dict[str, Any]]:
+    """A description is for the two sides alone; the log commits to it."""
+    return [
+        {
+            "title": each.title,
+            "reward_msat": each.reward,
+            "budget_msat": each.budget,
+            "due": each.due + now.deaf,
+            "details": commitment(each.salt, each.description) if each.description else "",
+        }
+        for each in milestones
+    ]
+
+
+def shown(task: Task, wanted: Proposal, now: Now) -> dict[str, Any]:
+    """A plan for the two sides: all of it, and what it costs in the end."""
+    fees = task.terms.fees
+    parts = wanted.milestones
+    return {
+        "by": wanted.by,
+        "plan": wanted.hash,
+        "review_window": wanted.review_window,
+        "on_reject": wanted.on_reject,
+        "max_rejects": wanted.max_rejects,
+        "total_msat": sum(each.reward for each in parts),
+        "cost_msat": sum(
+            each.reward - fees.of_worker(each.reward) + fees.of(each.reward) + each.budget for each in parts
+        ),
+        "milestones": [listed(each, now, secret=True) for each in parts],
+    }
+
+
+def listed(each: Milestone, now: Now, secret: bool) -> Mapping[str, Any]:
+    """One milestone for a card. `secret`: for the two sides, who know its description."""
+    private = {"description": each.description, "details_salt": each.salt} if secret and each.description else {}
+    return {
+        "number": each.number,
+        "title": each.title,
+        "reward_msat": each.reward,
+        "due": each.due + now.deaf,
+        "state": str(each.state),
+        **private,
+    }
+
+
+def options(task: Task, policy: Policy) -> dict[str, Any]:
+    """Both ways of being paid, and which one fits the size."""
+    return {
+        "task": task.id,
+        "title": task.title,
+        "total_msat": task.total,
+        "threshold_msat": policy.milestones_above,
+        "recommended": MILESTONE if task.total > policy.milestones_above else FIXED_PRICE,
+        "selected": task.terms.payment_type if not may_plan(task) and task.worker else None,
+        "plan": task.proposal.hash if task.proposal else None,
+        "by": task.proposal.by if task.proposal else None,
+    }

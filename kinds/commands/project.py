@@ -1,0 +1,53 @@
+"""What employer and worker do with a project: look at both ways of being paid, cut it into milestones, agree, talk."""
+
+from __future__ import annotations
+
+from typing import Annotated, ClassVar, Literal
+
+from pydantic import BeforeValidator, Field
+
+from kinds.commands.base import Option, Rest, SpanWord, TaskCommand, Text, WholeWord
+from kinds.plan import Parts
+
+HOUR, DAY = 3600, 86400
+
+
+class Options(TaskCommand):
+    """Shows both ways in which a project can be paid, whole or by milestones, and which one fits its size."""
+
+    action: ClassVar[str] = "options"
+    example: ClassVar[str] = "options 7qk2m0x9t4h1h"
+
+
+class Milestones(TaskCommand):
+    """Proposes the milestones of a project that somebody is hired for, either side; their sum is the project's amount. It is settled
+    when the other side agrees to the hash."""
+
+    action: ClassVar[str] = "milestones"
+    example: ClassVar[str] = (
+        'milestones 7qk2m0x9t4h1h "UI design" 5000 2026-12-15: two pages; "Backend" 8000 2026-12-30'
+    )
+    review_window: Annotated[int, SpanWord, Option, Field(ge=HOUR, le=30 * DAY)] = 5 * DAY
+    on_reject: Annotated[Literal["revise", "dispute"], Option] = "revise"
+    max_rejects: Annotated[int, WholeWord, Option, Field(ge=1, le=100)] = 10
+    milestones: Annotated[Parts, Rest]
+
+
+class Agree(TaskCommand):
+    """Agrees to the milestones that the other side has proposed, by their hash (its first 8 letters do). From then on they are locked."""
+
+    action: ClassVar[str] = "agree"
+    example: ClassVar[str] = "agree 7qk2m0x9t4h1h 3fa9c1d2"
+    plan: Annotated[
+        str,
+        BeforeValidator(lambda value: value.lower() if isinstance(value, str) else value),
+        Field(pattern=r"^[0-9a-f]{8,64}$"),
+    ]
+
+
+class Say(TaskCommand):
+    """Sends words to the other side of your task; they are not published."""
+
+    action: ClassVar[str] = "say"
+    example: ClassVar[str] = "say 7qk2m0x9t4h1h shall we begin with the design?"
+    text: Annotated[Text, Rest, Field(min_length=1)]
