@@ -12,7 +12,7 @@ from handlers.decision import Decision, Moment
 from handlers.plan import listed
 from handlers.task import Milestone, Patience, Task
 from kinds.codes import Told
-from kinds.states import FundingState, PayoutState, Phase
+from kinds.states import FundingState, PayoutState
 from kinds.units import Msat
 
 
@@ -47,7 +47,6 @@ def advanced(task: Task, heard: int, due: int) -> Task:
         milestones=(*task.milestones[: task.at], _record(task, heard), *rest),
         terms=replace(task.terms, deadline=task.terms.deadline + later),
         at=task.at + 1,
-        phase=Phase.NONE,
         ending="", reason="", marked=False, consented=heard, rushed=False, claimed_at=0, funded_until=0, destination=None,
         dest_hash=None, dispute=None, offers=(), split=100, patience=Patience(), warned=(), reached=(),
         fundings=tuple(each for each in task.fundings if each.state is not FundingState.SETTLED),

@@ -6,10 +6,14 @@ from kinds import task
 from kinds.codes import BadWord, Refused
 from kinds.commands import Post
 from kinds.figures import read_moment, read_span
-from kinds.task import Offer, Seconds, TermsWords
+from kinds.task import Offer, Seconds, TermsWords, Times
 
 _SPANS = {name for name, field in TermsWords.model_fields.items() if field.annotation == (Seconds | None)}
-_WHOLE = _SPANS | {name for name, field in TermsWords.model_fields.items() if field.annotation is int}
+_WHOLE = _SPANS | {
+    name
+    for name, field in TermsWords.model_fields.items()
+    if field.annotation is int or field.annotation == (Times | None)
+}
 
 
 def offer_of(post: Post, now: int) -> Offer:

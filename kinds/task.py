@@ -21,6 +21,7 @@ from kinds.units import Msat, sats
 OFFER_TAG = "holdfast-task"
 MAX_SAT = 21_000_000 * 100_000_000
 
+Times = Annotated[int, Field(ge=1, le=100)]
 Seconds = Annotated[int, Field(ge=60, le=366 * 86400)]
 
 
@@ -39,7 +40,7 @@ class TermsWords(BaseModel):
     verification: Literal["manual", "auto"] = "manual"
     milestones: Parts = ()
     on_reject: Literal["dispute", "revise"] | None = None
-    max_rejects: Annotated[int, Field(ge=1, le=100)] | None = None
+    max_rejects: Times | None = None
     review_window: Seconds | None = None
     on_silence: Literal["approve", "dispute"] = "approve"
     on_hold_end: Literal["refund", "rollover then ledger", "rollover then refund", "ledger"] = "refund"

@@ -13,7 +13,7 @@ from dataclasses import replace
 
 from handlers import ledger
 from handlers.decision import CancelHold, Effect, Pay, SettleHold
-from handlers.recovery import money, work
+from handlers.recovery import money, projects, work
 from handlers.task import Funding, Task
 from kinds.lightning import HoldView
 from kinds.record import Entry
@@ -41,8 +41,10 @@ def adopt(task: Task | None, entry: Entry) -> Task:
     except (KeyError, TypeError, ValueError, StopIteration) as error:
         raise Unreadable(f"entry {entry.seq} ({entry.type}): {type(error).__name__}") from error
     state = TaskState(entry.state)
-    phase = _PHASES.get(kind, Phase.NONE if state.is_final else after.phase)
     after = after.with_milestone(state=WorkState(entry.work))
+    if kind is L.SETTLEMENT_COMPLETED and not state.is_final:
+        after = replace(projects.next_one(after, entry), phase=Phase.NONE)
+    phase = _PHASES.get(kind, Phase.NONE if state.is_final else after.phase)
     return replace(
         after, state=state, phase=phase, seq=entry.seq, latest=tuple((dict(after.latest) | {kind: entry.seq}).items()),
         frozen_at=0 if state.is_final else after.frozen_at,
@@ -124,6 +126,8 @@ TABLE: dict[LogType, Callable[[Task, Entry], Task]] = {
     L.ROLLOVER_COMPLETED: money.rolled_over,
     L.CLAIM_OFFERED: work.offered,
     L.TASK_ACCEPTED: work.accepted,
+    L.PLAN_PROPOSED: projects.proposed,
+    L.PLAN_AGREED: projects.agreed,
     L.TASK_CLAIMED: work.claimed,
     L.TASK_ABANDONED: work.abandoned,
     L.TASK_EXPIRED: money.expired,

@@ -27,7 +27,7 @@ def invoiced(task: Task, entry: Entry) -> Task:
     known = task.funding(ref)
     if known is None:
         new = Funding(
-            ref=ref, milestone=1, amount=Msat(facts["amount_msat"]), asked=entry.time, salt="",
+            ref=ref, milestone=task.current.number, amount=Msat(facts["amount_msat"]), asked=entry.time, salt="",
             replaces=str(facts.get("replaces", "")),
         )  # fmt: skip
         task = replace(task, fundings=(*task.fundings, new))
@@ -82,7 +82,7 @@ def refunded(task: Task, entry: Entry) -> Task:
     ref = entry.facts.get("funding")
     if not ref:  # nothing was ever held
         return replace(drop_waiting(no_quote(task)), ending="")
-    given = credited(entry)
+    given = credited(task, entry)
     if not given:
         lost = task.lost or any(f.ref == ref and f.state is F.LOST for f in task.fundings)
         return opened(task, entry, F.LOST if lost else F.CANCELLED)
@@ -114,7 +114,7 @@ def settled(task: Task, entry: Entry) -> Task:
         task = paid_out(task, item)
     task = opened(drop_waiting(task), entry, F.LOST if task.lost else F.SETTLED)
     booked = task.with_milestone(fee=Msat(facts.get("fee_msat", 0)), insurance=Msat(facts["insurance_msat"]))
-    return replace(booked, credits=(*task.credits, *credited(entry)), locked=Msat(0))
+    return replace(booked, credits=(*task.credits, *credited(task, entry)), locked=Msat(0))
 
 
 def hold_lost(task: Task, entry: Entry) -> Task:
@@ -126,6 +126,7 @@ def compensated(task: Task, entry: Entry) -> Task:
     facts = entry.facts
     line = CreditEntry(
         role=Role(facts["role"]), to=Pubkey(facts["to"]), amount=Msat(facts["amount_msat"]), why="compensation",
+        milestone=task.current.number,
     )  # fmt: skip
     return replace(task, credits=(*task.credits, line), compensated=Msat(task.compensated + line.amount))
 
@@ -198,10 +199,11 @@ def paid_out(task: Task, item: Any) -> Task:
     return task.with_payout(ref, **done)
 
 
-def credited(entry: Entry) -> tuple[CreditEntry, ...]:
+def credited(task: Task, entry: Entry) -> tuple[CreditEntry, ...]:
     return tuple(
         CreditEntry(
             role=Role(item["role"]), to=Pubkey(item["to"]), amount=Msat(item["amount_msat"]), why="restored from the log",
+            milestone=task.current.number,
         )
         for item in entry.facts.get("credited", [])
     )  # fmt: skip

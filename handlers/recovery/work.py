@@ -8,6 +8,7 @@ from handlers import freezing, ledger
 from handlers.fees import Fees
 from handlers.guards import next_ref
 from handlers.recovery.money import drop_waiting, no_quote, no_renewal, quiet
+from handlers.recovery.projects import parts
 from handlers.task import Applicant, Dispute, Milestone, Patience, Payout, Proof, Task, Terms
 from kinds.inputs import Check
 from kinds.record import Entry
@@ -44,10 +45,12 @@ def created(entry: Entry) -> Task:
         dispute_limit=int(facts.get("dispute_limit", 0)),
         order=str(facts.get("order", "fund_first")),
         claim=str(facts.get("claim", "first")),
+        payment_type=str(facts.get("payment_type", "FIXED_PRICE")),
     )
     if task_id(EventId(facts["pinned"])) != entry.task:
         raise ValueError("another task's event")
     reward = Msat(facts["reward_msat"])
+    whole = Milestone(number=1, title=facts["title"], reward=reward, budget=Msat(facts["budget_msat"]))
     return Task(
         id=entry.task,
         address=address,
@@ -58,7 +61,7 @@ def created(entry: Entry) -> Task:
         description="",
         terms=terms,
         created=entry.time,
-        milestones=(Milestone(number=1, title=facts["title"], reward=reward, budget=Msat(facts["budget_msat"])),),
+        milestones=parts(facts["milestones"], entry.deaf) if "milestones" in facts else (whole,),
     )
 
 
@@ -143,7 +146,8 @@ def prolonged(task: Task, entry: Entry) -> Task:
 def verified(task: Task, entry: Entry) -> Task:
     """The worker's share is planned, to the destination that is known, if any is."""
     split = int(entry.facts.get("percent", 100))
-    task = quiet(replace(no_renewal(task), split=split, offers=()))
+    closing = entry.facts.get("how") == "agreement"
+    task = quiet(replace(no_renewal(task), split=split, offers=(), closing=closing))
     assert task.worker is not None
     named, amount = task.destination, task.share_amount
     ref, counter = next_ref(task, "p")

@@ -8,10 +8,11 @@ from typing import Any
 
 from handlers.house import House
 from handlers.policy import DAY, Policy
+from kinds.codes import Told
 from kinds.inputs import BY_HAND
 from kinds.lightning import Fault, HoldStatus, PaymentStatus
 from kinds.states import Phase, TaskState, WorkState
-from kinds.units import sats
+from kinds.units import Pubkey, sats
 from tests.handlers.life import EMPLOYER, POLICY, STRANGER, WORKER, Life, invoice
 
 H, PS = HoldStatus, PaymentStatus
@@ -255,3 +256,62 @@ OPEN: dict[str, Callable[[], Life]] = {
     "Verified, refunding": unreachable,
 }
 """A task in every place where it is not over."""
+
+
+PARTS = ((20_000, 20), (10_000, 40), (20_000, 60))  # sats and days of a project's milestones
+
+
+def parts(*sizes: tuple[int, int]) -> list[dict[str, Any]]:
+    """Milestones as somebody writes them: so many sats, due in so many days."""
+    return [{"title": f"Part {n}", "amount": sat, "due": f"{days}d"} for n, (sat, days) in enumerate(sizes, 1)]
+
+
+def hired(**given: Any) -> Life:
+    """Somebody is hired for a project before the money."""
+    terms: dict[str, Any] = {"deadline": 80 * DAY, "on_hold_end": "rollover then ledger", "policy": BOOKS}
+    return accepted(**terms | given)
+
+
+def proposed(by: Pubkey = EMPLOYER, sizes: tuple[tuple[int, int], ...] = PARTS, **given: Any) -> Life:
+    life = hired(**given)
+    life.say(by, life.command("milestones", milestones=parts(*sizes)))
+    return life
+
+
+def planned(**given: Any) -> Life:
+    """Both have agreed on three milestones."""
+    life = proposed(**given)
+    life.say(WORKER, life.command("agree", plan=life.task.proposal.hash if life.task.proposal else ""))
+    return life
+
+
+def begun(**given: Any) -> Life:
+    """The money of the first milestone is held, and the work begins."""
+    life = _invoiced(planned(**given))
+    life.see(H.HELD)
+    return life
+
+
+def released(count: int = 1, **given: Any) -> Life:
+    """So many milestones are paid."""
+    life = begun(**given)
+    for number in range(count):
+        if number:
+            _invoiced(life).see(H.HELD)
+        release(life)
+    return life
+
+
+def release(life: Life) -> Life:
+    """The milestone under way is delivered, approved and paid."""
+    life.submit()
+    seen = life.task.current.proof
+    if seen and seen.number > 1:
+        life.reach(Told.PROOF_ARRIVED)
+        life.wait(60)
+    life.approve()
+    life.payout(f"share {life.task.at}")
+    life.leave()
+    life.pay(PS.COMPLETE)
+    life.see(H.SETTLED)
+    return life

@@ -231,6 +231,7 @@ class Life:
             "approve": LogType.PROOF_SUBMITTED,
             "reject": LogType.PROOF_SUBMITTED,
             "cancel": LogType.CANCEL_OFFERED,
+            "agree": LogType.PLAN_PROPOSED,
         }
         kind = wants.get(command.action)
         newest = [line for line in self.lines if line.type is kind] or self.lines
@@ -250,6 +251,9 @@ class Life:
             "reject": {"reason": "no"},
             "dispute": {"reason": "no"},
             "hire": {"npub": WORKER},
+            "milestones": {"milestones": 'One 20000 1d; "Two" 30000 2d'},
+            "agree": {"plan": "ab" * 32},
+            "say": {"text": "shall we?"},
             "compensate": {"amount": 5_000, "reason": "the hold was lost"},
         }
         model = next(model for model in commands.COMMANDS if model.action == action)

@@ -97,6 +97,7 @@ IN_TIME: dict[str, Callable[[], Life]] = {
 }
 
 WALKS: tuple[Callable[[], object], ...] = (
+    builders.released,
     builders.paid,
     builders.expired,
     ends(builders.unreachable, sees(H.CANCELLED)),
@@ -211,7 +212,7 @@ Draft      > PendingFunding, Refunded, Expired
 PendingFunding > Draft, Funded, Claimed, Refunded, Expired
 Funded     > Claimed, Refunded, Expired
 Claimed    > Funded, Verified, Disputed, Refunded, Expired
-Verified   > Disputed, Paid, Expired
+Verified   > Draft, Disputed, Paid, Expired
 Disputed   > Verified, Refunded, Expired
 Paid       >
 Refunded   >

@@ -99,6 +99,19 @@ WORK = [
     )
 ]
 
+PART = {"number": 1, "title": "UI design", "reward_msat": 5_000_000, "due": NOW + DAY, "state": "PENDING"}
+PARTS = [
+    PART | {"description": "two pages", "details_salt": SHA},
+    PART | {"number": 2, "title": "Backend", "reward_msat": 8_000_000},
+]
+PLAN = ABOUT | {
+    "by": WORKER, "plan": SHA, "review_window": 5 * DAY, "on_reject": "revise", "max_rejects": 10, "total_msat": 13_000_000,
+    "cost_msat": 13_130_000, "milestones": PARTS, "basis": ENTRY, "bot": BOT,
+}  # fmt: skip
+CHOICE = ABOUT | {
+    "total_msat": 13_000_000, "threshold_msat": 10_000_000, "recommended": "MILESTONE", "selected": None, "plan": None, "by": None,
+}  # fmt: skip
+
 PASSED: dict[R | T, list[dict[str, Any]]] = {
     R.UNKNOWN_COMMAND: [
         {"word": "cliam", "near": ["claim", "cancel"]},
@@ -169,14 +182,25 @@ PASSED: dict[R | T, list[dict[str, Any]]] = {
     R.ALREADY: [{"task": TASK, "action": "freeze"}],
     R.FUNDING_BUSY: [{"task": TASK}],
     R.PAYOUT_BUSY: [{"task": TASK}],
+    R.NO_PLAN: [{"task": TASK}],
+    R.PLAN_NEEDED: [{"task": TASK}],
+    R.PLAN_CHANGED: [{"task": TASK, "plan": SHA}],
+    R.PLAN_YOURS: [{"task": TASK, "plan": SHA}],
+    R.PLAN_LOCKED: [{"task": TASK}],
+    R.PLAN_SUM: [{"sum_msat": 19_000_000, "total_msat": 20_000_000, "off_msat": -1_000_000}],
+    R.BAD_PLAN: [
+        {"problem": "a plan has 2 to 100 milestones"},
+        {"problem": "dates follow one another", "deadline": NOW + DAY},
+    ],
+    R.NOBODY_THERE: [{"task": TASK}],
     R.BASIS_MISSING: [
         {"task": TASK, "action": "approve", "needs": "proof.submitted"},
         {"task": TASK, "action": "dispute", "needs": "any"},
     ],
     R.BASIS_STALE: [{"task": TASK, "action": "approve", "needs": "proof.submitted", "latest": 7}],
     R.SIGNED_ONLY: [{"task": TASK, "action": "approve"}],
-    R.BELOW_MINIMUM: [{"minimum_msat": 100_000}],
-    R.ABOVE_MAXIMUM: [{"maximum_msat": 10**9}],
+    R.BELOW_MINIMUM: [{"minimum_msat": 100_000}, {"minimum_msat": 100_000, "milestone": 2}],
+    R.ABOVE_MAXIMUM: [{"maximum_msat": 10**9}, {"maximum_msat": 10**9, "milestone": 2}],
     R.BAD_INVOICE: [{"problem": "it has expired"}, {"problem": "it expires too early", "live_until": NOW + DAY}],
     R.AMOUNT_MISMATCH: [{"wanted_msat": 50_000_000, "got_msat": 1}, {"wanted_msat": 50_000_000, "got_msat": 0}],
     R.HASH_USED: [{}],
@@ -218,9 +242,30 @@ PASSED: dict[R | T, list[dict[str, Any]]] = {
         STATUS,
         STATUS | {"phase": "settling", "until": None, "until_what": None, "proof": None, "worker": None},
         STATUS | {"frozen": True, "may": ["status"], "until": None, "until_what": None},
+        STATUS | {"milestone": 2, "milestones": PARTS * 20, "step": 1, "steps": 40, "total_msat": 13_000_000},
         STATUS | {"state": "Paid", "may": ["history"], "credit_msat": 1000, "step": 6, "role": None, "until": None},
     ],
     T.HISTORY: [{"task": TASK, "entries": [{"seq": 1, "type": "task.created", "time": NOW, "state": "Draft"}]}],
+    T.OPTIONS: [
+        CHOICE,
+        CHOICE | {"recommended": "FIXED_PRICE", "plan": SHA, "by": WORKER},
+        CHOICE | {"selected": "MILESTONE"},
+    ],
+    T.PLAN_PROPOSED: [PLAN | {"stage": stage} for stage in ("asked", "waiting")],
+    T.PLAN_AGREED: [
+        PLAN | {"stage": "agreed"},
+        PLAN | {"stage": "agreed", "on_reject": "dispute", "milestones": PARTS * 30},
+    ],
+    T.MILESTONE_RELEASED: [
+        ABOUT | {"released": 1, "of": 2, "total_msat": 13_000_000, "hold_msat": 8_080_000, "upcoming": part}
+        for part in PARTS
+    ],
+    T.PROJECT_COMPLETED: [
+        ABOUT | {"of": 2, "total_msat": 13_000_000},
+        ABOUT | {"of": 2, "total_msat": 13_000_000, "files": [{"url": PROOF["url"], "sha256": SHA}]},
+    ],
+    T.SAID: [ABOUT | {"by": WORKER, "words": "shall we begin with the design?"}],
+    T.PASSED_ON: [ABOUT],
     T.HOLDS: [
         {"count": 0, "total_msat": 0, "height": 7, "holds": []},
         {"count": 200, "total_msat": 10**9, "height": None, "holds": [HOLD, HOLD | {"frozen": True, "age": None}] * 50},
