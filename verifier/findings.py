@@ -60,6 +60,7 @@ class Code(StrEnum):
     # money
     WRONG_AMOUNT = "wrong_amount"
     WRONG_FUNDING = "wrong_funding"
+    WRONG_MILESTONE = "wrong_milestone"  # an entry is about another milestone than the one whose turn it is
     WRONG_SHARE = "wrong_share"
     WRONG_PREIMAGE = "wrong_preimage"
     COMMITMENT_BROKEN = "commitment_broken"

@@ -38,6 +38,9 @@ def unfrozen(s: Standing, entry: Entry, move: Move) -> None:
     if abs(passed - seconds) > CLOCK_SLACK:
         say(Code.WRONG_UNTIL, f"it was frozen for {passed} s, and its times move by {seconds}")
     s.deadline += seconds
+    s.whole_deadline += seconds
+    for part in s.parts:
+        part.due += seconds
     s.disputed_at = s.disputed_at and s.disputed_at + seconds
     s.funded_until = s.funded_until and s.funded_until + seconds
     s.review_until = s.review_until and s.review_until + seconds

@@ -27,6 +27,8 @@ def invoiced(s: Standing, entry: Entry, move: Move) -> None:
         say(Code.WRONG_FUNDING, f"{ref[:40]} is not a fresh name for a funding of this task")
     if s.hires_first and not s.worker:
         say(Code.AGAINST_TERMS, "by the terms somebody is hired before the money is asked for")
+    if s.words.get("payment_type") == "MILESTONE" and not s.parts:
+        say(Code.AGAINST_TERMS, "by the terms the milestones are agreed on before the money is asked for")
     if facts["amount_msat"] != s.hold:
         say(Code.WRONG_AMOUNT, f"the invoice is for {facts['amount_msat']} msat, the hold is {s.hold}")
     s.commitments[ref], s.quote = facts["hash_commitment"], ref
@@ -146,7 +148,8 @@ def settled(s: Standing, entry: Entry, move: Move) -> None:
             say(Code.UNBALANCED, "the loss is what was paid out, and nothing else is left to give")
     else:
         _balance(s, facts, out, owed, say)
-    s.evidence = weakest([strength(s.newest["task.created"]), *s.consent, *s.decision])
+    before = [s.evidence] if s.evidence else []  # that of milestones which were paid before
+    s.evidence = weakest([strength(s.newest["task.created"]), *s.consent, *s.decision, *before])
 
 
 def _balance(s: Standing, facts: Mapping[str, Any], out: int, owed: list[Any], say: Say) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from verifier import freezing, hiring, ledger, money, voices, work
+from verifier import freezing, hiring, ledger, money, projects, voices, work
 from verifier.chain import HEARING_SLACK, Chain, Entry
 from verifier.findings import Code, Notes
 from verifier.rules import FINAL, HIRES, MOVES, Move
@@ -17,6 +17,8 @@ STEPS: dict[str, Step] = {
     "claim.offered": hiring.offered,
     "task.accepted": hiring.accepted,
     "task.claimed": hiring.claimed,
+    "plan.proposed": projects.proposed,
+    "plan.agreed": projects.agreed,
     "task.abandoned": hiring.abandoned,
     "proof.submitted": work.submitted,
     "proof.verified": work.verified,
@@ -121,12 +123,17 @@ def _step(s: Standing, group: tuple[Entry, ...], move: Move) -> None:
     freezing.check(s, first, move)
     voices.check(s, first, last, move)
     for entry in group:
+        projects.check(s, entry)
         if step := STEPS.get(entry.type):
             step(s, entry, move)
         s.seen[entry.id] = s.newest[entry.type] = entry
     _place(s, group)
     _deaf(s, last)
+    if "settlement.completed" in move.types:
+        projects.settled(s, group[0], move)
     s.state, s.phase, s.work, s.last = move.state_after, move.phase_after, move.work_after or s.work, last
+    if s.work == "RELEASED" and s.state == "Draft":  # of the next milestone
+        s.work = "PENDING"
 
 
 def _place(s: Standing, group: tuple[Entry, ...]) -> None:

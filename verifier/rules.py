@@ -93,6 +93,8 @@ Draft               | PENDING            | task.expired                    | clo
 Draft               | PENDING            | claim.offered                   | anybody  | Draft              | = | -
 Draft               | PENDING            | task.accepted                   | worker   | Draft              | = | -
 Draft               | PENDING            | task.accepted                   | employer | Draft              | = | -
+Draft               | PENDING            | plan.proposed                   | party    | Draft              | = | -
+Draft               | PENDING            | plan.agreed                     | party    | Draft              | = | -
 Draft               | PENDING            | task.abandoned                  | worker   | Draft              | = | -
 Draft               | PENDING            | task.abandoned                  | applicant | Draft             | = | -
 PendingFunding      | PENDING            | task.abandoned                  | worker   | Draft              | = | -
@@ -178,6 +180,7 @@ Verified            | APPROVED           | hold.lost                       | nod
 Verified            | APPROVED           | task.expired                    | node     | Expired            | = | hold_lost
 Verified            | APPROVED           | settlement.completed incident   | node     | Paid               | RELEASED | -
 Verified/settling   | APPROVED           | settlement.completed            | node     | Paid               | RELEASED | -
+Verified/settling   | APPROVED           | settlement.completed            | node     | Draft              | RELEASED | -
 Verified/settling   | APPROVED           | hold.lost                       | node     | Verified/settling  | = | -
 Verified/settling   | APPROVED           | task.expired                    | node     | Expired            | = | hold_lost
 Verified/settling   | APPROVED           | settlement.completed incident   | node     | Paid               | RELEASED | -
@@ -223,6 +226,8 @@ ENDS_MARKED = frozenset({"no_proof", "worker_unreachable"})  # reasons that put 
 ACTIONS: dict[tuple[str, str], str] = {
     ("claim.offered", ""): "claim",
     ("task.accepted", ""): "claim",
+    ("plan.proposed", ""): "milestones",
+    ("plan.agreed", ""): "agree",
     ("task.claimed", ""): "claim",
     ("task.abandoned", ""): "abandon",
     ("task.abandoned", "abandoned"): "abandon",
@@ -243,7 +248,13 @@ HIRES = frozenset({"task.accepted", "task.claimed"})  # by the employer these ar
 
 # The entry that a signed decision must rest on, the newest of its type. Any other action: any earlier entry of the task; while a
 # worker is bound, none of the parties' before the entry that bound him.
-BASIS = {"claim": "task.created", "hire": "task.created", "approve": "proof.submitted", "reject": "proof.submitted"}
+BASIS = {
+    "claim": "task.created",
+    "hire": "task.created",
+    "approve": "proof.submitted",
+    "reject": "proof.submitted",
+    "agree": "plan.proposed",
+}
 
 # The facts of each type: name:kind, "?" behind the name: may be missing, "|-" behind the kind: may be null.
 _ENDED = "payment_hash:hex hash_salt:hex"
@@ -259,7 +270,9 @@ _FACTS = {
     "net_msat?:msat service_fee_msat?:msat service_fee_ppm?:int service_fee_base_msat?:msat service_fee_minimum_msat?:msat "
     "service_fee_payer?:text insurance_percent?:percent "
     "hold_timeout:int on_reject:text max_rejects:int on_silence:text on_hold_end:text min_evidence:text margin:int "
-    "payout_limit:int custody_mode:text dispute_limit?:int order?:text claim?:text terms:hex pinned:hex",
+    "payout_limit:int custody_mode:text dispute_limit?:int order?:text claim?:text payment_type?:text milestones?:list terms:hex pinned:hex",
+    "plan.proposed": "by:hex plan:hex payment_type:text review_window:int on_reject:text max_rejects:int milestones:list",
+    "plan.agreed": "by:hex plan:hex",
     "invoice.created": "funding:text amount_msat:msat expires_at:int hash_commitment:hex",
     "rollover.asked": "funding:text replaces:text amount_msat:msat expires_at:int hash_commitment:hex",
     "rollover.completed": "funding:text replaces:text amount_msat:msat parts:int expiry_height:int last_safe_height:int",
@@ -283,7 +296,7 @@ _FACTS = {
     "dispute.resolved": "how:text percent:percent verified_by?:text proof?:int|- funding?:text reason?:text",
     "payout.failed": "funding:text reason:text",
     "settlement.started": "funding:text reason:text",
-    "settlement.completed": _LOST,
+    "settlement.completed": f"{_LOST} next_deadline?:int",
     "incident": _LOST,
     "refund.started": "funding:text reason:text how?:text percent?:percent",
     "refund.completed": f"amount_msat:msat reason:text funding?:text mark?:hex|- {_ENDED.replace(':', '?:')} credited?:list",
@@ -311,7 +324,8 @@ def _facts(line: str) -> tuple[Fact, ...]:
     return tuple(found)
 
 
-FACTS: dict[str, tuple[Fact, ...]] = {type: _facts(line) for type, line in _FACTS.items()}
+FACTS: dict[str, tuple[Fact, ...]] = {type: _facts(f"{line} milestone?:int") for type, line in _FACTS.items()}
+PART_FACTS = _facts("title:text reward_msat:msat budget_msat:msat due:int details:text")  # of a milestone
 PAYOUT_FACTS, CREDIT_FACTS = _facts(_PAYOUT), _facts(_CREDIT)
 ACCOUNT_FACTS = _facts(
     "to:hex amount_msat:msat fee_msat:msat payment_hash:hex preimage:hex credits:int credited_msat:msat"

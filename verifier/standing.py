@@ -42,6 +42,15 @@ class Credit:
 
 
 @dataclass(slots=True)
+class Part:
+    """A milestone as it was agreed on; msat, and on the hearing clock."""
+
+    reward: int
+    budget: int
+    due: int
+
+
+@dataclass(slots=True)
 class Standing:
     """A task so far. Amounts are msat; `..._until` and `deadline` are on the hearing clock."""
 
@@ -65,7 +74,14 @@ class Standing:
     fee: ServiceFee = FREE
     hold: int = 0
     deadline: int = 0
-    words: Mapping[str, Any] = field(default_factory=dict)  # facts of task.created
+    words: Mapping[str, Any] = field(default_factory=dict)  # facts of task.created, and what a plan has changed of them
+    total: int = 0  # the reward of the whole
+    whole_deadline: int = 0
+    parts: list[Part] = field(default_factory=list)  # milestones; none in a task that is no project
+    number: int = 1  # of the one whose turn it is
+    plan: Entry | None = None  # the newest proposal
+    planned_with: str = ""
+    closing: bool = False  # both agreed on an end
     terms: Mapping[str, Any] = field(default_factory=dict)  # the operator's terms that it names
 
     commitments: dict[str, str] = field(default_factory=dict)  # funding -> hash_commitment

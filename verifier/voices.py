@@ -16,7 +16,6 @@ AHEAD = 600  # seconds that a sender's clock may be ahead
 BACK = 2 * DAY  # and how long something said may be on its way
 
 _PLAIN_TERMS = {
-    "payment_type": "FIXED_PRICE",
     "funding": "upfront",
     "deposit_percent": 0,
     "verification": "manual",
@@ -30,8 +29,10 @@ _DEFAULT_TERMS = {
     "on_hold_end": "refund",
     "min_evidence": "attested",
 }
-_HIRING_TERMS = {"order": "fund_first", "claim": "first"}
+_HIRING_TERMS = {"order": "fund_first", "claim": "first", "payment_type": "FIXED_PRICE"}
 """These task.created names since there is more than one value of each; where it does not, they are the default."""
+_PROJECT_TERMS, _PROJECT_REVIEW = {"on_reject": "revise", "max_rejects": 10}, 5 * DAY
+"""The defaults where a project's terms are milestones."""
 _HOUSE_TERMS = ("review_window", "hold_timeout")  # their defaults stand in the operator's terms
 
 
@@ -91,11 +92,15 @@ def _offer(s: Standing, event: Event, entry: Entry, say: Say) -> None:
     if terms is None:
         return say(Code.EMBEDDED_DISAGREES, "the terms are not a JSON object")
     house = s.book.terms.get(facts["terms"], {})
+    usual = _DEFAULT_TERMS
+    if terms.get("payment_type") == "MILESTONE":
+        usual, house = usual | _PROJECT_TERMS, {**house, "review_window": _PROJECT_REVIEW}
+    parts = facts.get("milestones", [])
     said: dict[str, Any] = {
         "title": (event.first("title") or "").strip(),
-        "reward_msat": _whole(event.first("amount")) * 1000,
+        "reward_msat": _first_reward(terms, event),
         "deadline": _whole(event.first("deadline")),
-        **{name: terms.get(name, default) for name, default in _DEFAULT_TERMS.items()},
+        **{name: terms.get(name) or default for name, default in usual.items()},
     }
     for name in _HOUSE_TERMS:
         value = terms.get(name) or house.get(name)
@@ -104,10 +109,31 @@ def _offer(s: Standing, event: Event, entry: Entry, say: Say) -> None:
     differ = [name for name, value in said.items() if facts[name] != value]
     differ += [name for name, usual in _HIRING_TERMS.items() if facts.get(name, usual) != terms.get(name, usual)]
     differ += [name for name, built in _PLAIN_TERMS.items() if terms.get(name, built) != built]
+    if len(parts) != len(terms.get("milestones") or []) or not _same_parts(parts, terms.get("milestones") or []):
+        differ.append("milestones")
     if event.first("currency") is not None:
         differ.append("currency")
     if differ:
         say(Code.EMBEDDED_DISAGREES, f"not as the employer signed it: {', '.join(differ)}")
+
+
+def _first_reward(terms: Mapping[str, Any], event: Event) -> int:
+    """Of a project it is that of its first milestone, and the event's amount is the whole."""
+    parts, whole = terms.get("milestones"), _whole(event.first("amount"))
+    if not isinstance(parts, list) or not parts:
+        return whole * 1000
+    amounts = [part["amount"] for part in parts if isinstance(part, dict) and type(part.get("amount")) is int]
+    return int(amounts[0]) * 1000 if len(amounts) == len(parts) and sum(amounts) == whole else -1
+
+
+def _same_parts(published: list[Any], signed: list[Any]) -> bool:
+    """Titles and amounts; dates may be written as spans, which only the daemon's own clock fixes."""
+    return all(
+        isinstance(theirs, dict)
+        and (ours.get("title"), ours.get("reward_msat"))
+        == (str(theirs.get("title", "")).strip(), theirs.get("amount", 0) * 1000)
+        for ours, theirs in zip(published, signed, strict=False)
+    )
 
 
 def _proof(s: Standing, event: Event, entry: Entry, say: Say) -> None:
@@ -171,6 +197,13 @@ def _differ(action: str, content: Mapping[str, Any], facts: Mapping[str, Any], m
             }
         case "hire":
             pairs = {"npub": (public_key(content.get("npub")), facts["worker"])}
+        case "agree":
+            plan = content.get("plan")
+            begins = isinstance(plan, str) and len(plan) >= 8 and str(facts["plan"]).startswith(plan.lower())
+            pairs = {"plan": (begins, True)}
+        case "milestones":
+            signed = content.get("milestones")
+            pairs = {"milestones": (isinstance(signed, str) or _same_parts(facts["milestones"], signed or []), True)}
         case "submit":
             pairs = {
                 "sha256": (_lower(content.get("sha256")), facts["sha256"]),

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from verifier import fees, ledger
+from verifier import fees, ledger, projects
 from verifier.chain import ADDRESSABLE, Entry
 from verifier.crypto import task_id
 from verifier.findings import Code
@@ -20,7 +20,8 @@ def created(s: Standing, entry: Entry, move: Move) -> None:
     say, facts = s.sayer(entry), entry.facts
     s.words, s.employer, s.title = facts, facts["employer"], facts["title"]
     s.reward, s.budget, s.hold = facts["reward_msat"], facts["budget_msat"], facts["hold_msat"]
-    s.deadline = facts["deadline"] - entry.deaf
+    s.deadline = s.whole_deadline = facts["deadline"] - entry.deaf
+    s.total = sum(part.get("reward_msat", 0) for part in facts.get("milestones", [])) or s.reward
     s.address = entry.event.first("a") or ""
     if entry.proven == "attested":
         s.root = entry.id
@@ -53,6 +54,7 @@ def created(s: Standing, entry: Entry, move: Move) -> None:
     if other != s.task:
         say(Code.ADDRESS_REUSED, f"this address belongs to {other}")
     _terms(s, entry)
+    _project(s, entry)
 
 
 def _terms(s: Standing, entry: Entry) -> None:
@@ -89,6 +91,21 @@ def _terms(s: Standing, entry: Entry) -> None:
     missing = sorted({"min_reward_msat", "max_reward_msat", "budget_base_msat", "budget_ppm", "margin"} - set(terms))
     if missing:
         s.warn(entry, Code.TERMS_INCOMPLETE, f"the terms do not say {', '.join(missing)}")
+
+
+def _project(s: Standing, entry: Entry) -> None:
+    """A task whose event names its milestones is cut from the start."""
+    say, facts = s.sayer(entry), entry.facts
+    parts = "milestones" in facts
+    if facts.get("payment_type", "FIXED_PRICE") not in ("FIXED_PRICE", projects.MILESTONE) or (
+        parts and facts["payment_type"] != projects.MILESTONE
+    ):
+        say(Code.BAD_FACTS, "payment_type is not one of the protocol's words")
+    elif parts:
+        first = (s.reward, s.budget)
+        projects.cut(s, entry, projects.read_parts(s, entry, s.total, say), say)
+        if first != (s.reward, s.budget):
+            say(Code.WRONG_AMOUNT, "the first milestone is another one")
 
 
 def submitted(s: Standing, entry: Entry, move: Move) -> None:
@@ -207,7 +224,7 @@ def agreed(s: Standing, entry: Entry) -> None:
     if percent is None or not theirs:
         say(Code.NO_AGREEMENT, "the other side had not offered this")
         return
-    s.percent, s.offers = percent, {}
+    s.percent, s.offers, s.closing = percent, {}, True
     if (entry.state == "Verified") != (s.share_of(percent) > 0):
         say(Code.WRONG_SHARE, f"{percent} percent of the reward ends otherwise")
     s.decision = [strength(entry), *map(strength, theirs)]
