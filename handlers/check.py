@@ -105,13 +105,13 @@ def _machines(task: Task) -> Iterator[str]:
 
 
 def _money(task: Task) -> Iterator[str]:
-    if sum(1 for f in task.fundings if f.state is F.ACCEPTED and f.goal != "stray") > 1:
+    if sum(1 for f in task.own_fundings if f.state is F.ACCEPTED and f.goal != "stray") > 1:
         yield "two accepted holds"
-    if sum(1 for f in task.fundings if f.state in (F.MAKING, F.CREATED) and not f.goal) > 1:
+    if sum(1 for f in task.own_fundings if f.state in (F.MAKING, F.CREATED) and not f.goal) > 1:
         yield "two open invoices"
     for role in Role:
-        active = [p for p in task.payouts if p.role is role and not p.state.is_final]
-        done = [p for p in task.payouts if p.role is role and p.state is P.COMPLETE]
+        active = [p for p in task.own_payouts if p.role is role and not p.state.is_final]
+        done = [p for p in task.own_payouts if p.role is role and p.state is P.COMPLETE]
         if len(active) + len(done) > 1:
             yield f"two payouts for the {role}"
     hashes = [f.payment_hash for f in task.fundings if f.payment_hash] + [
@@ -119,9 +119,9 @@ def _money(task: Task) -> Iterator[str]:
     ]
     if len(hashes) != len(set(hashes)):
         yield "a payment hash is used twice"
-    for funding in task.fundings:
+    for funding in task.own_fundings:
         if funding.goal == "cancel" and funding.state is F.ACCEPTED and any(
-            p.state in (P.IN_FLIGHT, P.COMPLETE) for p in task.payouts
+            p.state in (P.IN_FLIGHT, P.COMPLETE) for p in task.own_payouts
         ):  # fmt: skip
             yield "refunding after a payout started"
     for payout in task.payouts:
@@ -133,7 +133,7 @@ def _money(task: Task) -> Iterator[str]:
         yield "a credit of nothing or less"
     for each in task.milestones[: task.at]:
         yield from _released(task, each)
-    settled = [f.amount for f in task.fundings if f.state is F.SETTLED]
+    settled = [f.amount for f in task.own_fundings if f.state is F.SETTLED]
     if task.locked and (settled != [task.locked] or not task.terms.outlasts_hold or task.hold):
         yield "money in the books that did not come from the task's one settled hold, or against its terms"
     if task.state in (S.PAID, S.REFUNDED, S.EXPIRED):
@@ -155,11 +155,11 @@ def _released(task: Task, milestone: Milestone) -> Iterator[str]:
 
 def _conserved(task: Task) -> Iterator[str]:
     """The same of the current milestone, once the task is at its end. What was paid out of a lost hold is the house's own loss."""
-    lost = any(f.state is F.LOST for f in task.fundings)
-    came = sum(f.amount for f in task.fundings if f.state is F.SETTLED) + task.compensated
-    came += sum(p.amount + p.fee for p in task.payouts if lost and p.state is P.COMPLETE)
-    went = sum(p.amount + p.fee for p in task.payouts if p.state is P.COMPLETE)
-    going = sum(p.amount + p.budget for p in task.payouts if not p.state.is_final)
+    lost = any(f.state is F.LOST for f in task.own_fundings)
+    came = sum(f.amount for f in task.own_fundings if f.state is F.SETTLED) + task.compensated
+    came += sum(p.amount + p.fee for p in task.own_payouts if lost and p.state is P.COMPLETE)
+    went = sum(p.amount + p.fee for p in task.own_payouts if p.state is P.COMPLETE)
+    going = sum(p.amount + p.budget for p in task.own_payouts if not p.state.is_final)
     fee, insurance = task.current.fee, task.current.insurance
     given = sum(entry.amount for entry in task.credits if entry.milestone == task.current.number)
     if came != went + going + given + fee + insurance:
@@ -174,11 +174,11 @@ def _conserved(task: Task) -> Iterator[str]:
 
 def _worker_has_his_share(task: Task) -> bool:
     """Paid, or put to his account with what sending it may cost."""
-    paid = [p.amount for p in task.payouts if p.role is Role.WORKER and p.state is P.COMPLETE]
+    paid = [p.amount for p in task.own_payouts if p.role is Role.WORKER and p.state is P.COMPLETE]
     number = task.current.number
     given = [entry.amount for entry in task.credits if entry.role is Role.WORKER and entry.milestone == number]
     return task.share_amount in paid if paid else task.share_amount + task.budget in given
 
 
 def _settled(task: Task) -> bool:
-    return any(f.state is F.SETTLED for f in task.fundings)
+    return any(f.state is F.SETTLED for f in task.own_fundings)

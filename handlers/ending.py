@@ -86,7 +86,7 @@ def settled(done: Decision, funding: Funding, view: HoldView, moment: Moment) ->
 def finish(done: Decision, moment: Moment) -> Decision:
     """The end of a settled task, as soon as the hold is settled and no payout can be on its way: what is unpaid is credited."""
     task = done.task
-    funding = next((f for f in task.fundings if f.state is FundingState.SETTLED and f.goal == "settle"), None)
+    funding = next((f for f in task.own_fundings if f.state is FundingState.SETTLED and f.goal == "settle"), None)
     if funding is None or (task.share and (task.share.state is P.IN_FLIGHT or task.share.ordered)):
         return done
     done = _drop_waiting(done)
@@ -142,7 +142,7 @@ def lost_paid(done: Decision, moment: Moment) -> Decision:
     """The worker was paid and the hold is gone: he keeps his money, the loss is the house's and on record."""
     task, paid = done.task, done.task.paid_share
     assert paid is not None, "only a paid share can be lost"
-    funding = next(f for f in task.fundings if f.state is FundingState.LOST)
+    funding = next(f for f in task.own_fundings if f.state is FundingState.LOST)
     loss = Msat(paid.amount + paid.fee)
     done = done.incident("loss", amount_msat=loss)
     facts = _final_facts(task, funding, len(task.credits)) | {"loss_msat": loss, "incident": "hold_lost_after_payout"}
@@ -173,7 +173,7 @@ def _final_facts(task: Task, funding: Funding, known: int) -> dict[str, Any]:
         "payment_hash": funding.payment_hash,
         "hash_salt": funding.salt,
         "percent": task.split,
-        "payouts": [public(payout) for payout in task.payouts if payout.state is P.COMPLETE],
+        "payouts": [public(payout) for payout in task.own_payouts if payout.state is P.COMPLETE],
         "credited": public_credits(task, known),
         "fee_msat": task.current.fee,
         "insurance_msat": task.current.insurance,
@@ -235,12 +235,13 @@ def _tell_paid(done: Decision, funding: Funding) -> Decision:
             preimage=paid.preimage,
         )
     proof = {"payment_hash": funding.payment_hash, "preimage": funding.preimage}
+    of = {"milestone": task.current.number} if task.is_project else {}
     facts: dict[str, Any] = {
         "amount_msat": task.share_amount,
         "hold_msat": funding.amount,
         "service_fee_msat": 0 if task.lost else task.fee_due,
     }
-    return done.say(task.employer, Told.PAID_EMPLOYER, **facts, **proof)
+    return done.say(task.employer, Told.PAID_EMPLOYER, **facts, **proof, **of)
 
 
 def _tell_completed(done: Decision) -> Decision:

@@ -44,7 +44,7 @@ def fund(task: Task, said: Said, command: Fund, moment: Moment) -> Decision:
     if not renews:
         need_welcome(moment)
     now, policy = moment.now, moment.policy
-    today = [f.asked for f in task.fundings if f.asked > now.time - DAY]
+    today = [f.asked for f in task.own_fundings if f.asked > now.time - DAY]
     if len(today) >= policy.quotes_a_day:
         raise refuse(Refused.TOO_MANY_QUOTES, limit=policy.quotes_a_day, wait=today[0] + DAY - now.time)
     if renews:

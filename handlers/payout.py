@@ -228,7 +228,7 @@ def _with_new(
 ) -> Task:
     ref, counter = next_ref(task, "p")
     assert task.worker is not None, "a payout has somebody to go to"
-    new = Payout(ref=ref, role=role, to=task.worker, amount=amount, budget=budget)
+    new = Payout(ref=ref, role=role, to=task.worker, amount=amount, budget=budget, milestone=task.current.number)
     if destination:
         new = _to(new, destination)
     return replace(task, payouts=(*task.payouts, new), counter=counter)

@@ -39,6 +39,9 @@ def go_on(done: Decision, moment: Moment) -> Decision:
 
 def advanced(task: Task, heard: int, due: int) -> Task:
     """The task at its next milestone, which is due then; the dates behind it move by as much."""
+    number = (
+        task.current.number
+    )  # its own payments are kept once more, those before it only where something may still come of them
     later = due - task.milestones[task.at + 1].due
     rest = tuple(replace(each, due=each.due + later) for each in task.milestones[task.at + 1 :])
     rest = (replace(rest[0], proofs=task.current.proofs), *rest[1:])  # numbers of proofs run on
@@ -49,21 +52,20 @@ def advanced(task: Task, heard: int, due: int) -> Task:
         at=task.at + 1,
         ending="", reason="", marked=False, consented=heard, rushed=False, claimed_at=0, funded_until=0, destination=None,
         dest_hash=None, dispute=None, offers=(), split=100, patience=Patience(), warned=(), reached=(),
-        fundings=tuple(each for each in task.fundings if each.state is not FundingState.SETTLED),
-        payouts=tuple(each for each in task.payouts if each.state is PayoutState.FAILED),
+        fundings=tuple(each for each in task.fundings if each.milestone == number or each.state is not FundingState.SETTLED),
+        payouts=tuple(each for each in task.payouts if each.milestone == number or each.state is PayoutState.FAILED),
     )  # fmt: skip
 
 
 def _record(task: Task, heard: int) -> Milestone:
     """What is kept of a released milestone: its money to the msat, and where its work lies. The rows of its payments stay in the database."""
     milestone = task.current
-    own = [each for each in task.fundings if each.milestone == milestone.number]
-    paid = [each for each in task.payouts if each.state is PayoutState.COMPLETE]
+    paid = [each for each in task.own_payouts if each.state is PayoutState.COMPLETE]
     return replace(
         milestone,
         proof=replace(milestone.proof, event=None, notes="") if milestone.proof else None,
         arriving=None, proof_times=(), review_until=0, resubmit_until=0,
-        came=Msat(sum(each.amount for each in own if each.state is FundingState.SETTLED)),
+        came=Msat(sum(each.amount for each in task.own_fundings if each.state is FundingState.SETTLED)),
         share=Msat(sum(each.amount for each in paid)),
         routing=Msat(sum(each.fee for each in paid)),
         released=heard,

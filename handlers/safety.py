@@ -101,6 +101,7 @@ def may_cancel(task: Task, funding: Funding) -> NotNow | None:
     if funding.goal == "cancel" and any(
         p.state in (PayoutState.IN_FLIGHT, PayoutState.COMPLETE) or (p.ordered and not p.state.is_final)
         for p in task.payouts
+        if p.milestone == funding.milestone
     ):
         return NotNow("payout_on_its_way")
     return None

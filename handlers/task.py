@@ -149,6 +149,7 @@ class Payout:
     to: Pubkey
     amount: Msat
     budget: Msat
+    milestone: int = 1
     state: PayoutState = PayoutState.PLANNED
     salt: str = ""  # opens the claim's dest_hash; "" when none was published
     promised: bool = False  # the worker's signed claim committed to it
@@ -347,14 +348,23 @@ class Task:
         return Msat(self.reward - self.terms.fees.of_worker(self.reward))
 
     @property
+    def own_fundings(self) -> tuple[Funding, ...]:
+        """Those of the current milestone."""
+        return tuple(each for each in self.fundings if each.milestone == self.current.number)
+
+    @property
+    def own_payouts(self) -> tuple[Payout, ...]:
+        return tuple(each for each in self.payouts if each.milestone == self.current.number)
+
+    @property
     def hold(self) -> Funding | None:
         """The accepted hold that the agreement rests on, also while it is being settled or cancelled."""
-        return next((f for f in self.fundings if f.state is FundingState.ACCEPTED and f.goal != "stray"), None)
+        return next((f for f in self.own_fundings if f.state is FundingState.ACCEPTED and f.goal != "stray"), None)
 
     @property
     def kept(self) -> Funding | None:
         """The hold of old whose money is now in the books."""
-        return next((f for f in self.fundings if self.locked and f.state is FundingState.SETTLED), None)
+        return next((f for f in self.own_fundings if self.locked and f.state is FundingState.SETTLED), None)
 
     @property
     def locking(self) -> bool:
@@ -379,16 +389,16 @@ class Task:
 
     @property
     def _invoices(self) -> list[Funding]:
-        return [f for f in self.fundings if f.state in (FundingState.MAKING, FundingState.CREATED) and not f.goal]
+        return [f for f in self.own_fundings if f.state in (FundingState.MAKING, FundingState.CREATED) and not f.goal]
 
     @property
     def share(self) -> Payout | None:
         """The worker's active payout out of the hold."""
-        return next((p for p in self.payouts if p.role is Role.WORKER and not p.state.is_final), None)
+        return next((p for p in self.own_payouts if p.role is Role.WORKER and not p.state.is_final), None)
 
     @property
     def paid_share(self) -> Payout | None:
-        return next((p for p in self.payouts if p.state is PayoutState.COMPLETE), None)
+        return next((p for p in self.own_payouts if p.state is PayoutState.COMPLETE), None)
 
     @property
     def share_amount(self) -> Msat:

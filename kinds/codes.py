@@ -165,7 +165,7 @@ class Told(StrEnum):
     PAYOUT_FAILED = "payout_failed"  # amount_msat, reason, fault, until
     PAID_WORKER = "paid_worker"  # amount_msat, payment_hash, preimage: of his own invoice
     PAID_EMPLOYER = (
-        "paid_employer"  # amount_msat, service_fee_msat, preimage: of the hold invoice, his proof of payment
+        "paid_employer"  # amount_msat, service_fee_msat, milestone, preimage: of the hold invoice, his proof of payment
     )
     CHANGE_OWED = "change_owed"  # amount_msat: put to his account, payable_msat: of it, reason
     CREDITED = "credited"  # the same

@@ -32,7 +32,7 @@ def released_card(facts: Facts, now: int) -> str:
     """One milestone is paid, the next one begins."""
     done, of, upcoming = facts.get("released"), facts.get("of"), facts.get("upcoming")
     progress = bar(done, of) if isinstance(done, int) and isinstance(of, int) else ""
-    coming = {**upcoming, **facts} if isinstance(upcoming, dict) else facts
+    coming = {**facts, **upcoming} if isinstance(upcoming, dict) else facts
     return joined(
         [
             heading(facts),

@@ -194,6 +194,7 @@ def paid_out(task: Task, item: Any) -> Task:
     new = Payout(
         ref=ref, role=Role(item["role"]), to=Pubkey(item["to"]), amount=Msat(item["amount_msat"]),
         budget=task.budget, payment_hash=paid_hash, salt=item["dest_salt"], promised=item["status"] == "proven",
+        milestone=task.current.number,
     )  # fmt: skip
     task = replace(task, payouts=(*task.payouts, new), counter=counter)
     return task.with_payout(ref, **done)

@@ -151,7 +151,9 @@ def verified(task: Task, entry: Entry) -> Task:
     assert task.worker is not None
     named, amount = task.destination, task.share_amount
     ref, counter = next_ref(task, "p")
-    share = Payout(ref=ref, role=Role.WORKER, to=task.worker, amount=amount, budget=task.budget)
+    share = Payout(
+        ref=ref, role=Role.WORKER, to=task.worker, amount=amount, budget=task.budget, milestone=task.current.number
+    )
     if named and named.amount == amount:
         share = replace(
             share, invoice=named.invoice, payment_hash=named.payment_hash, expires_at=named.expires_at,

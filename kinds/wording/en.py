@@ -218,7 +218,7 @@ SENTENCES: Mapping[R | T, str] = {
     " INVOICE][fault=ours? The trouble is on my side; there is nothing that you must do.][ I try until {until:when}.]",
     T.PAID_WORKER: "You are paid: {amount_msat:sats} arrived at your wallet.[ Payment hash {payment_hash:exact}]"
     "[\nPreimage {preimage:exact}]",
-    T.PAID_EMPLOYER: "The task is done: {amount_msat:sats} are the worker's now.[preimage? Your held {hold_msat:sats} were used;"
+    T.PAID_EMPLOYER: "[milestone? Milestone {milestone}][!milestone? The task] is done: {amount_msat:sats} are the worker's now.[preimage? Your held {hold_msat:sats} were used;"
     " your proof of payment is the preimage {preimage:exact}][service_fee_msat? \nThe service fee: {service_fee_msat:sats}]",
     T.CHANGE_OWED: "You get {amount_msat:sats} of the held money back: they stand in your account.[payable_msat? Of them {payable_msat:sats}"
     " can be sent to you, the rest is for sending. Send me an invoice: withdraw INVOICE]",
