@@ -25,6 +25,7 @@ from kinds.commands import (
     Incidents,
     Payout,
     Post,
+    Receipt,
     Statement,
     Status,
     Tasks,
@@ -182,7 +183,7 @@ def _decision(tx: Connection, event: Event, raw: dict[str, Any], asker: Asker, n
         raise BadWord(Refused.NOT_OPERATOR, action=decided.command.action)  # his word is a message, never public
     named = event.tag("d") or ""
     found = _find(tx, named, named, asker)
-    if isinstance(decided.command, Status | History):
+    if isinstance(decided.command, Status | History | Receipt):
         return _question(found, decided.command, asker)
     _need_quota(tx, event.pubkey, found, decided.command, now, limits)
     basis = reads.basis(tx, found, decided.basis) if decided.basis else None
@@ -216,7 +217,7 @@ def _letter(tx: Connection, row: Row, policy: Policy, limits: Limits, floods: Fl
     found = _find(tx, command.letters, command.task, asker)
     if isinstance(command, Payout) and _is_credited(tx, found, asker.by):
         return Meant(None, Said(asker.by, Withdraw(destination=command.destination), evidence), asker, asker.by)
-    if isinstance(command, Status | History):
+    if isinstance(command, Status | History | Receipt):
         return _question(found, command, asker)
     _need_quota(tx, said["by"], found, command, row.now, limits)
     return Meant(found, Said(Pubkey(said["by"]), command, evidence), asker)
@@ -281,6 +282,8 @@ def _question(found: TaskId | None, command: Command, asker: Asker) -> Meant:
             return Meant(found, Question(Told.STATUS), asker)
         case History():
             return Meant(found, Question(Told.HISTORY), asker)
+        case Receipt():
+            return Meant(found, Question(Told.RECEIPT), asker)
         case Tasks():
             return Meant(None, Question(Told.TASKS), asker)
         case Balance():

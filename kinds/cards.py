@@ -21,6 +21,7 @@ Facts = Mapping[str, Any]
 
 _USAGE = {command.action: usage(command) for command in COMMANDS}
 _LOOKS = ("status", "history")  # need no line of their own
+SUMS = ("paid_msat", "routing_fee_msat", "fee_msat", "insurance_msat", "refunded_msat")  # of a receipt
 _ENTRIES, _TASKS = 40, 30  # more than a person reads in one message
 
 
@@ -35,6 +36,8 @@ def card(code: Refused | Told, facts: Facts, now: int) -> str:
             return tasks_card(facts, now)
         case Told.HISTORY:
             return history_card(facts, now)
+        case Told.RECEIPT:
+            return receipt_card(facts, now)
         case Told.TERMS:
             return terms_card(facts, now)
         case Told.BALANCE:
@@ -120,6 +123,51 @@ def history_card(facts: Facts, now: int) -> str:
     entries = _listed(facts.get("entries"))
     earlier = [_label("earlier", {"count": len(entries) - _ENTRIES}, now)] if len(entries) > _ENTRIES else []
     return _joined([_label("history", facts, now), *earlier, *(_entry_line(each) for each in entries[-_ENTRIES:])])
+
+
+def receipt_card(facts: Facts, now: int) -> str:
+    """What was locked, paid and given back, and the proofs of payment that are the reader's own. Complete on a phone."""
+    found = _listed(facts.get("transactions"))
+    state = str(facts.get("state") or "")
+    earlier = facts["earlier"] if isinstance(facts.get("earlier"), int) else 0
+    many = isinstance(facts.get("milestones"), int) and facts["milestones"] > 1
+    lines = [
+        heading(facts),
+        _label("receipt", facts, now),
+        BADGES.get(state, one_line(state)),
+        _label("reward", {**facts, "milestones": facts.get("milestones") if many else None}, now),
+        _label("earlier", {"count": earlier}, now) if earlier > 0 else "",
+    ]
+    for each in found:
+        lines += [transaction_line(each, many, now), _label("proof of payment", each, now)]
+    lines += [
+        *receipt_sums(facts, now),
+        *(_label(name, facts, now) for name in ("log", "operator", "check")),
+    ]
+    return _joined(lines)
+
+
+def receipt_sums(facts: Facts, now: int) -> list[str]:
+    """What became of the money that the employer has locked, once all is over."""
+    if not (facts.get("final") and facts.get("escrow_msat")):
+        return []
+    return [_label("sums", facts, now), *(_label(name, facts, now) for name in SUMS if facts.get(name))]
+
+
+def transaction_line(each: Facts, many: bool, now: int) -> str:
+    """One transaction in words; its milestone where a task has several."""
+    return _label("transaction", {**each, **transaction_words(each, many)}, now)
+
+
+def transaction_words(each: Facts, many: bool) -> dict[str, Any]:
+    kind, status = str(each.get("type") or ""), str(each.get("status") or "")
+    over = None if kind == "UPFRONT_ESCROW" else each.get("released_at")
+    return {
+        "name": LABELS.get(kind, one_line(kind)),
+        "of_milestone": each.get("milestone") if many else None,
+        "when": over or each.get("created_at"),
+        "done": LABELS.get(status, one_line(status)),
+    }
 
 
 def balance_card(facts: Facts, now: int) -> str:
@@ -217,7 +265,9 @@ def _entry_line(entry: Facts) -> str:
     at = entry.get("time")
     when = moment_text(at) if isinstance(at, int) else ""
     words = [one_line(str(entry.get(name) or "")) for name in ("seq", "type", "state")]
-    return " · ".join(word for word in (words[0], when, words[1], words[2]) if word)
+    moved = entry.get("amount_msat")
+    amount = sats_text(moved) if isinstance(moved, int) else ""
+    return " · ".join(word for word in (words[0], when, words[1], words[2], amount) if word)
 
 
 def _label(name: str, facts: Facts, now: int) -> str:

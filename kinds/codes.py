@@ -76,6 +76,7 @@ class Refused(StrEnum):
     TOO_MUCH = "too_much"  # wanted_msat, budget_msat, available_msat, payable_msat: the most that he can withdraw now
     ACCOUNT_UNSURE = "account_unsure"  # after a restored backup, until the operator has looked
     TOO_MANY_WITHDRAWALS = "too_many_withdrawals"  # limit: so many are under way at once
+    NO_RECEIPT = "no_receipt"  # task, state, role: none of his money has moved yet
     NO_LOSS = "no_loss"  # task: nothing was lost in it that could be made good
     NOT_COVERED = "not_covered"  # wanted_msat, budget_msat, covered_msat: the most that the insurance account can give
     # how much
@@ -101,7 +102,8 @@ class Told(StrEnum):
     TERMS = "terms"  # facts of the published terms, paused
     TASKS = "tasks"  # tasks: list of {task, title, state, role, reward_msat, net_msat}
     STATUS = "status"  # the card of a task
-    HISTORY = "history"  # task, entries: list of {seq, type, time, state}
+    HISTORY = "history"  # task, entries: list of {seq, type, time, state, id, amount_msat}
+    RECEIPT = "receipt"  # what was locked, paid and given back; transactions: list, as in handlers/records.py
     BALANCE = "balance"  # available_msat, payable_msat and payable_budget_msat of it, under_way_msat, withdrawals: list
     STATEMENT = (
         "statement"  # available_msat, lines: list of {at, amount_msat, balance_msat, what, task, payment_hash}, earlier

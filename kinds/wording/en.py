@@ -71,6 +71,8 @@ SENTENCES: Mapping[R | T, str] = {
     R.OWN_NODE: "This invoice would pay my own node. Send one of your own wallet.",
     R.DOES_NOT_FIT: "The deadline is too far away for the time that a Lightning payment can be held: the latest possible one"
     " is now {limit:date}.[task? It is too late for that in task {task}; cancel {task} and offer it again.]",
+    R.NO_RECEIPT: "There is nothing to receipt in task {task} yet: [role=employer? you have locked no money for it]"
+    "[role=worker? nothing has been paid to you for it][!role? no money has moved]. It is {state:word}; status {task} shows what comes next.",
     R.NO_LOSS: "No loss is on record in task {task}, so there is nothing to make good for. log {task} shows its entries.",
     R.NOT_COVERED: "The insurance account cannot give {wanted_msat:sats} and {budget_msat:sats} for sending them. The most that it can"
     " give now: {covered_msat:sats}.",
@@ -107,6 +109,9 @@ SENTENCES: Mapping[R | T, str] = {
     T.STATUS: "“{title}” is {state:word}[phase? , and the node is {phase:word}].[ {until_what:ahead}"
     " {until:when}.][ You can: {may:or}.]",
     T.HISTORY: "The published entries of task {task}.",
+    T.RECEIPT: "Receipt for the {role} of task {task}, which is {state:word}:[escrow_msat?  locked {escrow_msat:sats},][paid_msat?  paid to the"
+    " worker {paid_msat:sats},][refunded_msat?  back to the employer {refunded_msat:sats},][compensated_msat?  compensation"
+    " {compensated_msat:sats},] by log entry {seq}. To check it: holdfast verify {task}",
     T.BALANCE: "Your account: {available_msat:sats}.[payable_msat? You can withdraw {payable_msat:sats} now: withdraw INVOICE]"
     "[under_way_msat? On their way: {under_way_msat:sats}.]",
     T.STATEMENT: "[lines? What came to your account and left it, the newest first.][!lines? Nothing has come to your account.]",

@@ -99,6 +99,52 @@ WORK = [
     )
 ]
 
+_ESCROW: dict[str, Any] = {
+    "id": f"{TASK}/h1", "type": "UPFRONT_ESCROW", "status": "SUCCESS", "milestone": 1, "amount_msat": Msat(50_500_000), "fee_msat": Msat(0),
+    "currency": None, "currency_amount": None, "rate": None, "paid_by": EMPLOYER, "released_to": WORKER, "created_at": NOW - DAY,
+    "released_at": NOW - 60, "payment_hash": SHA, "preimage": PREIMAGE, "what": None,
+}  # fmt: skip
+_FULL = _ESCROW | {
+    "id": f"{TASK}/p2", "type": "FULL_PAYMENT", "amount_msat": Msat(50_000_000), "fee_msat": Msat(10_000), "payment_hash": None,
+    "preimage": None,
+}  # fmt: skip
+_SOLD = ABOUT | {
+    "role": "employer", "state": "Paid", "reward_msat": Msat(50_000_000), "employer": EMPLOYER, "worker": WORKER, "milestones": 1,
+    "created_at": NOW - 2 * DAY, "issued_at": NOW, "paid_msat": 50_000_000, "compensated_msat": 0, "escrow_msat": 50_500_000,
+    "refunded_msat": 0, "routing_fee_msat": 10_000, "fee_msat": 0, "insurance_msat": 490_000, "transactions": [_ESCROW, _FULL],
+    "earlier": 0, "final": True, "seq": 8, "head": ENTRY, "bot": BOT, "network": "simnet",
+}  # fmt: skip
+_EARNED = {
+    name: fact
+    for name, fact in _SOLD.items()
+    if name not in ("escrow_msat", "refunded_msat", "routing_fee_msat", "fee_msat", "insurance_msat")
+}
+RECEIPTS: list[dict[str, Any]] = [
+    _SOLD,
+    _EARNED
+    | {"role": "worker", "transactions": [_FULL | {"payment_hash": SHA, "preimage": PREIMAGE}], "network": "bitcoin"},
+    _SOLD
+    | {
+        "state": "Claimed",
+        "final": False,
+        "milestones": 3,
+        "earlier": 7,
+        "transactions": [
+            _FULL
+            | {
+                "type": "MILESTONE_PAYMENT",
+                "milestone": 2,
+                "currency": "EUR",
+                "currency_amount": "45.00",
+                "rate": "90000",
+            },
+            _ESCROW | {"status": "PENDING", "released_to": None, "released_at": None, "preimage": None},
+            _ESCROW | {"type": "REFUND", "status": "FAILED", "what": "change"},
+            _ESCROW | {"type": "COMPENSATION", "paid_by": None, "what": "compensation"},
+        ],
+    },
+]
+
 PASSED: dict[R | T, list[dict[str, Any]]] = {
     R.UNKNOWN_COMMAND: [
         {"word": "cliam", "near": ["claim", "cancel"]},
@@ -182,6 +228,7 @@ PASSED: dict[R | T, list[dict[str, Any]]] = {
     R.HASH_USED: [{}],
     R.OWN_NODE: [{}],
     R.DOES_NOT_FIT: [{"limit": NOW + DAY}, {"task": TASK, "limit": NOW - DAY}],
+    R.NO_RECEIPT: [{"task": TASK, "state": "Funded", "role": role} for role in ("employer", "worker")],
     R.NO_LOSS: [{"task": TASK}],
     R.NOT_COVERED: [{"task": TASK, "wanted_msat": 5_000_000, "budget_msat": 50_000, "covered_msat": 0}],
     R.NOTHING_OWED: [{"task": TASK}, {"under_way_msat": 0}, {"under_way_msat": 50_500_000}],
@@ -220,7 +267,23 @@ PASSED: dict[R | T, list[dict[str, Any]]] = {
         STATUS | {"frozen": True, "may": ["status"], "until": None, "until_what": None},
         STATUS | {"state": "Paid", "may": ["history"], "credit_msat": 1000, "step": 6, "role": None, "until": None},
     ],
-    T.HISTORY: [{"task": TASK, "entries": [{"seq": 1, "type": "task.created", "time": NOW, "state": "Draft"}]}],
+    T.HISTORY: [
+        {
+            "task": TASK,
+            "entries": [
+                {"seq": 1, "type": "task.created", "time": NOW, "state": "Draft", "id": ENTRY, "amount_msat": None},
+                {
+                    "seq": 2,
+                    "type": "invoice.accepted",
+                    "time": NOW,
+                    "state": "Funded",
+                    "id": ENTRY,
+                    "amount_msat": 50_500_000,
+                },
+            ],
+        }
+    ],
+    T.RECEIPT: RECEIPTS,
     T.HOLDS: [
         {"count": 0, "total_msat": 0, "height": 7, "holds": []},
         {"count": 200, "total_msat": 10**9, "height": None, "holds": [HOLD, HOLD | {"frozen": True, "age": None}] * 50},
