@@ -17,6 +17,7 @@ depends_on = None
 
 _OVER = ("settled", "cancelled", "expired", "failed", "lost")
 _PLANNED = ("proof.verified", "dispute.resolved")
+_GIVEN_UP = ("payout.failed", "dispute.opened", "settlement.completed", "task.expired")
 
 
 def upgrade() -> None:
@@ -95,6 +96,8 @@ def _payout(bind: Any, payout: dict[str, Any], entries: list[tuple[str, int, dic
     if payout["state"] == "complete":
         over = [time for kind, time, facts in entries if kind == "settlement.started" and facts.get("reason") == "paid"]
         over = over or [time for kind, time, _ in entries if kind == "settlement.completed"]
+    elif payout["state"] in ("failed", "abandoned"):
+        over = [time for kind, time, _ in entries if kind in _GIVEN_UP]
     bind.execute(
         sa.text('UPDATE payouts SET "to" = :who, at = :at, ended_at = :ended, preimage = :p WHERE ref = :ref'),
         {
