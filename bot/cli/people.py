@@ -21,10 +21,11 @@ from bot.client import Channel, Client, Letter, Waited
 from bot.keys import new_secret, pubkey_of, read_key, write_key
 from kinds.cards import card
 from kinds.codes import Refused, Told
-from kinds.commands import COMMANDS, PLANNED, Claim, Command, Post, Status
+from kinds.commands import COMMANDS, PLANNED, Claim, Command, Post, Receipt, Status
 from kinds.commands.base import TaskCommand
 from kinds.commands.usage import usage
 from kinds.grammar import VERSION, read_command_json, read_command_text
+from kinds.page import receipt_page
 from kinds.post import offer_of
 from kinds.units import Secret, task_id
 from kinds.wording import en
@@ -103,13 +104,31 @@ def _say(command: type[Command]) -> None:
 
         return
 
+    if command is Receipt:
+
+        @client_app.command(command.action, **about)
+        @friendly
+        def receipted(
+            context: typer.Context,
+            words: Words = None,
+            html: Annotated[bool, typer.Option("--html", help="A page for printing.")] = False,
+            as_json: Json = False,
+        ) -> None:
+            if html and as_json:
+                raise Complaint("--html or --json: one of the two", 2)
+            _speak(command, context.obj, words or [], False, as_json, html)
+
+        return
+
     @client_app.command(command.action, **about)
     @friendly
     def said(context: typer.Context, words: Words = None, signed: Signed = False, as_json: Json = False) -> None:
         _speak(command, context.obj, words or [], signed, as_json)
 
 
-def _speak(command: type[Command], line: Line, words: list[str], signed: bool, as_json: bool) -> None:
+def _speak(
+    command: type[Command], line: Line, words: list[str], signed: bool, as_json: bool, html: bool = False
+) -> None:
     spoken = read_command_text(" ".join([command.action, *map(_word, words)]))
     if signed and not isinstance(spoken, TaskCommand):
         raise Complaint(f"{command.action} cannot be signed: only commands about one task can", 2)
@@ -119,7 +138,7 @@ def _speak(command: type[Command], line: Line, words: list[str], signed: bool, a
             return await client.answer((await client.decide(spoken)).id)
         return await client.ask(spoken, line.channel, "json")
 
-    _talk(line, ask, as_json)
+    _talk(line, ask, as_json, html)
 
 
 def _word(word: str) -> str:
@@ -246,7 +265,7 @@ async def _judged(client: Client, answer: Letter, task: str, is_done: Callable[[
     return replace(answer, said={**facts, "ok": done, "code": "accepted" if done else "refused", "text": answer.text})
 
 
-def _talk(line: Line, ask: Callable[[Client], Awaitable[Letter]], as_json: bool) -> None:
+def _talk(line: Line, ask: Callable[[Client], Awaitable[Letter]], as_json: bool, html: bool = False) -> None:
     """Asks, shows the answer, and ends with 1 when it is a refusal."""
 
     async def talk() -> Letter:
@@ -267,7 +286,10 @@ def _talk(line: Line, ask: Callable[[Client], Awaitable[Letter]], as_json: bool)
         raise Complaint(
             f"the bot did not answer within {line.within:g} s; is its npub right, and does it live on this relay?"
         ) from None
-    show(answer, as_json)
+    if html and answer.ok:
+        typer.echo(receipt_page(answer.said, int(time.time())), nl=False)
+    else:
+        show(answer, as_json)
     if not answer.ok:
         raise typer.Exit(1)
 
