@@ -8,11 +8,11 @@ from typing import Any
 from handlers import applying
 from handlers.guards import fitting
 from handlers.policy import Policy
-from handlers.task import Funding, Task, holder, shown
+from handlers.task import Funding, Proof, Task, holder, shown
 from handlers.tick import next_deadline
 from kinds.inputs import Now
 from kinds.states import FundingState, LogType, Role, TaskState, WorkState
-from kinds.units import Pubkey
+from kinds.units import Pubkey, Secret
 
 _STEPS = {
     TaskState.DRAFT: 1,
@@ -44,12 +44,14 @@ def status(task: Task, asker: Pubkey, now: Now) -> dict[str, Any]:
         "may": fitting(task, asker),
         "order": task.terms.order,
         "claim": task.terms.claim,
+        "sealed": task.terms.sealed,
         "applicants": len(task.applicants),
         "proposals": applying.proposals(task) if role is Role.EMPLOYER else [],
         "employer": task.employer,
         "worker": task.worker,
         "proof": None if proof is None else {
             "sha256": proof.sha256, "check": str(proof.check), "url": proof.url if role else None,
+            "key_hash": proof.key_hash or None, "key": _key(task, proof, role),
         },
         "custody": holder(task),
         "expiry_height": task.hold.expiry_height if task.hold else None,
@@ -59,6 +61,12 @@ def status(task: Task, asker: Pubkey, now: Now) -> dict[str, Any]:
         "step": 6 if task.state and task.state.is_final else _step(task),
         "steps": 6,
     }  # fmt: skip
+
+
+def _key(task: Task, proof: Proof, role: Role | None) -> Secret | None:
+    """Of a sealed file, for the employer once it is paid for."""
+    paid = task.current.state is WorkState.RELEASED
+    return proof.key if paid and role is Role.EMPLOYER and proof.key else None
 
 
 def _step(task: Task) -> int:

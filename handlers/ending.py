@@ -8,7 +8,7 @@ from typing import Any
 from handlers import ledger
 from handlers.decision import CancelHold, Decision, Moment, SettleHold
 from handlers.holds import drop_invoice
-from handlers.task import CreditEntry, Funding, Payout, Task
+from handlers.task import CreditEntry, Funding, Payout, Proof, Task
 from handlers.transitions import Cause, move
 from kinds.codes import Told
 from kinds.lightning import HoldView
@@ -105,7 +105,7 @@ def finish(done: Decision, moment: Moment) -> Decision:
     done = done.change(locked=Msat(0), fee=Msat(fee - insured), insurance=Msat(done.task.insurance + insured + rest))
     known = len(task.credits)
     ended = move(done, Cause.SETTLED, moment, **_final_facts(done.task, funding, known))
-    return _tell_credits(_tell_paid(ended, funding), moment, known)
+    return _tell_credits(_hand_over(_tell_paid(ended, funding), task.current.proof), moment, known)
 
 
 def hold_lost(done: Decision, funding: Funding, moment: Moment) -> Decision:
@@ -140,7 +140,7 @@ def lost_paid(done: Decision, moment: Moment) -> Decision:
     loss = Msat(paid.amount + paid.fee)
     done = done.incident("loss", amount_msat=loss)
     facts = _final_facts(task, funding, len(task.credits)) | {"loss_msat": loss, "incident": "hold_lost_after_payout"}
-    return _tell_paid(move(done, Cause.LOST_PAID, moment, **facts), funding)
+    return _hand_over(_tell_paid(move(done, Cause.LOST_PAID, moment, **facts), funding), task.current.proof)
 
 
 def lost_unpaid(done: Decision, moment: Moment) -> Decision:
@@ -235,6 +235,16 @@ def _tell_paid(done: Decision, funding: Funding) -> Decision:
         "service_fee_msat": 0 if task.lost else task.fee_due,
     }
     return done.say(task.employer, Told.PAID_EMPLOYER, **facts, **proof)
+
+
+def _hand_over(done: Decision, proof: Proof | None) -> Decision:
+    """The work is paid for, in full or with an agreed share: the key of a sealed file is the employer's now, and nobody else's."""
+    if proof is None or not proof.key_hash:
+        return done
+    facts = {"url": proof.url, "sha256": proof.sha256, "key_hash": proof.key_hash}
+    if proof.key:
+        return done.say(done.task.employer, Told.KEY, key=proof.key, **facts)
+    return _tell_both(done.incident("key_lost", proof=proof.number), Told.KEY_LOST, **facts)
 
 
 def _tell_credits(done: Decision, moment: Moment, known: int) -> Decision:

@@ -86,6 +86,7 @@ def create(offered: Offered, moment: Moment) -> Decision:
         **({"dispute_limit": task.terms.dispute_limit} if task.terms.outlasts_hold else {}),
         order=task.terms.order,
         claim=task.terms.claim,
+        **({"sealed": task.terms.sealed} if task.terms.sealed != "refused" else {}),
         terms=task.terms.version,
     )
     return done.say(
@@ -96,6 +97,7 @@ def create(offered: Offered, moment: Moment) -> Decision:
         custody=holder(task),
         order=task.terms.order,
         claim=task.terms.claim,
+        sealed=task.terms.sealed,
     )
 
 
@@ -129,4 +131,5 @@ def _terms(words: TermsWords, deadline: int, review: int, moment: Moment) -> Ter
         dispute_limit=policy.dispute_limit,
         order=words.order,
         claim=words.claim,
+        sealed=words.sealed,
     )

@@ -80,6 +80,7 @@ def status_card(facts: Facts, now: int) -> str:
         _label("height", facts, now),
         _label("books", facts, now) if facts.get("custody") == "ledger" else "",
         _label("proof", proof if isinstance(proof, Mapping) else {}, now),
+        _label("sealed", facts, now) if facts.get("sealed") == "accepted" and not proof else "",
         _label("parties", facts, now),
         _label("role", facts, now),
         _label("order", facts, now) if state == "Draft" and facts.get("order") == "hire_first" else "",

@@ -79,6 +79,9 @@ class Refused(StrEnum):
     NO_RECEIPT = "no_receipt"  # task, state, role: none of his money has moved yet
     NO_LOSS = "no_loss"  # task: nothing was lost in it that could be made good
     NOT_COVERED = "not_covered"  # wanted_msat, budget_msat, covered_msat: the most that the insurance account can give
+    # a sealed delivery
+    SEALED_REFUSED = "sealed_refused"  # task: its terms do not accept one
+    BAD_KEY = "bad_key"  # task, problem: missing, unreadable, other (than the hash says), public
     # how much
     RATE_LIMITED = "rate_limited"  # what, wait: seconds
     NEEDS_WORK = "needs_work"  # bits: NIP-13
@@ -152,6 +155,8 @@ class Told(StrEnum):
     PAID_EMPLOYER = (
         "paid_employer"  # amount_msat, service_fee_msat, preimage: of the hold invoice, his proof of payment
     )
+    KEY = "key"  # to the employer who has paid: url, sha256, key, key_hash
+    KEY_LOST = "key_lost"  # to both: url, sha256, key_hash; the daemon's memory was restored without it
     CHANGE_OWED = "change_owed"  # amount_msat: put to his account, payable_msat: of it, reason
     CREDITED = "credited"  # the same
     WITHDRAWAL_NOTED = "withdrawal_noted"  # amount_msat, budget_msat, available_msat, payable_msat

@@ -17,6 +17,7 @@ from rich.console import Console
 from rich.text import Text
 
 from bot.cli.complaints import Complaint, friendly
+from bot.cli.sealing import open_command, read_seal_key, seal_command
 from bot.client import Channel, Client, Letter, Waited
 from bot.keys import new_secret, pubkey_of, read_key, write_key
 from kinds.cards import card
@@ -58,8 +59,10 @@ class Line:
 @friendly
 def common(
     context: typer.Context,
-    bot: Annotated[str, typer.Option(envvar="HOLDFAST_BOT", help="The daemon's npub.")],
-    key: Annotated[Path, typer.Option(envvar="HOLDFAST_KEY", help="File with your secret key (nsec or hex).")],
+    bot: Annotated[str | None, typer.Option(envvar="HOLDFAST_BOT", help="The daemon's npub.")] = None,
+    key: Annotated[
+        Path | None, typer.Option(envvar="HOLDFAST_KEY", help="File with your secret key (nsec or hex).")
+    ] = None,
     relay: Annotated[
         list[str] | None, typer.Option(envvar="HOLDFAST_RELAY", help="May be given several times.")
     ] = None,
@@ -67,8 +70,10 @@ def common(
     nip04: Annotated[bool, typer.Option("--nip04", help="Old direct messages instead of NIP-17.")] = False,
     wait: Annotated[float, typer.Option(min=0.1, help="Seconds to wait for an answer.")] = 20.0,
 ) -> None:
-    if context.resilient_parsing:
+    if context.resilient_parsing or context.invoked_subcommand in ("seal", "open"):
         return
+    if bot is None or key is None:
+        raise Complaint(f"{'--bot' if bot is None else '--key'} is missing; holdfast client --help explains it", 2)
     try:
         whom = pubkey_of(bot)
     except ValueError as error:
@@ -212,15 +217,18 @@ def proof(
     file: Annotated[Path | None, typer.Option(help="The file itself: its sha256 is taken.")] = None,
     mime: str | None = None,
     notes: str = "",
+    key: Annotated[str, typer.Option(help="Of a sealed file; - reads it from the standard input.")] = "",
     as_json: Json = False,
 ) -> None:
-    """Deliver work by a signed, public event (kind 30079)."""
+    """Deliver work by a signed, public event (kind 30079). The key of a sealed file goes into it sealed to the bot."""
     if bool(sha256) == (file is not None):
         raise Complaint("give --sha256, or --file to have it computed", 2)
     digest = sha256.lower() if file is None else hashlib.sha256(file.read_bytes()).hexdigest()
 
+    seal = read_seal_key(key) if key else None
+
     async def ask(client: Client) -> Letter:
-        event = await client.proof(task, url, digest, mime=mime, notes=notes)
+        event = await client.proof(task, url, digest, mime=mime, notes=notes, key=seal)
         answer = await client.answer(event.id)
         if en.sentence(Told.PROOF_CHECKING, {}, 0) in answer.text:
             known = {letter.id for letter in client.letters()}
@@ -247,6 +255,9 @@ def letters(
     for letter in asyncio.run(read()):
         show(letter, as_json)
 
+
+client_app.command("seal")(seal_command)
+client_app.command("open")(open_command)
 
 _COMES_LATER = {
     "making_invoice": ("invoice", "invoice_failed"),

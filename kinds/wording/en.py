@@ -84,6 +84,14 @@ SENTENCES: Mapping[R | T, str] = {
     R.ACCOUNT_UNSURE: "My memory of your account was restored from a backup, and the operator looks whether something was paid out of it"
     " meanwhile. Your money is where it was; try again later.",
     R.TOO_MANY_WITHDRAWALS: "You have {limit} withdrawals under way, which is the limit. Wait for one to end; balance shows them.",
+    # a sealed delivery
+    R.SEALED_REFUSED: "Task {task} takes no sealed work: its terms do not say sealed=accepted. Deliver the file as it is, or agree on a new"
+    " task.",
+    R.BAD_KEY: "Not accepted, since the key[problem=missing?  is missing. Send it by private message: submit {task} LINK SHA256 key=KEY]"
+    "[problem=unreadable?  cannot be read. Encrypt it to my key by NIP-44 and publish a new proof, or send it by private message: submit"
+    " {task} LINK SHA256 key=KEY][problem=other?  is another one than its published sha256 says. Check both and deliver again]"
+    "[problem=public?  stood in a signed, public event. Anybody can read it now: seal the file anew with another key, and send that by"
+    " private message: submit {task} LINK SHA256 key=KEY].",
     # how much
     R.RATE_LIMITED: "That is too much at once[ ({what})]. Try again in {wait:span}.",
     R.NEEDS_WORK: "From keys that I do not know yet I only read messages with proof of work (NIP-13): {bits} bits."
@@ -121,7 +129,8 @@ SENTENCES: Mapping[R | T, str] = {
     T.CREATED: "Your task is made; its id is {task}. Deadline: {deadline:when}.\nIt costs {hold_msat:sats}: {net_msat:sats}"
     " for the worker[service_fee_msat? , {service_fee_msat:sats} service fee] and up to {budget_msat:sats} for sending them.[custody=ledger_at_claim? \nAs you asked: when a worker claims it,"
     " I take the held money into my books and keep it for the two of you.][custody=ledger_at_end? \nAs you asked: if nothing is decided when"
-    " the payment can be held no longer, I take it into my books and keep it for the two of you.] [order!=hire_first?Next: fund {task} gives you the invoice"
+    " the payment can be held no longer, I take it into my books and keep it for the two of you.][sealed=accepted? \nAs you asked, the work may"
+    " come sealed: then you can open it only after you have paid, and judge it before by a preview at most.] [order!=hire_first?Next: fund {task} gives you the invoice"
     " that locks the money.][order=hire_first?Next: somebody offers to do it; you are told, and lock the money then.]"
     "[claim=pick? You pick the worker: hire {task} NPUB]",
     T.MAKING_INVOICE: "I am making the invoice. It comes by itself in a moment.",
@@ -170,14 +179,20 @@ SENTENCES: Mapping[R | T, str] = {
     T.PROOF_CHECKING: "I have your work and am checking the file. The answer comes by itself.",
     T.PROOF_MISMATCHED: "Not accepted: the file behind {url:exact} has another sha256.\nYou named: {wanted:exact}\nI found:"
     " {got:exact}\nPut the right file there, or submit again with the right sha256.",
+    T.KEY: "The key to the sealed work that you have paid for: {key:exact}\nIts sha256 is the one that was published with the work:"
+    " {key_hash:exact}\nThe file: {url:exact}\nsha256 {sha256:exact}\nTo open it: holdfast client open FILE KEY",
+    T.KEY_LOST: "The sealed work is paid for, but I no longer have its key: my memory was restored from a backup. Worker: give the key to the"
+    " employer yourself. It is the right one when its sha256 is {key_hash:exact}\nThe file: {url:exact}\nsha256 {sha256:exact}",
     T.PROOF_CHANGED: "There is newer work than the one that you have seen; nothing was decided. Look at this one, then decide"
-    " again: {url:exact}\nsha256 {sha256:exact} ({check:word}[; {check_reason:word}])[\nNotes: {notes:says}]\napprove {task} or"
-    " reject {task} REASON",
-    T.PROOF_RECEIVED: "Your work has arrived and the employer is told ({check:word}[; {check_reason:word}]). He has time"
+    " again: {url:exact}\nsha256 {sha256:exact} ({check:word}[; {check_reason:word}])[\nNotes: {notes:says}]"
+    "[key_hash? \nIt is sealed: you can open it only after you have paid.]\napprove {task} or reject {task} REASON",
+    T.PROOF_RECEIVED: "Your work has arrived and the employer is told ({check:word}[; {check_reason:word}]).[key_hash? It is sealed; I have the"
+    " right key, and give it to him when he has paid.] He has time"
     " until {review_until:when}; if he says nothing, [on_silence=approve? it counts as approved]"
     "[on_silence!=approve? it goes to dispute].",
     T.PROOF_ARRIVED: "The work has arrived: {url:exact}\nsha256 {sha256:exact} ({check:word}[; {check_reason:word}])"
-    "[\nNotes: {notes:says}]\nDecide until {review_until:when}: approve {task} or reject {task} REASON\nIf you say nothing,"
+    "[\nNotes: {notes:says}][key_hash? \nIt is sealed: you get the key, and can open the file, only when you have paid. Before that, judge by a"
+    " preview, or ask for one.]\nDecide until {review_until:when}: approve {task} or reject {task} REASON\nIf you say nothing,"
     " [on_silence=approve? the work counts as approved][on_silence!=approve? it goes to dispute].",
     T.APPROVED: "Your work is approved: {amount_msat:sats} for you[percent!=100? ({percent} %)].[ They say: {feedback:says}]"
     "[needs_destination? \nSend me an invoice over exactly {amount_msat:sats}: payout {task} INVOICE]"

@@ -29,7 +29,14 @@ SHARED_FEE = {"net_msat": Msat(49_500_000), "service_fee_msat": Msat(1_000_000),
 FEE_TERMS = {
     "service_fee_ppm": 12_500, "service_fee_base_msat": 50_000, "service_fee_minimum_msat": 100_000, "service_fee_payer": "split",
 }  # fmt: skip
-PROOF = {"url": "https://example.org/page.zip", "sha256": SHA, "mime": None, "notes": "see the readme"}
+PROOF = {
+    "url": "https://example.org/page.zip",
+    "sha256": SHA,
+    "mime": None,
+    "notes": "see the readme",
+    "key_hash": None,
+}
+SEAL: dict[str, Any] = {"url": PROOF["url"], "sha256": SHA, "key_hash": "ab" * 32}
 CHECKED = {"check": "unchecked", "check_reason": "fetching_off"}
 STATUS = {
     **ABOUT,
@@ -46,11 +53,18 @@ STATUS = {
     "may": ["approve", "reject", "cancel", "dispute", "status"],
     "order": "fund_first",
     "claim": "first",
+    "sealed": "refused",
     "applicants": 0,
     "proposals": [],
     "employer": EMPLOYER,
     "worker": WORKER,
-    "proof": {"sha256": SHA, "check": "unchecked", "url": "https://example.org/page.zip"},
+    "proof": {
+        "sha256": SHA,
+        "check": "unchecked",
+        "url": "https://example.org/page.zip",
+        "key_hash": None,
+        "key": None,
+    },
     "expiry_height": 964,
     "last_safe_height": 612,
     "height": 100,
@@ -221,6 +235,8 @@ PASSED: dict[R | T, list[dict[str, Any]]] = {
     ],
     R.BASIS_STALE: [{"task": TASK, "action": "approve", "needs": "proof.submitted", "latest": 7}],
     R.SIGNED_ONLY: [{"task": TASK, "action": "approve"}],
+    R.SEALED_REFUSED: [{"task": TASK}],
+    R.BAD_KEY: [{"task": TASK, "problem": problem} for problem in ("missing", "unreadable", "other", "public")],
     R.BELOW_MINIMUM: [{"minimum_msat": 100_000}],
     R.ABOVE_MAXIMUM: [{"maximum_msat": 10**9}],
     R.BAD_INVOICE: [{"problem": "it has expired"}, {"problem": "it expires too early", "live_until": NOW + DAY}],
@@ -264,6 +280,14 @@ PASSED: dict[R | T, list[dict[str, Any]]] = {
     T.STATUS: [
         STATUS,
         STATUS | {"phase": "settling", "until": None, "until_what": None, "proof": None, "worker": None},
+        STATUS
+        | {
+            "state": "Paid",
+            "may": ["history"],
+            "step": 6,
+            "proof": {**STATUS["proof"], "key_hash": SHA, "key": PREIMAGE},
+        },
+        STATUS | {"sealed": "accepted", "proof": None},
         STATUS | {"frozen": True, "may": ["status"], "until": None, "until_what": None},
         STATUS | {"state": "Paid", "may": ["history"], "credit_msat": 1000, "step": 6, "role": None, "until": None},
     ],
@@ -341,7 +365,17 @@ PASSED: dict[R | T, list[dict[str, Any]]] = {
         },
     ],
     T.CREATED: [
-        {**ABOUT, **MONEY, **fee, "deadline": NOW + DAY, "custody": custody, "order": order, "claim": claim}
+        {
+            **ABOUT,
+            **MONEY,
+            **fee,
+            "deadline": NOW + DAY,
+            "custody": custody,
+            "order": order,
+            "claim": claim,
+            "sealed": sealed,
+        }
+        for sealed in ("refused", "accepted")
         for custody in ("hold", "ledger_at_claim", "ledger_at_end")
         for fee, order, claim in (
             ({}, "fund_first", "first"),
@@ -395,16 +429,19 @@ PASSED: dict[R | T, list[dict[str, Any]]] = {
     ],
     T.PROOF_CHECKING: [ABOUT | {"sha256": SHA}],
     T.PROOF_MISMATCHED: [ABOUT | {"url": PROOF["url"], "wanted": SHA, "got": "00" * 32}],
-    T.PROOF_CHANGED: [ABOUT | PROOF | CHECKED],
+    T.PROOF_CHANGED: [ABOUT | PROOF | CHECKED, ABOUT | PROOF | CHECKED | SEAL],
+    T.KEY: [ABOUT | SEAL | {"key": PREIMAGE}],
+    T.KEY_LOST: [ABOUT | SEAL],
     T.PROOF_RECEIVED: [
-        ABOUT | {"sha256": SHA, "review_until": NOW + DAY, "on_silence": silence} | CHECKED
-        for silence in ("approve", "dispute")
+        ABOUT | {"sha256": SHA, "review_until": NOW + DAY, "on_silence": silence, "key_hash": key_hash} | CHECKED
+        for silence, key_hash in (("approve", None), ("dispute", SHA))
     ],
     T.PROOF_ARRIVED: [
         ABOUT | PROOF | {"review_until": NOW + DAY, "on_silence": "approve", "basis": ENTRY, "bot": BOT} | CHECKED,
         ABOUT
         | PROOF
         | {"review_until": NOW, "on_silence": "dispute", "check": "matched", "check_reason": "", "notes": ""},
+        ABOUT | PROOF | {"review_until": NOW + DAY, "on_silence": "approve"} | CHECKED | SEAL,
     ],
     T.APPROVED: [
         ABOUT | {"amount_msat": 50_000_000, "percent": 100, "feedback": "well done", "needs_destination": True},
