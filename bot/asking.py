@@ -8,11 +8,12 @@ from typing import Any
 from sqlalchemy import Connection
 
 from bot.reading import Asker, Question
-from handlers import account, answers, plan
+from handlers import account, answers, plan, records
 from handlers.policy import Policy
 from kinds.codes import Told
 from kinds.inputs import Now
 from storage import accounts, books, commit, gate, reads
+from storage.records import rows_of
 
 _MOST = 100  # lines of a list that still fit into a letter
 
@@ -20,7 +21,7 @@ _MOST = 100  # lines of a list that still fit into a letter
 def facts_for(
     tx: Connection, question: Question, task: str | None, asker: Asker, now: Now, policy: Policy
 ) -> Mapping[str, Any]:
-    """The facts of the answer that has the question's code."""
+    """The facts of the answer that has the question's code. Raises Refusal."""
     held = commit.load(tx, task) if task else None
     match question.code:
         case Told.STATUS if held:
@@ -30,6 +31,9 @@ def facts_for(
             return plan.options(held.task, policy)
         case Told.HISTORY if held:
             return {"task": held.task.id, "entries": reads.history(tx, held.task.id)}
+        case Told.RECEIPT if held:
+            about = {"seq": held.task.seq, "head": held.head, "bot": policy.bot, "network": policy.network}
+            return {**records.receipt(held.task, rows_of(tx, held.task.id), asker.by, now), **about}
         case Told.TASKS:
             return answers.tasks(reads.mine(tx, asker.by), reads.claimable(tx), asker.by)
         case Told.TERMS:

@@ -173,7 +173,12 @@ class Dispatch:
             _remember(tx, meant.asker, row)
         if isinstance(meant.what, Question):
             assert meant.asker, "a question has somebody who asks it"
-            facts = facts_for(tx, meant.what, meant.task, meant.asker, row.now, policy)
+            try:
+                facts = facts_for(tx, meant.what, meant.task, meant.asker, row.now, policy)
+            except Refusal as refusal:
+                inbox.finish(tx, row.n, "refused", str(refusal.code), meant.task)
+                self._answer(tx, row, meant.asker, refusal.code, refusal.facts)
+                return
             inbox.finish(tx, row.n, "done", "", meant.task)
             if meant.what.code in (Told.HOLDS, Told.INCIDENTS):
                 acts.record(tx, row.now, meant.asker.by, str(meant.what.code), "done")

@@ -26,6 +26,7 @@ from kinds.events import DM_NIP04, DM_RUMOR, DM_WRAP, PROOF, RECORD, TASK, BadEv
 from kinds.events import canonical_json as canonical
 from kinds.inputs import Now
 from kinds.profile import HEARTBEAT, heartbeat
+from kinds.units import Secret
 from storage import house, inbox, outbox
 from storage.inbox import NewInput, Sealed
 
@@ -115,10 +116,10 @@ class Ears:
             if isinstance(marker, CaughtUp):
                 world.cursors[marker.relay, marker.want] = marker.at
                 world.moments.delivered(marker.relay, marker.want)
-        kinds = {item.event.kind for item in kept if isinstance(item, Heard)}
-        if kinds & set(_SEALED):
+        sealed = {_is_sealed(item.event) for item in kept if isinstance(item, Heard)}
+        if True in sealed:
             world.wakes.sealed.ring()
-        if kinds - set(_SEALED):
+        if False in sealed:
             world.wakes.inputs.ring()
 
     def _concerns(self, event: Event) -> bool:
@@ -140,18 +141,21 @@ class Ears:
 
     def _keep(self, tx: Connection, batch: Sequence[Heard | CaughtUp]) -> None:
         now = self._world.moments.now()
-        found = [(item.event, item.relay, item.event.kind in _SEALED) for item in batch if isinstance(item, Heard)]
+        found = [(item.event, item.relay, _is_sealed(item.event)) for item in batch if isinstance(item, Heard)]
         relay_of = {event.id: relay for event, relay, _ in found}
         for event in inbox.hear(tx, found, now):
-            if event.kind not in _SEALED:
+            if not _is_sealed(event):
                 self._input(tx, event.as_dict(), relay_of[event.id], "", now)
         for item in batch:
             if isinstance(item, CaughtUp) and item.want != "beat":
                 house.move_cursor(tx, item.relay, item.want, item.at)
 
-    def _input(self, tx: Connection, event: dict[str, Any], relay: str, channel: str, now: Now) -> bool:
-        """False when it is known already."""
-        body = canonical({"event": event, "relay": relay, "channel": channel})
+    def _input(
+        self, tx: Connection, event: dict[str, Any], relay: str, channel: str, now: Now, key: Secret | None = None
+    ) -> bool:
+        """False when it is known already. `key`: what was sealed in a proof for us."""
+        more = {} if key is None else {"key": key.reveal()}
+        body = canonical({"event": event, "relay": relay, "channel": channel, **more})
         fresh = NewInput(f"event:{event['id']}", "event", body, by=event["pubkey"])
         return inbox.add(tx, fresh, now, self._policy)
 
@@ -199,6 +203,9 @@ class Ears:
                 return await signer.unwrap(event)
             if event.kind == DM_RUMOR:
                 return await signer.unseal_direct(event)
+            if event.kind == PROOF:
+                key = await signer.decrypt44(event.pubkey, proof.sealed_key(event) or "")
+                return Rumor(event.id, event.pubkey, event.created_at, event.kind, event.tags, key)
             text = await signer.nip04_decrypt(event.pubkey, event.content)
             return Rumor(event.id, event.pubkey, event.created_at, event.kind, event.tags, text)
         except (Unreadable, SignerAway) as known:
@@ -213,9 +220,13 @@ class Ears:
         inbox.mark_opened(tx, [letter.event.id for letter, rumor in opened if rumor], True)
         inbox.mark_opened(tx, [letter.event.id for letter, rumor in opened if not rumor], False)
         for letter, rumor in opened:
+            if letter.event.kind == PROOF:  # if its key cannot be read, the worker is told
+                key = Secret(rumor.content if rumor else "")
+                self._input(tx, letter.event.as_dict(), letter.relay, "", self._moment(letter), key)
+                continue
             if rumor is None or rumor.kind not in (DM_RUMOR, DM_NIP04):
                 continue
-            moment = replace(letter.heard, entropy=self._world.entropy(32).hex())
+            moment = self._moment(letter)
             channel = "nip04" if letter.event.kind == DM_NIP04 else "nip17"
             embedded = _embedded(rumor)
             if embedded is not None and decision.concerns(embedded, self._world.bot):
@@ -234,6 +245,9 @@ class Ears:
             fresh = NewInput(f"message:{rumor.id}", "dm", canonical(body), by=rumor.pubkey)
             if not inbox.add(tx, fresh, moment, self._policy):
                 outbox.answer_again(tx, fresh.key, rumor.pubkey, self._world.moments.time + _REPEAT)
+
+    def _moment(self, letter: Sealed) -> Now:
+        return replace(letter.heard, entropy=self._world.entropy(32).hex())
 
     async def beat(self) -> None:
         """A heartbeat to each relay; a relay that does not give it back gets a new connection."""
@@ -287,6 +301,11 @@ class Ears:
 
     def _checkpoint(self, tx: Connection, what: str, facts: dict[str, int]) -> None:
         house.add_checkpoint(tx, self._world.bot, what, self._world.moments.now(), facts)
+
+
+def _is_sealed(event: Event) -> bool:
+    """It must be opened before it is understood: a letter, or a proof with a key in it."""
+    return event.kind in _SEALED or (event.kind == PROOF and proof.sealed_key(event) is not None)
 
 
 def _embedded(rumor: Rumor) -> Event | None:

@@ -26,6 +26,7 @@ from kinds.commands import (
     Options,
     Payout,
     Post,
+    Receipt,
     Statement,
     Status,
     Tasks,
@@ -54,7 +55,7 @@ from storage import commit, inbox, people, reads
 from storage.codec import read_fact
 from storage.inbox import Row
 
-ABOUT_TASK = (Status, History, Options)
+ABOUT_TASK = (Status, History, Options, Receipt)
 """Questions about one task."""
 _BACK = 48 * 3600
 _AHEAD = 600
@@ -144,7 +145,7 @@ def _event(tx: Connection, row: Row, policy: Policy, limits: Limits, floods: Flo
         return _offered(tx, event, said["event"], asker)
     _need_fresh(event.created_at, row.now)
     if event.kind == PROOF:
-        return _proof(tx, event, said["event"], asker)
+        return _proof(tx, event, said["event"], asker, said.get("key"))
     return _decision(tx, event, said["event"], asker, row.now, limits)
 
 
@@ -168,12 +169,12 @@ def _offered(tx: Connection, event: Event, raw: dict[str, Any], asker: Asker) ->
     return Meant(task_id(event.id) if reads.find_task(tx, task_id(event.id), None) else None, offered, asker)
 
 
-def _proof(tx: Connection, event: Event, raw: dict[str, Any], asker: Asker) -> Meant:
+def _proof(tx: Connection, event: Event, raw: dict[str, Any], asker: Asker, key: str | None) -> Meant:
     pinned = event.tag("e") or ""
     found = reads.task_by_pinned(tx, pinned)
     if found is None or reads.task_by_address(tx, event.tag("a") or "") != found:
         raise BadWord(Refused.UNKNOWN_TASK, id=pinned[:16])
-    command = proof.parse(event, found)
+    command = proof.parse(event, found, key)
     basis = reads.head(tx, found)  # a proof names the task; it rests on how that stands
     evidence = Evidence(Proven.SIGNED, raw, basis, event.created_at)
     return Meant(found, Said(event.pubkey, command, evidence), asker)
@@ -286,6 +287,8 @@ def _question(found: TaskId | None, command: Command, asker: Asker) -> Meant:
             return Meant(found, Question(Told.OPTIONS), asker)
         case History():
             return Meant(found, Question(Told.HISTORY), asker)
+        case Receipt():
+            return Meant(found, Question(Told.RECEIPT), asker)
         case Tasks():
             return Meant(None, Question(Told.TASKS), asker)
         case Balance():

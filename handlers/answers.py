@@ -8,11 +8,11 @@ from typing import Any
 from handlers import applying, plan
 from handlers.guards import fitting
 from handlers.policy import Policy
-from handlers.task import Funding, Task, holder, shown
+from handlers.task import Funding, Proof, Task, holder, shown
 from handlers.tick import next_deadline
 from kinds.inputs import Now
 from kinds.states import FundingState, LogType, Role, TaskState, WorkState
-from kinds.units import Pubkey
+from kinds.units import Pubkey, Secret
 
 _STEPS = {
     TaskState.DRAFT: 1,
@@ -46,12 +46,14 @@ def status(task: Task, asker: Pubkey, now: Now) -> dict[str, Any]:
         "claim": task.terms.claim,
         "payment_type": task.terms.payment_type,
         "plan": task.proposal.hash if task.proposal and role else None,
+        "sealed": task.terms.sealed,
         "applicants": len(task.applicants),
         "proposals": applying.proposals(task) if role is Role.EMPLOYER else [],
         "employer": task.employer,
         "worker": task.worker,
         "proof": None if proof is None else {
             "sha256": proof.sha256, "check": str(proof.check), "url": proof.url if role else None,
+            "key_hash": proof.key_hash or None, "key": _key(task, proof, role),
         },
         "custody": holder(task),
         "expiry_height": task.hold.expiry_height if task.hold else None,
@@ -75,6 +77,12 @@ def _milestones(task: Task, role: Role | None, now: Now) -> dict[str, Any]:
         "milestone": task.current.number,
         "milestones": [plan.listed(each, now, secret=role is not None) for each in task.milestones],
     }
+
+
+def _key(task: Task, proof: Proof, role: Role | None) -> Secret | None:
+    """Of a sealed file, for the employer once it is paid for."""
+    paid = task.current.state is WorkState.RELEASED
+    return proof.key if paid and role is Role.EMPLOYER and proof.key else None
 
 
 def _step(task: Task) -> int:

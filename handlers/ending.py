@@ -8,7 +8,7 @@ from typing import Any
 from handlers import ledger, project
 from handlers.decision import CancelHold, Decision, Moment, SettleHold
 from handlers.holds import drop_invoice
-from handlers.task import CreditEntry, Funding, Payout, Task
+from handlers.task import CreditEntry, Funding, Payout, Proof, Task
 from handlers.transitions import Cause, move
 from kinds.codes import Told
 from kinds.lightning import HoldView
@@ -108,10 +108,15 @@ def finish(done: Decision, moment: Moment) -> Decision:
     facts = _final_facts(done.task, funding, known)
     if project.goes_on(task):
         facts |= {"next_deadline": project.next_due(task, moment.now.heard) + moment.now.deaf}
-        told = _tell_credits(_tell_paid(move(done, Cause.RELEASED, moment, **facts), funding), moment, known)
+        told = _paid_for(move(done, Cause.RELEASED, moment, **facts), funding, moment, known)
         return project.go_on(told, moment)
-    told = _tell_credits(_tell_paid(move(done, Cause.SETTLED, moment, **facts), funding), moment, known)
+    told = _paid_for(move(done, Cause.SETTLED, moment, **facts), funding, moment, known)
     return _tell_completed(told) if task.is_project and not task.closing else told
+
+
+def _paid_for(done: Decision, funding: Funding, moment: Moment, known: int) -> Decision:
+    """Both are told that it is paid, the employer gets the key of a sealed file, and who was credited learns of it."""
+    return _tell_credits(_hand_over(_tell_paid(done, funding), done.task.current.proof), moment, known)
 
 
 def hold_lost(done: Decision, funding: Funding, moment: Moment) -> Decision:
@@ -146,7 +151,7 @@ def lost_paid(done: Decision, moment: Moment) -> Decision:
     loss = Msat(paid.amount + paid.fee)
     done = done.incident("loss", amount_msat=loss)
     facts = _final_facts(task, funding, len(task.credits)) | {"loss_msat": loss, "incident": "hold_lost_after_payout"}
-    return _tell_paid(move(done, Cause.LOST_PAID, moment, **facts), funding)
+    return _hand_over(_tell_paid(move(done, Cause.LOST_PAID, moment, **facts), funding), task.current.proof)
 
 
 def lost_unpaid(done: Decision, moment: Moment) -> Decision:
@@ -235,13 +240,13 @@ def _tell_paid(done: Decision, funding: Funding) -> Decision:
             preimage=paid.preimage,
         )
     proof = {"payment_hash": funding.payment_hash, "preimage": funding.preimage}
-    of = {"milestone": task.current.number} if task.is_project else {}
     facts: dict[str, Any] = {
         "amount_msat": task.share_amount,
         "hold_msat": funding.amount,
         "service_fee_msat": 0 if task.lost else task.fee_due,
+        **({"milestone": task.current.number} if task.is_project else {}),
     }
-    return done.say(task.employer, Told.PAID_EMPLOYER, **facts, **proof, **of)
+    return done.say(task.employer, Told.PAID_EMPLOYER, **facts, **proof)
 
 
 def _tell_completed(done: Decision) -> Decision:
@@ -252,6 +257,16 @@ def _tell_completed(done: Decision) -> Decision:
     return done.say(done.task.employer, Told.PROJECT_COMPLETED, files=files, **facts).say(
         done.task.worker, Told.PROJECT_COMPLETED, **facts
     )
+
+
+def _hand_over(done: Decision, proof: Proof | None) -> Decision:
+    """The work is paid for, in full or with an agreed share: the key of a sealed file is the employer's now, and nobody else's."""
+    if proof is None or not proof.key_hash:
+        return done
+    facts = {"url": proof.url, "sha256": proof.sha256, "key_hash": proof.key_hash}
+    if proof.key:
+        return done.say(done.task.employer, Told.KEY, key=proof.key, **facts)
+    return _tell_both(done.incident("key_lost", proof=proof.number), Told.KEY_LOST, **facts)
 
 
 def _tell_credits(done: Decision, moment: Moment, known: int) -> Decision:

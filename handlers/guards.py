@@ -24,7 +24,8 @@ def fitting(task: Task, who: Pubkey) -> list[str]:
     if task.phase is not Phase.NONE or task.state is None or task.frozen:
         return ["status"]
     if task.state.is_final:
-        return ["balance", "history"] if role and task.credit(who) else ["history"]
+        receipt = ["receipt"] if role and _has_receipt(task, who) else []
+        return [*(["balance"] if role and task.credit(who) else []), *receipt, "history"]
     submitted, verified = task.current.state is W.SUBMITTED, task.state is S.VERIFIED
     renew = ["fund"] if task.rollover else []
     pick = ["hire"] if task.is_open and task.applicants else []
@@ -62,6 +63,13 @@ def _choosing(task: Task, who: Pubkey) -> list[str]:
         return []
     proposed = task.proposal is not None and task.proposal.by != who
     return ["options", *(["agree"] if proposed else []), "milestones"]
+
+
+def _has_receipt(task: Task, who: Pubkey) -> bool:
+    """Money of his has moved in this task."""
+    if who == task.employer:
+        return any(funding.accepted_at for funding in task.fundings)
+    return task.paid_share is not None or bool(task.credit(who))
 
 
 def may_withdraw(task: Task, who: Pubkey) -> bool:

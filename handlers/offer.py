@@ -93,6 +93,7 @@ def create(offered: Offered, moment: Moment) -> Decision:
         claim=task.terms.claim,
         payment_type=task.terms.payment_type,
         **({"milestones": plan.public_parts(task.milestones, now)} if task.is_project else {}),
+        **({"sealed": task.terms.sealed} if task.terms.sealed != "refused" else {}),
         terms=task.terms.version,
     )
     return done.say(
@@ -103,6 +104,7 @@ def create(offered: Offered, moment: Moment) -> Decision:
         custody=holder(task),
         order=task.terms.order,
         claim=task.terms.claim,
+        sealed=task.terms.sealed,
     )
 
 
@@ -137,6 +139,7 @@ def _terms(words: TermsWords, deadline: int, review: int, moment: Moment) -> Ter
         order=words.order,
         claim=words.claim,
         payment_type=words.payment_type,
+        sealed=words.sealed,
     )
 
 

@@ -131,6 +131,7 @@ def show_again(task: Task) -> Decision:
         sha256=proof.sha256,
         mime=proof.mime,
         notes=proof.notes,
+        key_hash=proof.key_hash or None,
         check=str(proof.check),
         check_reason=proof.check_reason,
         basis_seq=proof.seq,

@@ -40,6 +40,7 @@ class Terms:
     order: str = "fund_first"
     claim: str = "first"
     payment_type: str = "FIXED_PRICE"
+    sealed: str = "refused"  # accepted: the employer may get a file that he can open only after he has paid
 
     def last_safe(self, expiry_height: int) -> int:
         """L of a hold that ends at this height: the last one at which an approval can surely still be paid."""
@@ -65,6 +66,8 @@ class Proof:
     check_reason: str = ""
     event: dict[str, Any] | None = None  # the signed 30079
     shown: bool = False  # its card has reached a relay that the employer reads
+    key_hash: str = ""  # of a sealed file: the sha256 of its key, which is public
+    key: Secret = Secret("")  # handed over when it is paid for; "" too when a restored memory does not have it
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -14,6 +14,7 @@ from kinds.codes import Refused, Told
 from kinds.commands import Submit
 from kinds.inputs import Check, Evidence, Fetched, Proven, Said
 from kinds.states import Role, TaskState, WorkState
+from kinds.units import Secret, hash_of
 
 
 def submit(task: Task, said: Said, command: Submit, moment: Moment) -> Decision:
@@ -25,6 +26,7 @@ def submit(task: Task, said: Said, command: Submit, moment: Moment) -> Decision:
     until = milestone.resubmit_until if milestone.state is WorkState.REJECTED else task.deadline
     if now.heard >= until:
         raise refuse(Refused.TOO_LATE, task=task.id, what="deadline", since=until + now.deaf)
+    key_hash = _sealed(task, command)
     today = [at for at in milestone.proof_times if at > now.time - DAY]
     if len(today) >= moment.policy.proofs_a_day:
         raise refuse(Refused.TOO_MANY_PROOFS, limit=moment.policy.proofs_a_day, wait=today[0] + DAY - now.time)
@@ -38,6 +40,8 @@ def submit(task: Task, said: Said, command: Submit, moment: Moment) -> Decision:
         mime=command.mime,
         notes=command.notes,
         event=said.evidence.event,
+        key_hash=key_hash,
+        key=command.key or Secret(""),
     )
     counted = task.with_milestone(proofs=proof.number, proof_times=(*milestone.proof_times, now.time))
     if not moment.policy.fetch:
@@ -47,6 +51,20 @@ def submit(task: Task, said: Said, command: Submit, moment: Moment) -> Decision:
     waiting = counted.with_milestone(arriving=proof)
     order = Fetch(f"{task.id}/proof/{proof.number}", proof.url, proof.sha256)
     return Decision(waiting).do(order).say(said.by, Told.PROOF_CHECKING, sha256=proof.sha256)
+
+
+def _sealed(task: Task, command: Submit) -> str:
+    """The hash of the key of a sealed file, "" of an open one. The key must be here, and be the one that is published. Raises Refusal."""
+    key, named = command.key, command.key_hash
+    if key is None and named is None:
+        return ""
+    if task.terms.sealed != "accepted":
+        raise refuse(Refused.SEALED_REFUSED, task=task.id)
+    if key is None:
+        raise refuse(Refused.BAD_KEY, task=task.id, problem="missing")
+    if named and named != hash_of(key):
+        raise refuse(Refused.BAD_KEY, task=task.id, problem="other")
+    return hash_of(key)
 
 
 def fetched(task: Task, what: Fetched, moment: Moment) -> Decision:
@@ -83,11 +101,13 @@ def _accept(done: Decision, proof: Proof, moment: Moment) -> Decision:
         check_reason=proof.check_reason,
         heard_at=proof.time,
         review_until=review + moment.now.deaf,
+        **({"key_hash": proof.key_hash} if proof.key_hash else {}),
     )
     logged = replace(proof, seq=moved.task.seq)
     moved = moved.on(moved.task.with_milestone(proof=logged, review_until=review, resubmit_until=0, prolonged=0))
     facts: dict[str, Any] = {
         "sha256": proof.sha256,
+        "key_hash": proof.key_hash or None,
         "check": str(proof.check),
         "check_reason": proof.check_reason,
         "review_until": review + moment.now.deaf,

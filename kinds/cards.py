@@ -6,6 +6,7 @@ A card is lines of text; the words on them stand in `wording`. Only lines whose 
 from __future__ import annotations
 
 from collections.abc import Mapping
+from typing import Any
 
 from kinds.codes import Refused, Told
 from kinds.commands import COMMANDS, Post
@@ -16,10 +17,11 @@ from kinds.lines import Facts, bar, heading, joined, label, listed
 from kinds.project_cards import completed_card, milestone_lines, options_card, plan_card, released_card
 from kinds.qr import qr
 from kinds.wording.template import fill
-from kinds.wording.words import BADGES, SERVICE_FEE, TERMS, WORK
+from kinds.wording.words import BADGES, LABELS, SERVICE_FEE, TERMS, WORK
 
 _USAGE = {command.action: usage(command) for command in COMMANDS}
 _LOOKS = ("status", "history")  # need no line of their own
+SUMS = ("paid_msat", "routing_fee_msat", "fee_msat", "insurance_msat", "refunded_msat")  # of a receipt
 _ENTRIES, _TASKS = 40, 30  # more than a person reads in one message
 
 
@@ -42,6 +44,8 @@ def card(code: Refused | Told, facts: Facts, now: int) -> str:
             return tasks_card(facts, now)
         case Told.HISTORY:
             return history_card(facts, now)
+        case Told.RECEIPT:
+            return receipt_card(facts, now)
         case Told.TERMS:
             return terms_card(facts, now)
         case Told.BALANCE:
@@ -73,6 +77,7 @@ def status_card(facts: Facts, now: int) -> str:
         label("height", facts, now),
         label("books", facts, now) if facts.get("custody") == "ledger" else "",
         label("proof", proof if isinstance(proof, Mapping) else {}, now),
+        label("sealed", facts, now) if facts.get("sealed") == "accepted" and not proof else "",
         label("parties", facts, now),
         label("role", facts, now),
         label("order", facts, now) if state == "Draft" and facts.get("order") == "hire_first" else "",
@@ -116,6 +121,51 @@ def history_card(facts: Facts, now: int) -> str:
     entries = listed(facts.get("entries"))
     earlier = [label("earlier", {"count": len(entries) - _ENTRIES}, now)] if len(entries) > _ENTRIES else []
     return joined([label("history", facts, now), *earlier, *(_entry_line(each) for each in entries[-_ENTRIES:])])
+
+
+def receipt_card(facts: Facts, now: int) -> str:
+    """What was locked, paid and given back, and the proofs of payment that are the reader's own. Complete on a phone."""
+    found = listed(facts.get("transactions"))
+    state = str(facts.get("state") or "")
+    earlier = facts["earlier"] if isinstance(facts.get("earlier"), int) else 0
+    many = isinstance(facts.get("milestones"), int) and facts["milestones"] > 1
+    lines = [
+        heading(facts),
+        label("receipt", facts, now),
+        BADGES.get(state, one_line(state)),
+        label("reward", {**facts, "milestones": facts.get("milestones") if many else None}, now),
+        label("earlier", {"count": earlier}, now) if earlier > 0 else "",
+    ]
+    for each in found:
+        lines += [transaction_line(each, many, now), label("proof of payment", each, now)]
+    lines += [
+        *receipt_sums(facts, now),
+        *(label(name, facts, now) for name in ("log", "operator", "check")),
+    ]
+    return joined(lines)
+
+
+def receipt_sums(facts: Facts, now: int) -> list[str]:
+    """What became of the money that the employer has locked, once all is over."""
+    if not (facts.get("final") and facts.get("escrow_msat")):
+        return []
+    return [label("sums", facts, now), *(label(name, facts, now) for name in SUMS if facts.get(name))]
+
+
+def transaction_line(each: Facts, many: bool, now: int) -> str:
+    """One transaction in words; its milestone where a task has several."""
+    return label("transaction", {**each, **transaction_words(each, many)}, now)
+
+
+def transaction_words(each: Facts, many: bool) -> dict[str, Any]:
+    kind, status = str(each.get("type") or ""), str(each.get("status") or "")
+    over = None if kind == "UPFRONT_ESCROW" else each.get("released_at")
+    return {
+        "name": LABELS.get(kind, one_line(kind)),
+        "of_milestone": each.get("milestone") if many else None,
+        "when": over or each.get("created_at"),
+        "done": LABELS.get(status, one_line(status)),
+    }
 
 
 def balance_card(facts: Facts, now: int) -> str:
@@ -213,4 +263,6 @@ def _entry_line(entry: Facts) -> str:
     at = entry.get("time")
     when = moment_text(at) if isinstance(at, int) else ""
     words = [one_line(str(entry.get(name) or "")) for name in ("seq", "type", "state")]
-    return " · ".join(word for word in (words[0], when, words[1], words[2]) if word)
+    moved = entry.get("amount_msat")
+    amount = sats_text(moved) if isinstance(moved, int) else ""
+    return " · ".join(word for word in (words[0], when, words[1], words[2], amount) if word)

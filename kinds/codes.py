@@ -84,8 +84,12 @@ class Refused(StrEnum):
     TOO_MUCH = "too_much"  # wanted_msat, budget_msat, available_msat, payable_msat: the most that he can withdraw now
     ACCOUNT_UNSURE = "account_unsure"  # after a restored backup, until the operator has looked
     TOO_MANY_WITHDRAWALS = "too_many_withdrawals"  # limit: so many are under way at once
+    NO_RECEIPT = "no_receipt"  # task, state, role: none of his money has moved yet
     NO_LOSS = "no_loss"  # task: nothing was lost in it that could be made good
     NOT_COVERED = "not_covered"  # wanted_msat, budget_msat, covered_msat: the most that the insurance account can give
+    # a sealed delivery
+    SEALED_REFUSED = "sealed_refused"  # task: its terms do not accept one
+    BAD_KEY = "bad_key"  # task, problem: missing, unreadable, other (than the hash says), public
     # how much
     RATE_LIMITED = "rate_limited"  # what, wait: seconds
     NEEDS_WORK = "needs_work"  # bits: NIP-13
@@ -109,7 +113,8 @@ class Told(StrEnum):
     TERMS = "terms"  # facts of the published terms, paused
     TASKS = "tasks"  # tasks: list of {task, title, state, role, reward_msat, net_msat}
     STATUS = "status"  # the card of a task
-    HISTORY = "history"  # task, entries: list of {seq, type, time, state}
+    HISTORY = "history"  # task, entries: list of {seq, type, time, state, id, amount_msat}
+    RECEIPT = "receipt"  # what was locked, paid and given back; transactions: list, as in handlers/records.py
     BALANCE = "balance"  # available_msat, payable_msat and payable_budget_msat of it, under_way_msat, withdrawals: list
     STATEMENT = (
         "statement"  # available_msat, lines: list of {at, amount_msat, balance_msat, what, task, payment_hash}, earlier
@@ -167,6 +172,8 @@ class Told(StrEnum):
     PAID_EMPLOYER = (
         "paid_employer"  # amount_msat, service_fee_msat, milestone, preimage: of the hold invoice, his proof of payment
     )
+    KEY = "key"  # to the employer who has paid: url, sha256, key, key_hash
+    KEY_LOST = "key_lost"  # to both: url, sha256, key_hash; the daemon's memory was restored without it
     CHANGE_OWED = "change_owed"  # amount_msat: put to his account, payable_msat: of it, reason
     CREDITED = "credited"  # the same
     WITHDRAWAL_NOTED = "withdrawal_noted"  # amount_msat, budget_msat, available_msat, payable_msat

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 from kinds import events
 from kinds.codes import BadWord, Refused
-from kinds.commands import Command
+from kinds.commands import Command, Submit
 from kinds.commands.base import TaskCommand
 from kinds.events import Event
 from kinds.grammar import read_command_json
@@ -40,6 +40,8 @@ def parse(event: Event) -> Decided:
             usage=command.example,
             problem="only a task's commands can be signed",
         )
+    if isinstance(command, Submit) and command.key is not None:
+        raise BadWord(Refused.BAD_KEY, task=event.tag("d"), problem="public")
     named = read_task_id(event.tag("d") or "") or ""
     if len(named) != TASK_LETTERS or not named.startswith(command.letters) or event.tag("d") != named:
         raise BadWord(

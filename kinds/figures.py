@@ -76,6 +76,19 @@ def moment_text(unix: int) -> str:
     return datetime.fromtimestamp(min(max(0, unix), _LAST_MOMENT), UTC).strftime("%Y-%m-%d %H:%M UTC")
 
 
+def iso_text(unix: int) -> str:
+    """2026-11-23T14:05:09Z, for tables and machines."""
+    return datetime.fromtimestamp(min(max(0, unix), _LAST_MOMENT), UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+
+
+def read_day(text: str) -> int | None:
+    """The first second of a day in UTC, written 2026-12-31; None for anything else."""
+    try:
+        return int(datetime.strptime(text, "%Y-%m-%d").replace(tzinfo=UTC).timestamp())
+    except (ValueError, OverflowError):
+        return None
+
+
 def left_text(until: int, now: int) -> str:
     if until > now:
         return f"{span_text(until - now)} left"

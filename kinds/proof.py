@@ -24,16 +24,27 @@ def concerns(event: Event, bot: str) -> bool:
     )
 
 
-def parse(event: Event, task: TaskId) -> Submit:
-    """A proof event for this task to the command that it is. Raises BadWord."""
+def sealed_key(event: Event) -> str | None:
+    """The key of a sealed file, NIP-44 encrypted from the worker to the bot; None when the proof is open."""
+    return event.tag("sealed")
+
+
+def parse(event: Event, task: TaskId, key: str | None = None) -> Submit:
+    """A proof event for this task to the command that it is; `key`: what was found in its `sealed`. Raises BadWord."""
     for tag, code in (("url", Refused.BAD_URL), ("x", Refused.BAD_HASH)):
         if not event.tag(tag):
             raise BadWord(code, field=tag)
+    if sealed_key(event) is not None and not key:
+        raise BadWord(Refused.BAD_KEY, task=task, problem="unreadable")
+    if key and event.tag("key") is None:
+        raise BadWord(Refused.BAD_TAG, tag="key", problem="it is missing: the sha256 of the key, in hex")
     words = {
         "task": task,
         "url": event.tag("url"),
         "sha256": event.tag("x"),
         "mime": event.tag("m"),
+        "key": key or None,
+        "key_hash": event.tag("key"),
         "notes": event.content,
     }
     try:

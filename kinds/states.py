@@ -86,6 +86,22 @@ class Payer(StrEnum):
     SPLIT = "split"  # half and half
 
 
+class RecordType(StrEnum):
+    """What a transaction is, in the words of a receipt."""
+
+    UPFRONT_ESCROW = "UPFRONT_ESCROW"  # the employer locks money before the work is approved
+    MILESTONE_PAYMENT = "MILESTONE_PAYMENT"  # to the worker, for one part of several
+    FULL_PAYMENT = "FULL_PAYMENT"  # to the worker, for a task in one piece
+    REFUND = "REFUND"  # back to the employer
+    COMPENSATION = "COMPENSATION"  # out of the insurance account, for a lost hold
+
+
+class RecordStatus(StrEnum):
+    PENDING = "PENDING"
+    SUCCESS = "SUCCESS"
+    FAILED = "FAILED"
+
+
 class LogType(StrEnum):
     """The closed list of log entries; a verifier refuses others."""
 

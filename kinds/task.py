@@ -45,6 +45,7 @@ class TermsWords(BaseModel):
     on_silence: Literal["approve", "dispute"] = "approve"
     on_hold_end: Literal["refund", "rollover then ledger", "rollover then refund", "ledger"] = "refund"
     min_evidence: Literal["attested", "signed"] = "attested"
+    sealed: Literal["refused", "accepted"] = "refused"
     hold_timeout: Seconds | None = None
 
 

@@ -63,6 +63,11 @@ def opens(preimage: Secret, payment_hash: str) -> bool:
     return is_hex64(text) and hashlib.sha256(bytes.fromhex(text)).hexdigest() == payment_hash
 
 
+def hash_of(secret: Secret) -> str:
+    """The sha256, in hex, of a secret of 32 bytes that is written in hex."""
+    return hashlib.sha256(bytes.fromhex(secret.reveal())).hexdigest()
+
+
 def sats(amount: int) -> Msat:
     """Satoshi to millisatoshi."""
     return Msat(amount * MSAT_PER_SAT)

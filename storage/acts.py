@@ -14,9 +14,10 @@ def record(tx: Connection, now: Now, who: str, what: str, result: str) -> None:
     tx.execute(insert(acts).values(at=now.time, who=who, what=what, result=result))
 
 
-def newest(tx: Connection, limit: int) -> list[dict[str, Any]]:
-    """The last of them, the oldest first."""
-    rows = tx.execute(select(acts).order_by(acts.c.n.desc()).limit(limit)).all()
+def newest(tx: Connection, limit: int | None, since: int = 0, until: int = 1 << 40) -> list[dict[str, Any]]:
+    """The last of them, from `since` to before `until` (unix seconds), the oldest first; None: all."""
+    found = select(acts).where(acts.c.at >= since, acts.c.at < until).order_by(acts.c.n.desc())
+    rows = tx.execute(found.limit(limit)).all()
     return [
         {"n": row.n, "at": row.at, "who": row.who, "what": row.what, "result": row.result} for row in reversed(rows)
     ]

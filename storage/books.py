@@ -22,7 +22,7 @@ DAY = 86400
 
 _NEXT = Statement(select(func.coalesce(func.max(journals.c.n), 0) + 1))
 _POST = Statement(insert(postings), "journal", "account", "amount", "why", "withdrawal")
-_CLOSE = Statement(insert(journals), "n", "at", "task")
+_CLOSE = Statement(insert(journals), "n", "at", "task", "milestone")
 _BALANCE = Statement(select(balances.c.amount).where(balances.c.account == bindparam("which")))
 _TOTAL = Statement(select(totals.c.amount).where(totals.c.sort == bindparam("which")))
 _CREDITED = Statement(
@@ -47,7 +47,7 @@ _LINES = Statement(
 _COUNT = Statement(select(func.count()).where(postings.c.account == bindparam("which")))
 
 
-def write(tx: Connection, lines: Sequence[Posting], at: int, task: str = "") -> None:
+def write(tx: Connection, lines: Sequence[Posting], at: int, task: str = "", milestone: int = 0) -> None:
     """One journal; nothing when nothing moves."""
     if not lines:
         return
@@ -57,7 +57,7 @@ def write(tx: Connection, lines: Sequence[Posting], at: int, task: str = "") -> 
         for each in lines
     ]  # fmt: skip
     _POST.many(tx, rows)
-    _CLOSE.run(tx, {"n": number, "at": at, "task": task})
+    _CLOSE.run(tx, {"n": number, "at": at, "task": task, "milestone": milestone})
 
 
 def balance(tx: Connection, account: str) -> Msat:

@@ -25,6 +25,7 @@ from storage.codec import read_task, task_text
 from storage.schema import fundings, log, payment_hashes, payouts, tasks
 from storage.statements import Statement, among, insert_or_update, listed
 
+F = FundingState
 _TASK = Statement(
     select(tasks.c.document, tasks.c.version, tasks.c.root, tasks.c.head, tasks.c.state_at).where(
         tasks.c.id == bindparam("which")
@@ -45,6 +46,7 @@ _LAST = Statement(
         log.c.task == bindparam("which"), log.c.seq == bindparam("at")
     )
 )
+_TIME = Statement(select(log.c.time).where(log.c.id == bindparam("entry")))
 _LOG = Statement(insert(log), "task", "seq", "id", "type", "state", "time", "deaf", "height", "block")
 _HASH = Statement(insert(payment_hashes), "hash", "ref", "task")
 
@@ -82,8 +84,9 @@ def store(tx: Connection, before: Held | None, done: Decision, now: Now, policy:
     changed = bool(done.log)
     state_at = max(now.time, before.state_at + 1 if before else 0) if changed else (before.state_at if before else 0)
     _write_task(tx, before, task, root, head, state_at)
-    _write_money(tx, before.task if before else None, task, fresh)
-    books.write(tx, of_task(before.task if before else None, task), now.time, task.id)
+    old = before.task if before else None
+    _write_money(tx, old, task, fresh, moments(old, task, now.time))
+    books.write(tx, of_task(old, task), now.time, task.id, (old or task).current.number)
     if changed:
         outbox.publish(tx, _state(done, policy, root, head, state_at, now), address=f"state:{task.id}")
     for effect in done.effects:
@@ -213,15 +216,42 @@ def _write_task(tx: Connection, before: Held | None, task: Task, root: EventId, 
         raise Stale(task.id)
 
 
-def _write_money(tx: Connection, before: Task | None, task: Task, fresh: dict[str, str]) -> None:
+Moments = dict[str, dict[str, int]]
+"""ref of a funding or payout -> columns of its row that say when something became of it, unix seconds."""
+
+_FUNDING_OVER = (F.SETTLED, F.CANCELLED, F.EXPIRED, F.FAILED, F.LOST)
+
+
+def moments(before: Task | None, after: Task, at: int) -> Moments:
+    """What became of the money of this task in a step at that time. A row keeps each moment, whatever the document keeps."""
+    known: dict[str, str] = {}
+    if before:
+        known |= {funding.ref: funding.state for funding in before.fundings}
+        known |= {payout.ref: payout.state for payout in before.payouts}
+    found: dict[str, dict[str, int]] = {}
+    for funding in after.fundings:
+        was = known.get(funding.ref)
+        if funding.state != was and funding.state in _FUNDING_OVER:
+            found[funding.ref] = {"ended_at": at}
+        elif funding.state != was and funding.state is F.ACCEPTED and was != F.LOST:
+            found[funding.ref] = {"held_at": at}
+    for payout in after.payouts:
+        new = {} if payout.ref in known else {"at": at}
+        over = {"ended_at": at} if payout.state.is_final and payout.state != known.get(payout.ref) else {}
+        if new or over:
+            found[payout.ref] = new | over
+    return found
+
+
+def _write_money(tx: Connection, before: Task | None, task: Task, fresh: dict[str, str], when: Moments) -> None:
     if fresh:
         _HASH.many(tx, [{"hash": h, "ref": ref, "task": task.id} for h, ref in fresh.items()])
     if before is None or before.fundings != task.fundings:
         old = set(before.fundings) if before else set()
-        _put(tx, fundings, [_funding_row(task, f) for f in task.fundings if f not in old])
+        _put(tx, fundings, [_funding_row(task, f) | when.get(f.ref, {}) for f in task.fundings if f not in old])
     if before is None or before.payouts != task.payouts:
-        known = set(before.payouts) if before else set()
-        _put(tx, payouts, [_payout_row(task, p) for p in task.payouts if p not in known])
+        known = {p.ref: p for p in before.payouts} if before else {}
+        _put(tx, payouts, [_payout_row(task, p) | when.get(p.ref, {}) for p in task.payouts if p != known.get(p.ref)])
 
 
 def _put(tx: Connection, table: Table, rows: list[dict[str, Any]]) -> None:
@@ -241,6 +271,8 @@ def _funding_row(task: Task, funding: Any) -> dict[str, Any]:
         "payer": task.employer,
         "asked": funding.asked,
         "expiry_height": funding.expiry_height,
+        "milestone": funding.milestone,
+        "preimage": funding.preimage.reveal(),
     }
 
 
@@ -254,6 +286,9 @@ def _payout_row(task: Task, payout: Any) -> dict[str, Any]:
         "budget": payout.budget,
         "fee": payout.fee,
         "payment_hash": payout.payment_hash,
+        "milestone": payout.milestone,
+        "to": payout.to,
+        "preimage": payout.preimage.reveal(),
     }
 
 
@@ -268,16 +303,19 @@ def restore(
     an entry of its own. Raises Broken."""
     last, head = steps[-1][1], before.head if before else root
     check(last)
-    held = before
+    held, when, at = before, Moments(), now.time
     for entry, task in steps:
         head = entry or head
+        at = (_TIME.scalar(tx, {"entry": entry}) if entry else 0) or at
+        for ref, columns in moments(held.task if held else None, task, at).items():
+            when[ref] = {**when.get(ref, {}), **columns}
         _write_task(tx, held, task, root, head, now.time)
         held = Held(task, held.version + 1 if held else 1, root, head, now.time)
     old = before.task if before else None
     fresh = _new_hashes(old, last)
     used = {row.hash for row in _USED.rows(tx, {"hashes": listed(fresh)})}
-    _write_money(tx, old, last, {name: ref for name, ref in fresh.items() if name not in used})
-    books.write(tx, of_task(old, last), now.time, last.id)
+    _write_money(tx, old, last, {name: ref for name, ref in fresh.items() if name not in used}, when)
+    books.write(tx, of_task(old, last), now.time, last.id, (old or last).current.number)
     outbox.publish(
         tx, _state(Decision(last), policy, root, head, max(now.time, before.state_at + 1 if before else 0), now),
         address=f"state:{last.id}",

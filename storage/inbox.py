@@ -136,6 +136,31 @@ def waiting(tx: Connection, limit: int) -> list[Row]:
     ]  # fmt: skip
 
 
+@dataclass(frozen=True, slots=True)
+class Past:
+    """An input as an audit sees it: what became of it. `body` is as it came, and may hold what is private."""
+
+    n: int
+    at: int
+    height: int
+    sort: str
+    by: str | None
+    task: str | None
+    state: str
+    result: str
+    body: str
+
+
+def past(tx: Connection, limit: int | None, since: int = 0, until: int = 1 << 40) -> list[Past]:
+    """The last inputs from `since` to before `until` (unix seconds), the oldest first; None: all."""
+    found = select(inputs).where(inputs.c.time >= since, inputs.c.time < until).order_by(inputs.c.n.desc()).limit(limit)
+    rows = tx.execute(found).all()
+    return [
+        Past(row.n, row.time, row.height, row.sort, row.by, row.task, row.state, row.result, row.body)
+        for row in reversed(rows)
+    ]
+
+
 def finish(tx: Connection, n: int, state: str, result: str = "", task: str | None = None) -> None:
     (_FINISH_OF if task else _FINISH).run(tx, {"which": n, "state": state, "result": result, "task": task})
 

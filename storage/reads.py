@@ -109,7 +109,16 @@ _GIVEN_UP = Statement(
     .where(payouts.c.state.in_((word("failed"), word("abandoned"))))
 )
 _PERSON = Statement(select(people).where(people.c.pubkey == bindparam("who")))
-_HISTORY = Statement(select(log).where(log.c.task == bindparam("which")).order_by(log.c.seq))
+_HISTORY = Statement(
+    select(log.c.seq, log.c.type, log.c.state, log.c.time, log.c.id, events.c.body)
+    .outerjoin(events, events.c.id == log.c.id)
+    .where(log.c.task == bindparam("which"))
+    .order_by(log.c.seq)
+)
+_MOVES = (
+    *("invoice.accepted", "rollover.completed", "ledger.locked", "funding.stray"),
+    *("settlement.completed", "refund.completed", "task.expired", "compensation"),
+)
 _AGAIN = 600  # seconds until a tick that changed nothing is given again
 
 
@@ -256,8 +265,20 @@ def all_tasks(tx: Connection) -> Sequence[Any]:
 
 
 def history(tx: Connection, task: str) -> list[dict[str, Any]]:
-    rows = _HISTORY.rows(tx, {"which": task})
-    return [{"seq": row.seq, "type": row.type, "state": row.state, "time": row.time, "id": row.id} for row in rows]
+    """All entries of its log; `amount_msat` where money was locked, used, or given."""
+    return [
+        {
+            "seq": row.seq, "type": row.type, "state": row.state, "time": row.time, "id": row.id,
+            "amount_msat": _moved(row.body) if row.type in _MOVES else None,
+        }
+        for row in _HISTORY.rows(tx, {"which": task})
+    ]  # fmt: skip
+
+
+def _moved(body: str | None) -> int | None:
+    facts = json.loads(json.loads(body)["content"])["facts"] if body else {}
+    amount: int | None = facts.get("hold_msat", facts.get("amount_msat"))
+    return amount or None
 
 
 def published(tx: Connection, task: str | None = None) -> list[dict[str, Any]]:

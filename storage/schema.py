@@ -143,6 +143,10 @@ fundings = Table(
     Column("expiry_height", Integer, nullable=False),
     Column("seen", String(64), nullable=False, server_default=""),  # digest of the node's last word
     Column("looks", Integer, nullable=False, server_default="0"),  # how often its word has changed
+    Column("milestone", Integer, nullable=False, server_default="1"),
+    Column("held_at", BigInteger, nullable=False, server_default="0"),  # when it was first held; 0: never
+    Column("ended_at", BigInteger, nullable=False, server_default="0"),  # settled, gone back, void or lost; 0: not yet
+    Column("preimage", String(64), nullable=False, server_default=""),  # the payer's proof of payment, once settled
     Index("fundings_payer", "payer", "asked"),
     Index("fundings_watched", "ref", sqlite_where=text("state in ('created', 'pending', 'accepted', 'lost')")),
 )
@@ -158,9 +162,15 @@ payouts = Table(
     Column("budget", Money, nullable=False),
     Column("fee", Money, nullable=False),
     Column("payment_hash", String(64), nullable=False),
-    Index(  # one active payout per task and role: rests on a hold, and is neither failed nor given up
+    Column("milestone", Integer, nullable=False, server_default="1"),
+    Column("to", String(64), nullable=False, server_default=""),
+    Column("at", BigInteger, nullable=False, server_default="0"),  # when it was planned; 0: not known
+    Column("ended_at", BigInteger, nullable=False, server_default="0"),
+    Column("preimage", String(64), nullable=False, server_default=""),  # the payee's proof, once it has arrived
+    Index(  # one active payout per milestone and role: rests on a hold, and is neither failed nor given up
         "payouts_active",
         "task",
+        "milestone",
         "role",
         unique=True,
         sqlite_where=text("state in ('planned', 'claimed', 'in_flight', 'complete')"),
@@ -284,6 +294,8 @@ journals = Table(  # the books: a row for each step that moves money, written be
     Column("n", Integer, primary_key=True),
     Column("at", BigInteger, nullable=False),
     Column("task", String(13), nullable=False),  # whose step it is; "" of an account's
+    Column("milestone", Integer, nullable=False, server_default="0"),  # of that task; 0 of an account's
+    Index("journals_task", "task"),
 )
 
 postings = Table(  # the lines of a journal, which sum to zero; none is left without its journal at a commit

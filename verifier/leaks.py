@@ -33,8 +33,13 @@ def in_chain(s: Standing, chain: Chain) -> None:
             for word in _HEX64.findall(text):
                 if opened.get(word, 0) > entry.seq:
                     say(Code.SECRET_LEAK, "a payment hash before its end")
-                if opened.get(hashlib.sha256(bytes.fromhex(word)).hexdigest(), 0) > entry.seq:
+                opens = hashlib.sha256(bytes.fromhex(word)).hexdigest()
+                if opened.get(opens, 0) > entry.seq:
                     say(Code.SECRET_LEAK, "a preimage before the settlement")
+                if (
+                    opens in s.key_hashes and opens not in opened
+                ):  # a worker may take for a key what his own payment shows
+                    say(Code.SECRET_LEAK, "the key of sealed work")
         quoted = [entry.embedded, {name: entry.facts.get(name) for name in _PEOPLES_WORDS}]
         if any(secret(text) for text in _texts(quoted)):
             s.warn(entry, Code.SECRET_QUOTED, "a person has published an invoice or a key in his own words")

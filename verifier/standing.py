@@ -100,6 +100,7 @@ class Standing:
     claim_signed: bool = False
     proofs: int = 0  # number of the newest proof, over all workers
     proof: int = 0  # the same since the claim, 0 for none
+    key_hashes: set[str] = field(default_factory=set)  # of the keys of sealed work, which are never published
     review_until: int = 0
     resubmit_until: int = 0
     rejects: int = 0

@@ -29,7 +29,7 @@ _DEFAULT_TERMS = {
     "on_hold_end": "refund",
     "min_evidence": "attested",
 }
-_HIRING_TERMS = {"order": "fund_first", "claim": "first", "payment_type": "FIXED_PRICE"}
+_NAMED_TERMS = {"order": "fund_first", "claim": "first", "sealed": "refused", "payment_type": "FIXED_PRICE"}
 """These task.created names since there is more than one value of each; where it does not, they are the default."""
 _PROJECT_TERMS, _PROJECT_REVIEW = {"on_reject": "revise", "max_rejects": 10}, 5 * DAY
 """The defaults where a project's terms are milestones."""
@@ -107,7 +107,7 @@ def _offer(s: Standing, event: Event, entry: Entry, say: Say) -> None:
         if value is not None:
             said[name] = value
     differ = [name for name, value in said.items() if facts[name] != value]
-    differ += [name for name, usual in _HIRING_TERMS.items() if facts.get(name, usual) != terms.get(name, usual)]
+    differ += [name for name, usual in _NAMED_TERMS.items() if facts.get(name, usual) != terms.get(name, usual)]
     differ += [name for name, built in _PLAIN_TERMS.items() if terms.get(name, built) != built]
     if len(parts) != len(terms.get("milestones") or []) or not _same_parts(parts, terms.get("milestones") or []):
         differ.append("milestones")
@@ -141,6 +141,9 @@ def _proof(s: Standing, event: Event, entry: Entry, say: Say) -> None:
         say(Code.EMBEDDED_WRONG_TASK, "the proof names another task")
     if (event.first("x") or "").lower() != entry.facts["sha256"] or event.first("m") != entry.facts["mime"]:
         say(Code.EMBEDDED_DISAGREES, "sha256 or mime type is not as the worker signed it")
+    key_hash = entry.facts.get("key_hash")
+    if _lower(event.first("key")) != key_hash or (event.first("sealed") is None) != (key_hash is None):
+        say(Code.EMBEDDED_DISAGREES, "the work is sealed otherwise than the worker signed it")
     if not event.first("url"):
         say(Code.EMBEDDED_DISAGREES, "a proof has a url")
 
@@ -208,6 +211,8 @@ def _differ(action: str, content: Mapping[str, Any], facts: Mapping[str, Any], m
             pairs = {
                 "sha256": (_lower(content.get("sha256")), facts["sha256"]),
                 "mime": (content.get("mime"), facts["mime"]),
+                "key": (content.get("key"), None),
+                "key_hash": (content.get("key_hash"), facts.get("key_hash")),
             }
         case "cancel" if move.why != "cancelled":
             pairs = {"percent": (content.get("percent") or 0, facts.get("percent"))}

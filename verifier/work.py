@@ -13,6 +13,7 @@ from verifier.standing import CLOCK_SLACK, DAY, Standing, strength
 PROLONGATIONS = 3
 FETCH_TIME = 3600  # the longest that looking at a deliverable may keep its entry back
 ORDERS, CLAIMS = ("fund_first", "hire_first"), ("first", "pick")
+SEALED = ("refused", "accepted")
 CHECKED = ("matched", "unchecked")
 
 
@@ -48,6 +49,8 @@ def created(s: Standing, entry: Entry, move: Move) -> None:
         say(Code.WRONG_AMOUNT, "the hold is the reward in whole sats, the service fee and the fee budget")
     if facts.get("order", ORDERS[0]) not in ORDERS or facts.get("claim", CLAIMS[0]) not in CLAIMS:
         say(Code.BAD_FACTS, "order or claim is not one of the protocol's words")
+    if facts.get("sealed", SEALED[0]) not in SEALED:
+        say(Code.BAD_FACTS, "sealed is not one of the protocol's words")
     if facts["deadline"] <= entry.time:
         say(Code.TOO_LATE, "the deadline had passed when the task was made")
     other = s.book.addresses.setdefault(s.address, s.task)
@@ -124,6 +127,10 @@ def submitted(s: Standing, entry: Entry, move: Move) -> None:
         say(Code.ILLEGAL_MOVE, "a proof's number is above that of the one before")
     if facts["check"] not in CHECKED:
         say(Code.BAD_FACTS, "a proof is matched or unchecked; one that does not match is refused")
+    if key_hash := facts.get("key_hash"):
+        if s.words.get("sealed") != "accepted":
+            say(Code.AGAINST_TERMS, "by the terms no sealed work is accepted")
+        s.key_hashes.add(key_hash)
     s.proof = s.proofs = facts["number"]
     s.prolonged = 0
     s.review_until = _until(s, entry, "review_until", entry.heard + s.words["review_window"])

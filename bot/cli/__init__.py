@@ -4,14 +4,16 @@ from __future__ import annotations
 
 import typer
 
+from bot.cli.auditing import audit_command
 from bot.cli.cln import cln_plugin_app
 from bot.cli.daemon import run_command
 from bot.cli.doctor import doctor_command
 from bot.cli.fees import books_command, fees_command
-from bot.cli.look import export_command, log_command, show_command, tasks_command
-from bot.cli.operator import audit_command, holds_command, incidents_command, operator_commands
+from bot.cli.look import log_command, show_command, tasks_command
+from bot.cli.operator import holds_command, incidents_command, operator_commands
 from bot.cli.people import client_app
 from bot.cli.playing import demo_command
+from bot.cli.records import export_command, receipt_command
 from bot.cli.recovering import recover_command
 from bot.cli.simnet import simnet_app
 from bot.cli.starter import init_command
@@ -36,6 +38,7 @@ for name, command in (
     ("show", show_command),
     ("log", log_command),
     ("export", export_command),
+    ("receipt", receipt_command),
     ("fees", fees_command),
     ("books", books_command),
     ("holds", holds_command),

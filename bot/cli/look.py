@@ -1,4 +1,4 @@
-"""`holdfast tasks`, `show`, `log`, `export`: what the database remembers, read beside a running daemon and never written."""
+"""`holdfast tasks`, `show`, `log`: what the database remembers, read beside a running daemon and never written."""
 
 from __future__ import annotations
 
@@ -134,17 +134,3 @@ def log_command(task: Id, data: Data = None, as_json: Json = False) -> None:
             typer.echo(json.dumps({"task": facts["task"], **entry}))
     else:
         typer.echo(history_card(facts, int(time.time())))
-
-
-@friendly
-def export_command(
-    task: Annotated[str | None, typer.Argument(metavar="[ID]", help="One task; without it, all of them.")] = None,
-    data: Data = None,
-) -> None:
-    """Write what was published as signed Nostr events, one a line: `holdfast verify --file` judges it."""
-
-    def read(connection: Connection) -> list[dict[str, Any]]:
-        return reads.published(connection, whole_id(connection, task) if task else None)
-
-    for event in look(data, read):
-        typer.echo(json.dumps(event, ensure_ascii=False, separators=(",", ":")))

@@ -1,4 +1,4 @@
-"""`holdfast freeze`, `audit` and the like: what the operator says to his running daemon, and what it has on record about him."""
+"""`holdfast freeze`, `holds` and the like: what the operator says to his running daemon, and what needs his eye."""
 
 from __future__ import annotations
 
@@ -11,8 +11,6 @@ from pathlib import Path
 from typing import Annotated, Any
 
 import typer
-from rich.console import Console
-from rich.table import Table
 from sqlalchemy import Connection
 
 from bot.cli.complaints import Complaint, friendly
@@ -25,10 +23,8 @@ from kinds.cards import holds_card, incidents_card
 from kinds.commands import Command, Compensate
 from kinds.commands.base import TaskCommand
 from kinds.commands.operator import ACTS
-from kinds.figures import moment_text
 from kinds.grammar import read_command_text, write_json
-from kinds.inputs import BY_HAND
-from storage import acts, reads
+from storage import reads
 
 Last = Annotated[int, typer.Option(min=1, max=100_000, help="So many of the newest.")]
 Key = Annotated[str, typer.Argument(metavar="NPUB", help="Somebody's public key, npub or hex.")]
@@ -128,22 +124,3 @@ def _show(facts: dict[str, Any], name: str, card: Callable[[dict[str, Any], int]
             typer.echo(json.dumps(each, ensure_ascii=False))
     else:
         typer.echo(card(facts, int(time.time())))
-
-
-@friendly
-def audit_command(
-    last: Last = 100,
-    data: Data = None,
-    as_json: Json = False,
-) -> None:
-    """List what the operator did: when, by which door, what, and what became of it."""
-    rows = look(data, lambda connection: acts.newest(connection, last))
-    if as_json:
-        for row in rows:
-            typer.echo(json.dumps(row))
-        return
-    table = Table("when", "who", "what", "result")
-    for row in rows:
-        who = "this machine" if row["who"] == BY_HAND else row["who"][:16]
-        table.add_row(moment_text(row["at"]), who, row["what"], row["result"])
-    Console().print(table if rows else "The operator has done nothing yet.")

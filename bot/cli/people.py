@@ -17,14 +17,16 @@ from rich.console import Console
 from rich.text import Text
 
 from bot.cli.complaints import Complaint, friendly
+from bot.cli.sealing import open_command, read_seal_key, seal_command
 from bot.client import Channel, Client, Letter, Waited
 from bot.keys import new_secret, pubkey_of, read_key, write_key
 from kinds.cards import card
 from kinds.codes import Refused, Told
-from kinds.commands import COMMANDS, PLANNED, Claim, Command, Post, Status
+from kinds.commands import COMMANDS, PLANNED, Claim, Command, Post, Receipt, Status
 from kinds.commands.base import TaskCommand
 from kinds.commands.usage import usage
 from kinds.grammar import VERSION, read_command_json, read_command_text
+from kinds.page import receipt_page
 from kinds.post import offer_of
 from kinds.units import Secret, task_id
 from kinds.wording import en
@@ -57,8 +59,10 @@ class Line:
 @friendly
 def common(
     context: typer.Context,
-    bot: Annotated[str, typer.Option(envvar="HOLDFAST_BOT", help="The daemon's npub.")],
-    key: Annotated[Path, typer.Option(envvar="HOLDFAST_KEY", help="File with your secret key (nsec or hex).")],
+    bot: Annotated[str | None, typer.Option(envvar="HOLDFAST_BOT", help="The daemon's npub.")] = None,
+    key: Annotated[
+        Path | None, typer.Option(envvar="HOLDFAST_KEY", help="File with your secret key (nsec or hex).")
+    ] = None,
     relay: Annotated[
         list[str] | None, typer.Option(envvar="HOLDFAST_RELAY", help="May be given several times.")
     ] = None,
@@ -66,8 +70,10 @@ def common(
     nip04: Annotated[bool, typer.Option("--nip04", help="Old direct messages instead of NIP-17.")] = False,
     wait: Annotated[float, typer.Option(min=0.1, help="Seconds to wait for an answer.")] = 20.0,
 ) -> None:
-    if context.resilient_parsing:
+    if context.resilient_parsing or context.invoked_subcommand in ("seal", "open"):
         return
+    if bot is None or key is None:
+        raise Complaint(f"{'--bot' if bot is None else '--key'} is missing; holdfast client --help explains it", 2)
     try:
         whom = pubkey_of(bot)
     except ValueError as error:
@@ -103,13 +109,31 @@ def _say(command: type[Command]) -> None:
 
         return
 
+    if command is Receipt:
+
+        @client_app.command(command.action, **about)
+        @friendly
+        def receipted(
+            context: typer.Context,
+            words: Words = None,
+            html: Annotated[bool, typer.Option("--html", help="A page for printing.")] = False,
+            as_json: Json = False,
+        ) -> None:
+            if html and as_json:
+                raise Complaint("--html or --json: one of the two", 2)
+            _speak(command, context.obj, words or [], False, as_json, html)
+
+        return
+
     @client_app.command(command.action, **about)
     @friendly
     def said(context: typer.Context, words: Words = None, signed: Signed = False, as_json: Json = False) -> None:
         _speak(command, context.obj, words or [], signed, as_json)
 
 
-def _speak(command: type[Command], line: Line, words: list[str], signed: bool, as_json: bool) -> None:
+def _speak(
+    command: type[Command], line: Line, words: list[str], signed: bool, as_json: bool, html: bool = False
+) -> None:
     spoken = read_command_text(" ".join([command.action, *map(_word, words)]))
     if signed and not isinstance(spoken, TaskCommand):
         raise Complaint(f"{command.action} cannot be signed: only commands about one task can", 2)
@@ -119,7 +143,7 @@ def _speak(command: type[Command], line: Line, words: list[str], signed: bool, a
             return await client.answer((await client.decide(spoken)).id)
         return await client.ask(spoken, line.channel, "json")
 
-    _talk(line, ask, as_json)
+    _talk(line, ask, as_json, html)
 
 
 def _word(word: str) -> str:
@@ -193,15 +217,18 @@ def proof(
     file: Annotated[Path | None, typer.Option(help="The file itself: its sha256 is taken.")] = None,
     mime: str | None = None,
     notes: str = "",
+    key: Annotated[str, typer.Option(help="Of a sealed file; - reads it from the standard input.")] = "",
     as_json: Json = False,
 ) -> None:
-    """Deliver work by a signed, public event (kind 30079)."""
+    """Deliver work by a signed, public event (kind 30079). The key of a sealed file goes into it sealed to the bot."""
     if bool(sha256) == (file is not None):
         raise Complaint("give --sha256, or --file to have it computed", 2)
     digest = sha256.lower() if file is None else hashlib.sha256(file.read_bytes()).hexdigest()
 
+    seal = read_seal_key(key) if key else None
+
     async def ask(client: Client) -> Letter:
-        event = await client.proof(task, url, digest, mime=mime, notes=notes)
+        event = await client.proof(task, url, digest, mime=mime, notes=notes, key=seal)
         answer = await client.answer(event.id)
         if en.sentence(Told.PROOF_CHECKING, {}, 0) in answer.text:
             known = {letter.id for letter in client.letters()}
@@ -229,6 +256,9 @@ def letters(
         show(letter, as_json)
 
 
+client_app.command("seal")(seal_command)
+client_app.command("open")(open_command)
+
 _COMES_LATER = {
     "making_invoice": ("invoice", "invoice_failed"),
     "proof_checking": ("proof_received", "proof_mismatched"),
@@ -246,7 +276,7 @@ async def _judged(client: Client, answer: Letter, task: str, is_done: Callable[[
     return replace(answer, said={**facts, "ok": done, "code": "accepted" if done else "refused", "text": answer.text})
 
 
-def _talk(line: Line, ask: Callable[[Client], Awaitable[Letter]], as_json: bool) -> None:
+def _talk(line: Line, ask: Callable[[Client], Awaitable[Letter]], as_json: bool, html: bool = False) -> None:
     """Asks, shows the answer, and ends with 1 when it is a refusal."""
 
     async def talk() -> Letter:
@@ -267,7 +297,10 @@ def _talk(line: Line, ask: Callable[[Client], Awaitable[Letter]], as_json: bool)
         raise Complaint(
             f"the bot did not answer within {line.within:g} s; is its npub right, and does it live on this relay?"
         ) from None
-    show(answer, as_json)
+    if html and answer.ok:
+        typer.echo(receipt_page(answer.said, int(time.time())), nl=False)
+    else:
+        show(answer, as_json)
     if not answer.ok:
         raise typer.Exit(1)
 

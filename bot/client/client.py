@@ -27,7 +27,7 @@ from kinds.commands import Command
 from kinds.commands.base import TaskCommand
 from kinds.events import DM_NIP04, DM_RUMOR, DM_WRAP, RECORD, TASK, Event, Tag, Unsigned
 from kinds.grammar import read_command_text, write_json, write_text
-from kinds.units import Pubkey, Secret
+from kinds.units import Pubkey, Secret, hash_of
 
 Form = Literal["text", "json"]
 Reads = Literal["all", "mine", "letters"]
@@ -136,9 +136,14 @@ class Client:
         )
         return await self.say(unsigned)
 
-    async def proof(self, task: str, url: str, sha256: str, *, mime: str | None = None, notes: str = "") -> Event:
-        """Publishes a proof of work for the task. Raises NoBasis when the task is not in the public log."""
+    async def proof(
+        self, task: str, url: str, sha256: str, *, mime: str | None = None, notes: str = "", key: Secret | None = None
+    ) -> Event:
+        """Publishes a proof of work for the task; `key`: that of a sealed file. Raises NoBasis when the task is not in the public log."""
         created = await self.public.first(task, "submit")
+        more: tuple[Tag, ...] = ()
+        if key is not None:
+            more = (("key", hash_of(key)), ("sealed", await self._signer.encrypt44(self.bot, key.reveal())))
         unsigned = voice.proof(
             self.pubkey,
             self._now(),
@@ -151,6 +156,7 @@ class Client:
             sha256=sha256,
             mime=mime,
             notes=notes,
+            more=more,
         )
         return await self.say(unsigned)
 

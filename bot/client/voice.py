@@ -73,6 +73,7 @@ def proof(
     sha256: str,
     mime: str | None,
     notes: str,
+    more: Sequence[Tag] = (),
 ) -> Unsigned:
     """A proof of work (kind 30079)."""
     tags: tuple[Tag, ...] = (
@@ -80,7 +81,7 @@ def proof(
     )  # fmt: skip
     if mime:
         tags += (("m", mime),)
-    return Unsigned(author, now, PROOF, tags, notes)
+    return Unsigned(author, now, PROOF, (*tags, *more), notes)
 
 
 def decision(author: Pubkey, now: int, bot: Pubkey, task: str, command: TaskCommand, basis: str | None) -> Unsigned:

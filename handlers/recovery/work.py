@@ -46,6 +46,7 @@ def created(entry: Entry) -> Task:
         order=str(facts.get("order", "fund_first")),
         claim=str(facts.get("claim", "first")),
         payment_type=str(facts.get("payment_type", "FIXED_PRICE")),
+        sealed=str(facts.get("sealed", "refused")),
     )
     if task_id(EventId(facts["pinned"])) != entry.task:
         raise ValueError("another task's event")
@@ -122,7 +123,7 @@ def proof(task: Task, entry: Entry) -> Task:
         number=facts["number"], seq=entry.seq, heard=facts["heard_at"] - entry.deaf, time=facts["heard_at"],
         url=str(tags.get("url", "")), sha256=facts["sha256"], mime=facts["mime"],
         notes=str(event["content"]) if event else "", check=Check(facts["check"]),
-        check_reason=facts["check_reason"], event=dict(event) if event else None,
+        check_reason=facts["check_reason"], event=dict(event) if event else None, key_hash=facts.get("key_hash", ""),
     )  # fmt: skip
     times = (*task.current.proof_times, proof.time)
     return task.with_milestone(

@@ -7,7 +7,7 @@ the same model with `v` and `action` added.
 from __future__ import annotations
 
 from kinds.commands.account import Balance, Statement, Withdraw
-from kinds.commands.asks import Help, History, Status, Tasks, TermsAsked
+from kinds.commands.asks import Help, History, Receipt, Status, Tasks, TermsAsked
 from kinds.commands.base import Command
 from kinds.commands.offer import Cancel, Fund, Hire, Post
 from kinds.commands.operator import (
@@ -26,7 +26,7 @@ from kinds.commands.project import Agree, Milestones, Options, Say
 from kinds.commands.work import Abandon, Approve, Claim, Dispute, Payout, Reject, Submit
 
 COMMANDS: tuple[type[Command], ...] = (
-    Help, TermsAsked, Tasks, Status, History,
+    Help, TermsAsked, Tasks, Status, History, Receipt,
     Post, Fund, Hire, Cancel,
     Options, Milestones, Agree, Say,
     Claim, Submit, Abandon, Approve, Reject, Dispute, Payout,
@@ -36,12 +36,11 @@ COMMANDS: tuple[type[Command], ...] = (
 
 PLANNED = frozenset((
     "deposit", "evidence", "vote", "rate", "hours", "appeal", "reputation",
-    "receipt",
 ))  # fmt: skip
 """Words of the protocol that are not built yet: refused by name, so that nobody takes silence for consent."""
 
 __all__ = [
     "COMMANDS", "OPERATOR", "PLANNED", "Abandon", "Agree", "Approve", "Balance", "Ban", "Cancel", "Claim", "Command", "Compensate", "Dispute", "Freeze", "Fund",
-    "Help", "Hire", "History", "Holds", "Incidents", "Milestones", "Options", "Pause", "Payout", "Post", "Reject", "Resume", "Say", "Statement", "Status", "Submit", "Tasks", "TermsAsked",
+    "Help", "Hire", "History", "Holds", "Incidents", "Milestones", "Options", "Pause", "Payout", "Post", "Receipt", "Reject", "Resume", "Say", "Statement", "Status", "Submit", "Tasks", "TermsAsked",
     "Unban", "Unfreeze", "Withdraw",
 ]  # fmt: skip

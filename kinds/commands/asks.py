@@ -41,3 +41,10 @@ class History(TaskCommand):
 
     action: ClassVar[str] = "history"
     example: ClassVar[str] = "history 7qk2m0x9t4h1h"
+
+
+class Receipt(TaskCommand):
+    """Shows what was locked, paid and given back in a task of yours, when, and your proof of payment. For your own books; keep it."""
+
+    action: ClassVar[str] = "receipt"
+    example: ClassVar[str] = "receipt 7qk2m0x9t4h1h"

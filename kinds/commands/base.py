@@ -7,7 +7,7 @@ from typing import Annotated, Any, ClassVar
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field
 
 from kinds.figures import read_npub, read_span
-from kinds.units import is_hex64, read_task_id
+from kinds.units import Secret, is_hex64, read_task_id
 
 
 class Rest:
@@ -58,6 +58,13 @@ def _hash(text: str) -> str:
     return text.lower()
 
 
+def _seal_key(key: Secret) -> Secret:
+    text = key.reveal().lower()
+    if not is_hex64(text):
+        raise ValueError("a key is 64 hex digits, as holdfast client seal prints it")
+    return Secret(text)
+
+
 def _url(text: str) -> str:
     scheme, sep, rest = text.partition("://")
     if (
@@ -98,6 +105,7 @@ SpanWord = BeforeValidator(_span)
 Npub = Annotated[str, Field(max_length=80), AfterValidator(_key)]
 TaskRef = Annotated[str, Field(max_length=40), AfterValidator(_task)]
 Sha256 = Annotated[str, Field(max_length=64), AfterValidator(_hash)]
+SealKey = Annotated[Secret, AfterValidator(_seal_key)]
 Url = Annotated[str, Field(max_length=2000), AfterValidator(_url)]
 Mime = Annotated[str, Field(max_length=100, pattern=r"^[A-Za-z0-9][\w.+-]*/[\w.+*-]+$")]
 Title = Annotated[str, Field(min_length=1, max_length=200)]

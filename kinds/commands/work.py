@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Annotated, ClassVar
 
-from kinds.commands.base import Destination, Mime, Note, Option, Rest, Sha256, TaskCommand, Text, Url
+from kinds.commands.base import Destination, Mime, Note, Option, Rest, SealKey, Sha256, TaskCommand, Text, Url
 
 
 class Claim(TaskCommand):
@@ -19,7 +19,8 @@ class Claim(TaskCommand):
 
 
 class Submit(TaskCommand):
-    """Delivers your work: a link, the sha256 of the file behind it, and notes if you like. A new one replaces the last."""
+    """Delivers your work: a link, the sha256 of the file behind it, and notes if you like. A new one replaces the last. Where the task
+    accepts it, the file may be sealed: key=KEY then gives me the key, for the employer once he has paid."""
 
     action: ClassVar[str] = "submit"
     example: ClassVar[str] = (
@@ -28,6 +29,8 @@ class Submit(TaskCommand):
     url: Url
     sha256: Sha256
     mime: Annotated[Mime | None, Option] = None
+    key: Annotated[SealKey | None, Option] = None  # of a sealed file: never in public
+    key_hash: Annotated[Sha256 | None, Option] = None  # its sha256, which the log shows
     notes: Annotated[Text, Rest] = ""
 
 

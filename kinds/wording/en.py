@@ -80,6 +80,8 @@ SENTENCES: Mapping[R | T, str] = {
     R.OWN_NODE: "This invoice would pay my own node. Send one of your own wallet.",
     R.DOES_NOT_FIT: "The deadline is too far away for the time that a Lightning payment can be held: the latest possible one"
     " is now {limit:date}.[task? It is too late for that in task {task}; cancel {task} and offer it again.]",
+    R.NO_RECEIPT: "There is nothing to receipt in task {task} yet: [role=employer? you have locked no money for it]"
+    "[role=worker? nothing has been paid to you for it][!role? no money has moved]. It is {state:word}; status {task} shows what comes next.",
     R.NO_LOSS: "No loss is on record in task {task}, so there is nothing to make good for. log {task} shows its entries.",
     R.NOT_COVERED: "The insurance account cannot give {wanted_msat:sats} and {budget_msat:sats} for sending them. The most that it can"
     " give now: {covered_msat:sats}.",
@@ -91,6 +93,14 @@ SENTENCES: Mapping[R | T, str] = {
     R.ACCOUNT_UNSURE: "My memory of your account was restored from a backup, and the operator looks whether something was paid out of it"
     " meanwhile. Your money is where it was; try again later.",
     R.TOO_MANY_WITHDRAWALS: "You have {limit} withdrawals under way, which is the limit. Wait for one to end; balance shows them.",
+    # a sealed delivery
+    R.SEALED_REFUSED: "Task {task} takes no sealed work: its terms do not say sealed=accepted. Deliver the file as it is, or agree on a new"
+    " task.",
+    R.BAD_KEY: "Not accepted, since the key[problem=missing?  is missing. Send it by private message: submit {task} LINK SHA256 key=KEY]"
+    "[problem=unreadable?  cannot be read. Encrypt it to my key by NIP-44 and publish a new proof, or send it by private message: submit"
+    " {task} LINK SHA256 key=KEY][problem=other?  is another one than its published sha256 says. Check both and deliver again]"
+    "[problem=public?  stood in a signed, public event. Anybody can read it now: seal the file anew with another key, and send that by"
+    " private message: submit {task} LINK SHA256 key=KEY].",
     # how much
     R.RATE_LIMITED: "That is too much at once[ ({what})]. Try again in {wait:span}.",
     R.NEEDS_WORK: "From keys that I do not know yet I only read messages with proof of work (NIP-13): {bits} bits."
@@ -116,6 +126,9 @@ SENTENCES: Mapping[R | T, str] = {
     T.STATUS: "“{title}” is {state:word}[phase? , and the node is {phase:word}].[ {until_what:ahead}"
     " {until:when}.][ You can: {may:or}.]",
     T.HISTORY: "The published entries of task {task}.",
+    T.RECEIPT: "Receipt for the {role} of task {task}, which is {state:word}:[escrow_msat?  locked {escrow_msat:sats},][paid_msat?  paid to the"
+    " worker {paid_msat:sats},][refunded_msat?  back to the employer {refunded_msat:sats},][compensated_msat?  compensation"
+    " {compensated_msat:sats},] by log entry {seq}. To check it: holdfast verify {task}",
     T.BALANCE: "Your account: {available_msat:sats}.[payable_msat? You can withdraw {payable_msat:sats} now: withdraw INVOICE]"
     "[under_way_msat? On their way: {under_way_msat:sats}.]",
     T.STATEMENT: "[lines? What came to your account and left it, the newest first.][!lines? Nothing has come to your account.]",
@@ -134,7 +147,8 @@ SENTENCES: Mapping[R | T, str] = {
     T.CREATED: "Your task is made; its id is {task}. Deadline: {deadline:when}.\nIt costs {hold_msat:sats}: {net_msat:sats}"
     " for the worker[service_fee_msat? , {service_fee_msat:sats} service fee] and up to {budget_msat:sats} for sending them.[custody=ledger_at_claim? \nAs you asked: when a worker claims it,"
     " I take the held money into my books and keep it for the two of you.][custody=ledger_at_end? \nAs you asked: if nothing is decided when"
-    " the payment can be held no longer, I take it into my books and keep it for the two of you.] [order!=hire_first?Next: fund {task} gives you the invoice"
+    " the payment can be held no longer, I take it into my books and keep it for the two of you.][sealed=accepted? \nAs you asked, the work may"
+    " come sealed: then you can open it only after you have paid, and judge it before by a preview at most.] [order!=hire_first?Next: fund {task} gives you the invoice"
     " that locks the money.][order=hire_first?Next: somebody offers to do it; you are told, and lock the money then.]"
     "[claim=pick? You pick the worker: hire {task} NPUB]",
     T.MAKING_INVOICE: "I am making the invoice. It comes by itself in a moment.",
@@ -183,14 +197,20 @@ SENTENCES: Mapping[R | T, str] = {
     T.PROOF_CHECKING: "I have your work and am checking the file. The answer comes by itself.",
     T.PROOF_MISMATCHED: "Not accepted: the file behind {url:exact} has another sha256.\nYou named: {wanted:exact}\nI found:"
     " {got:exact}\nPut the right file there, or submit again with the right sha256.",
+    T.KEY: "The key to the sealed work that you have paid for: {key:exact}\nIts sha256 is the one that was published with the work:"
+    " {key_hash:exact}\nThe file: {url:exact}\nsha256 {sha256:exact}\nTo open it: holdfast client open FILE KEY",
+    T.KEY_LOST: "The sealed work is paid for, but I no longer have its key: my memory was restored from a backup. Worker: give the key to the"
+    " employer yourself. It is the right one when its sha256 is {key_hash:exact}\nThe file: {url:exact}\nsha256 {sha256:exact}",
     T.PROOF_CHANGED: "There is newer work than the one that you have seen; nothing was decided. Look at this one, then decide"
-    " again: {url:exact}\nsha256 {sha256:exact} ({check:word}[; {check_reason:word}])[\nNotes: {notes:says}]\napprove {task} or"
-    " reject {task} REASON",
-    T.PROOF_RECEIVED: "Your work has arrived and the employer is told ({check:word}[; {check_reason:word}]). He has time"
+    " again: {url:exact}\nsha256 {sha256:exact} ({check:word}[; {check_reason:word}])[\nNotes: {notes:says}]"
+    "[key_hash? \nIt is sealed: you can open it only after you have paid.]\napprove {task} or reject {task} REASON",
+    T.PROOF_RECEIVED: "Your work has arrived and the employer is told ({check:word}[; {check_reason:word}]).[key_hash? It is sealed; I have the"
+    " right key, and give it to him when he has paid.] He has time"
     " until {review_until:when}; if he says nothing, [on_silence=approve? it counts as approved]"
     "[on_silence!=approve? it goes to dispute].",
     T.PROOF_ARRIVED: "The work has arrived: {url:exact}\nsha256 {sha256:exact} ({check:word}[; {check_reason:word}])"
-    "[\nNotes: {notes:says}]\nDecide until {review_until:when}: approve {task} or reject {task} REASON\nIf you say nothing,"
+    "[\nNotes: {notes:says}][key_hash? \nIt is sealed: you get the key, and can open the file, only when you have paid. Before that, judge by a"
+    " preview, or ask for one.]\nDecide until {review_until:when}: approve {task} or reject {task} REASON\nIf you say nothing,"
     " [on_silence=approve? the work counts as approved][on_silence!=approve? it goes to dispute].",
     T.APPROVED: "Your work is approved: {amount_msat:sats} for you[percent!=100? ({percent} %)].[ They say: {feedback:says}]"
     "[needs_destination? \nSend me an invoice over exactly {amount_msat:sats}: payout {task} INVOICE]"

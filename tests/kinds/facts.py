@@ -29,7 +29,14 @@ SHARED_FEE = {"net_msat": Msat(49_500_000), "service_fee_msat": Msat(1_000_000),
 FEE_TERMS = {
     "service_fee_ppm": 12_500, "service_fee_base_msat": 50_000, "service_fee_minimum_msat": 100_000, "service_fee_payer": "split",
 }  # fmt: skip
-PROOF = {"url": "https://example.org/page.zip", "sha256": SHA, "mime": None, "notes": "see the readme"}
+PROOF = {
+    "url": "https://example.org/page.zip",
+    "sha256": SHA,
+    "mime": None,
+    "notes": "see the readme",
+    "key_hash": None,
+}
+SEAL: dict[str, Any] = {"url": PROOF["url"], "sha256": SHA, "key_hash": "ab" * 32}
 CHECKED = {"check": "unchecked", "check_reason": "fetching_off"}
 STATUS = {
     **ABOUT,
@@ -46,11 +53,18 @@ STATUS = {
     "may": ["approve", "reject", "cancel", "dispute", "status"],
     "order": "fund_first",
     "claim": "first",
+    "sealed": "refused",
     "applicants": 0,
     "proposals": [],
     "employer": EMPLOYER,
     "worker": WORKER,
-    "proof": {"sha256": SHA, "check": "unchecked", "url": "https://example.org/page.zip"},
+    "proof": {
+        "sha256": SHA,
+        "check": "unchecked",
+        "url": "https://example.org/page.zip",
+        "key_hash": None,
+        "key": None,
+    },
     "expiry_height": 964,
     "last_safe_height": 612,
     "height": 100,
@@ -111,6 +125,53 @@ PLAN = ABOUT | {
 CHOICE = ABOUT | {
     "total_msat": 13_000_000, "threshold_msat": 10_000_000, "recommended": "MILESTONE", "selected": None, "plan": None, "by": None,
 }  # fmt: skip
+
+
+_ESCROW: dict[str, Any] = {
+    "id": f"{TASK}/h1", "type": "UPFRONT_ESCROW", "status": "SUCCESS", "milestone": 1, "amount_msat": Msat(50_500_000), "fee_msat": Msat(0),
+    "currency": None, "currency_amount": None, "rate": None, "paid_by": EMPLOYER, "released_to": WORKER, "created_at": NOW - DAY,
+    "released_at": NOW - 60, "payment_hash": SHA, "preimage": PREIMAGE, "what": None,
+}  # fmt: skip
+_FULL = _ESCROW | {
+    "id": f"{TASK}/p2", "type": "FULL_PAYMENT", "amount_msat": Msat(50_000_000), "fee_msat": Msat(10_000), "payment_hash": None,
+    "preimage": None,
+}  # fmt: skip
+_SOLD = ABOUT | {
+    "role": "employer", "state": "Paid", "reward_msat": Msat(50_000_000), "employer": EMPLOYER, "worker": WORKER, "milestones": 1,
+    "created_at": NOW - 2 * DAY, "issued_at": NOW, "paid_msat": 50_000_000, "compensated_msat": 0, "escrow_msat": 50_500_000,
+    "refunded_msat": 0, "routing_fee_msat": 10_000, "fee_msat": 0, "insurance_msat": 490_000, "transactions": [_ESCROW, _FULL],
+    "earlier": 0, "final": True, "seq": 8, "head": ENTRY, "bot": BOT, "network": "simnet",
+}  # fmt: skip
+_EARNED = {
+    name: fact
+    for name, fact in _SOLD.items()
+    if name not in ("escrow_msat", "refunded_msat", "routing_fee_msat", "fee_msat", "insurance_msat")
+}
+RECEIPTS: list[dict[str, Any]] = [
+    _SOLD,
+    _EARNED
+    | {"role": "worker", "transactions": [_FULL | {"payment_hash": SHA, "preimage": PREIMAGE}], "network": "bitcoin"},
+    _SOLD
+    | {
+        "state": "Claimed",
+        "final": False,
+        "milestones": 3,
+        "earlier": 7,
+        "transactions": [
+            _FULL
+            | {
+                "type": "MILESTONE_PAYMENT",
+                "milestone": 2,
+                "currency": "EUR",
+                "currency_amount": "45.00",
+                "rate": "90000",
+            },
+            _ESCROW | {"status": "PENDING", "released_to": None, "released_at": None, "preimage": None},
+            _ESCROW | {"type": "REFUND", "status": "FAILED", "what": "change"},
+            _ESCROW | {"type": "COMPENSATION", "paid_by": None, "what": "compensation"},
+        ],
+    },
+]
 
 PASSED: dict[R | T, list[dict[str, Any]]] = {
     R.UNKNOWN_COMMAND: [
@@ -199,6 +260,8 @@ PASSED: dict[R | T, list[dict[str, Any]]] = {
     ],
     R.BASIS_STALE: [{"task": TASK, "action": "approve", "needs": "proof.submitted", "latest": 7}],
     R.SIGNED_ONLY: [{"task": TASK, "action": "approve"}],
+    R.SEALED_REFUSED: [{"task": TASK}],
+    R.BAD_KEY: [{"task": TASK, "problem": problem} for problem in ("missing", "unreadable", "other", "public")],
     R.BELOW_MINIMUM: [{"minimum_msat": 100_000}, {"minimum_msat": 100_000, "milestone": 2}],
     R.ABOVE_MAXIMUM: [{"maximum_msat": 10**9}, {"maximum_msat": 10**9, "milestone": 2}],
     R.BAD_INVOICE: [{"problem": "it has expired"}, {"problem": "it expires too early", "live_until": NOW + DAY}],
@@ -206,6 +269,7 @@ PASSED: dict[R | T, list[dict[str, Any]]] = {
     R.HASH_USED: [{}],
     R.OWN_NODE: [{}],
     R.DOES_NOT_FIT: [{"limit": NOW + DAY}, {"task": TASK, "limit": NOW - DAY}],
+    R.NO_RECEIPT: [{"task": TASK, "state": "Funded", "role": role} for role in ("employer", "worker")],
     R.NO_LOSS: [{"task": TASK}],
     R.NOT_COVERED: [{"task": TASK, "wanted_msat": 5_000_000, "budget_msat": 50_000, "covered_msat": 0}],
     R.NOTHING_OWED: [{"task": TASK}, {"under_way_msat": 0}, {"under_way_msat": 50_500_000}],
@@ -241,11 +305,18 @@ PASSED: dict[R | T, list[dict[str, Any]]] = {
     T.STATUS: [
         STATUS,
         STATUS | {"phase": "settling", "until": None, "until_what": None, "proof": None, "worker": None},
+        STATUS
+        | {
+            "state": "Paid",
+            "may": ["history"],
+            "step": 6,
+            "proof": {**STATUS["proof"], "key_hash": SHA, "key": PREIMAGE},
+        },
+        STATUS | {"sealed": "accepted", "proof": None},
         STATUS | {"frozen": True, "may": ["status"], "until": None, "until_what": None},
         STATUS | {"milestone": 2, "milestones": PARTS * 20, "step": 1, "steps": 40, "total_msat": 13_000_000},
         STATUS | {"state": "Paid", "may": ["history"], "credit_msat": 1000, "step": 6, "role": None, "until": None},
     ],
-    T.HISTORY: [{"task": TASK, "entries": [{"seq": 1, "type": "task.created", "time": NOW, "state": "Draft"}]}],
     T.OPTIONS: [
         CHOICE,
         CHOICE | {"recommended": "FIXED_PRICE", "plan": SHA, "by": WORKER},
@@ -266,6 +337,23 @@ PASSED: dict[R | T, list[dict[str, Any]]] = {
     ],
     T.SAID: [ABOUT | {"by": WORKER, "words": "shall we begin with the design?"}],
     T.PASSED_ON: [ABOUT],
+    T.HISTORY: [
+        {
+            "task": TASK,
+            "entries": [
+                {"seq": 1, "type": "task.created", "time": NOW, "state": "Draft", "id": ENTRY, "amount_msat": None},
+                {
+                    "seq": 2,
+                    "type": "invoice.accepted",
+                    "time": NOW,
+                    "state": "Funded",
+                    "id": ENTRY,
+                    "amount_msat": 50_500_000,
+                },
+            ],
+        }
+    ],
+    T.RECEIPT: RECEIPTS,
     T.HOLDS: [
         {"count": 0, "total_msat": 0, "height": 7, "holds": []},
         {"count": 200, "total_msat": 10**9, "height": None, "holds": [HOLD, HOLD | {"frozen": True, "age": None}] * 50},
@@ -323,7 +411,17 @@ PASSED: dict[R | T, list[dict[str, Any]]] = {
         },
     ],
     T.CREATED: [
-        {**ABOUT, **MONEY, **fee, "deadline": NOW + DAY, "custody": custody, "order": order, "claim": claim}
+        {
+            **ABOUT,
+            **MONEY,
+            **fee,
+            "deadline": NOW + DAY,
+            "custody": custody,
+            "order": order,
+            "claim": claim,
+            "sealed": sealed,
+        }
+        for sealed in ("refused", "accepted")
         for custody in ("hold", "ledger_at_claim", "ledger_at_end")
         for fee, order, claim in (
             ({}, "fund_first", "first"),
@@ -377,16 +475,19 @@ PASSED: dict[R | T, list[dict[str, Any]]] = {
     ],
     T.PROOF_CHECKING: [ABOUT | {"sha256": SHA}],
     T.PROOF_MISMATCHED: [ABOUT | {"url": PROOF["url"], "wanted": SHA, "got": "00" * 32}],
-    T.PROOF_CHANGED: [ABOUT | PROOF | CHECKED],
+    T.PROOF_CHANGED: [ABOUT | PROOF | CHECKED, ABOUT | PROOF | CHECKED | SEAL],
+    T.KEY: [ABOUT | SEAL | {"key": PREIMAGE}],
+    T.KEY_LOST: [ABOUT | SEAL],
     T.PROOF_RECEIVED: [
-        ABOUT | {"sha256": SHA, "review_until": NOW + DAY, "on_silence": silence} | CHECKED
-        for silence in ("approve", "dispute")
+        ABOUT | {"sha256": SHA, "review_until": NOW + DAY, "on_silence": silence, "key_hash": key_hash} | CHECKED
+        for silence, key_hash in (("approve", None), ("dispute", SHA))
     ],
     T.PROOF_ARRIVED: [
         ABOUT | PROOF | {"review_until": NOW + DAY, "on_silence": "approve", "basis": ENTRY, "bot": BOT} | CHECKED,
         ABOUT
         | PROOF
         | {"review_until": NOW, "on_silence": "dispute", "check": "matched", "check_reason": "", "notes": ""},
+        ABOUT | PROOF | {"review_until": NOW + DAY, "on_silence": "approve"} | CHECKED | SEAL,
     ],
     T.APPROVED: [
         ABOUT | {"amount_msat": 50_000_000, "percent": 100, "feedback": "well done", "needs_destination": True},
