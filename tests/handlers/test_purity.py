@@ -17,7 +17,7 @@ from kinds.wording import en
 
 # Modules of the standard library and of others that a pure room may use. Everything that is not here needs a reason.
 ALLOWED = {
-    "__future__", "abc", "ast", "base64", "binascii", "bisect", "collections", "dataclasses", "datetime", "decimal", "difflib",
+    "__future__", "abc", "ast", "base64", "binascii", "bisect", "collections", "dataclasses", "datetime", "decimal", "difflib", "html",
     "enum", "fractions", "functools", "hashlib", "hmac", "inspect", "itertools", "json", "math", "operator", "re", "shlex", "string",
     "textwrap", "types", "typing", "unicodedata", "bech32", "pydantic", "pydantic_core", "secp256k1", "segno",
 }  # fmt: skip

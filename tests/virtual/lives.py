@@ -14,12 +14,11 @@ from bot.nodes.simnet import SimNode
 from handlers.booking import Sort, party
 from handlers.task import Funding, Payout, Task
 from kinds.events import DM_WRAP
-from kinds.states import FundingState, PayoutState
 from kinds.units import Msat, PaymentHash
 from storage import books as ledger
 from storage import commit
 from storage.codec import read_withdrawal
-from storage.schema import events, incidents, inputs, letters, tasks, withdrawals
+from storage.schema import events, fundings, incidents, inputs, letters, payouts, tasks, withdrawals
 from tests.handlers.life import POLICY
 from tests.virtual.hub import Relay
 from tests.virtual.world import Person, Town
@@ -114,9 +113,14 @@ def books(town: Kept, loss: int) -> None:
         for sent_out in tx.execute(select(withdrawals).where(withdrawals.c.state == "complete")):
             kept -= sent_out.amount + sent_out.fee
             booked -= sent_out.amount + sent_out.fee
+        settled: dict[str, int] = {}
+        for row in tx.execute(select(fundings).where(fundings.c.state == "settled")):
+            settled[row.task] = settled.get(row.task, 0) + row.amount
+        spent: dict[str, int] = {}
+        for row in tx.execute(select(payouts).where(payouts.c.state == "complete")):
+            spent[row.task] = spent.get(row.task, 0) + row.amount + row.fee
     for each in (held.task for held in found if held):
-        came = sum(f.amount for f in each.fundings if f.state is FundingState.SETTLED)
-        went = sum(p.amount + p.fee for p in each.payouts if p.state is PayoutState.COMPLETE)
+        came, went = settled.get(each.id, 0), spent.get(each.id, 0)
         kept += came - went
         if each.state is not None and each.state.is_final and came:
             going = sum(p.amount + p.budget for p in each.payouts if not p.state.is_final)

@@ -28,7 +28,7 @@ async def counted(town: Town, task: str, kind: str, count: int) -> None:
     async def there() -> bool:
         return types(town, task).count(kind) >= count
 
-    await town.until(there, 600)
+    await town.until(there, 1500)  # a payment that was perhaps never sent is waited for
 
 
 async def hired(town: Town, **terms: Any) -> str:
@@ -88,7 +88,7 @@ def test_four_milestones_of_twenty_thousand() -> None:
         assert card.count("https://example.org/part") == 4
         assert "4/4" in card
         await town.worker.say(f"status {task}")
-        assert "✅ 4. Testing & QA" in await told(town, town.worker, "Testing & QA.*\n|✅ 4. Testing & QA")
+        await told(town, town.worker, r"✅ 4\. Testing & QA")
 
     run_virtually(life())
 
