@@ -10,6 +10,7 @@ from collections import OrderedDict
 from collections.abc import Callable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, replace
+from itertools import product
 from operator import attrgetter
 
 from bot.relays.client import REPEAT_CATCH_UP
@@ -63,16 +64,16 @@ class WildRelay(Relay):
                 listener(event, self)
 
     def find(self, filters: Sequence[Filter]) -> list[Event]:
-        """Of filters that name ids, or kinds and authors: nobody here asks otherwise."""
+        """By filters of ids alone, or of kinds and authors and more: nobody here asks otherwise."""
         found: dict[str, Event] = {}
         for each in filters:
-            if "ids" in each:
-                some = [self.events[name] for name in each["ids"] if name in self.events]
-            else:
-                some = [event for kind in each["kinds"] for author in each["authors"]
-                        for event in self._between(kind, author, each.get("since", 0), each.get("until"))]  # fmt: skip
+            if each.keys() == {"ids"}:
+                found |= {name: self.events[name] for name in each["ids"] if name in self.events}
+                continue
             sieve = Sieve([each])
-            found |= {event.id: event for event in some if sieve.passes(event)}
+            for kind, author in product(each["kinds"], each["authors"]):
+                some = self._between(kind, author, each.get("since", 0), each.get("until"))
+                found |= {event.id: event for event in some if sieve.passes(event)}
         return list(found.values())
 
     def _between(self, kind: int, author: str, since: int, until: int | None) -> list[Event]:
