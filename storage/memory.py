@@ -13,6 +13,7 @@ from sqlalchemy import Connection, bindparam, func, insert, select
 
 from kinds.events import canonical_json
 from kinds.record import Entry
+from kinds.units import EventId
 from storage import house
 from storage.schema import chain, events, incidents, log, policies, tasks
 from storage.statements import Statement, among, insert_new, listed, word
@@ -79,13 +80,13 @@ def said_before(tx: Connection) -> int:
     return int(house.get(tx, _RECOVERED) or 0)
 
 
-def unknown(tx: Connection, entries: Iterable[Entry]) -> list[Entry]:
-    """Those of our entries that this database has not made and not heeded."""
-    found = list(entries)
-    ids = listed(entry.id for entry in found)
-    known = {row.id for row in (*_LOGGED.rows(tx, {"ids": ids}), *_CHAINED.rows(tx, {"ids": ids}))}
+def unknown(tx: Connection, ids: Iterable[EventId]) -> list[EventId]:
+    """Those of these that are no entries which this database has made or heeded."""
+    asked = list(ids)
+    bound = {"ids": listed(asked)}
+    known = {row.id for row in (*_LOGGED.rows(tx, bound), *_CHAINED.rows(tx, bound))}
     known |= set(house.get_json(tx, _HEEDED, []))
-    return [entry for entry in found if entry.id not in known]
+    return [each for each in asked if each not in known]
 
 
 def heed(tx: Connection, ids: Iterable[str]) -> None:

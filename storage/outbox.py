@@ -58,6 +58,10 @@ _ACKED = Statement(
     "tries",
     "next_at",
 )
+_HELD = Statement(
+    select(events.c.n, events.c.acked).where(events.c.id.in_(among("ids")), events.c.state == word("done"))
+)
+_AGAIN = Statement(update(events).where(events.c.n == bindparam("row")), "acked", "state", "tries", "next_at")
 _LETTER = Statement(
     insert(letters), "source", "task", "to", "channel", "relay", "created_at", "reply_to", "text", "ref"
 )
@@ -201,12 +205,10 @@ def record_acks(tx: Connection, parcel_n: int, acked: Iterable[str], done: bool,
 
 def lost_by(tx: Connection, relay: str, ids: Sequence[str]) -> int:
     """A relay does not have these: they are sent to it from our copy, after what is new."""
-    again = 0
-    for row in tx.execute(select(events).where(events.c.id.in_(list(ids)), events.c.state == "done")):
-        acked = "".join(f"{url}\n" for url in row.acked.split("\n") if url and url != relay)
-        tx.execute(update(events).where(events.c.n == row.n).values(acked=acked, state="pending", tries=1, next_at=0))
-        again += 1
-    return again
+    found = _HELD.rows(tx, {"ids": listed(ids)})
+    without = [(row.n, "".join(f"{url}\n" for url in row.acked.split("\n") if url and url != relay)) for row in found]
+    _AGAIN.many(tx, [{"row": n, "acked": acked, "state": "pending", "tries": 1, "next_at": 0} for n, acked in without])
+    return len(found)
 
 
 def finished(tx: Connection, after: int, limit: int) -> list[tuple[int, str]]:

@@ -99,11 +99,13 @@ async def _pages(world: World, url: str, asked: Filter, found: dict[str, Entry])
 
 
 async def _unknown(world: World, events: Iterable[Event]) -> list[Entry]:
-    read = [entry for event in events if (entry := read_entry(event, world.bot))]
-    if not read:
+    """Most of what a relay shows is known, and known by its id: only the rest is read."""
+    shown = {event.id: event for event in events}
+    if not shown:
         return []
-    new = await world.writer.do(lambda tx: memory.unknown(tx, read))
-    return [entry for entry in new if is_genuine(entry.event)]
+    new = await world.writer.do(lambda tx: memory.unknown(tx, shown))
+    read = [entry for event_id in new if (entry := read_entry(shown[event_id], world.bot))]
+    return [entry for entry in read if is_genuine(entry.event)]
 
 
 def missing(entries: Iterable[Entry], heads: Mapping[str, tuple[int, str]]) -> list[Missing]:

@@ -36,5 +36,8 @@ class _Row:
             and (self._until is None or event.created_at <= self._until)
             and (self._authors is None or event.pubkey in self._authors)
             and (self._ids is None or event.id in self._ids)
-            and all(any(value in values for value in event.tag_values(name)) for name, values in self._tags)
+            and (not self._tags or self._names(event))
         )
+
+    def _names(self, event: Event) -> bool:
+        return not any(values.isdisjoint(event.tag_values(name)) for name, values in self._tags)

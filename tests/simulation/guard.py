@@ -51,7 +51,7 @@ class Guard:
         """`broken` is told of each violation: the daemon, which is called on, may swallow what is raised."""
         self._node, self._margin, self._broken = node, settle_margin, broken
         self._db: Any = engine.raw_connection().driver_connection  # the one connection: it sees all that is written
-        self._logged = 0
+        self._changes = self._logged = 0
         self._final: dict[str, str] = {}
         self.payouts: dict[str, list[PaymentHash]] = {}  # task -> hashes of what was sent out of its hold
         self.holds: dict[str, dict[PaymentHash, str]] = {}  # task -> hash -> ref, in the order in which they were made
@@ -198,7 +198,10 @@ class Guard:
     # After each commit
 
     def committed(self) -> None:
-        """Rule 6: what is final stays as it is. The entries of one commit are one step."""
+        """Rule 6: what is final stays as it is. The entries of one commit are one step; one that has changed no row is none."""
+        if self._db.total_changes == self._changes:
+            return
+        self._changes = self._db.total_changes
         query = "SELECT rowid, task, type, state FROM log WHERE rowid > ? ORDER BY rowid"
         fresh: dict[str, str] = {}
         for number, task, kind, state in self._db.execute(query, (self._logged,)).fetchall():

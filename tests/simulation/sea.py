@@ -5,10 +5,13 @@ from __future__ import annotations
 
 import asyncio
 import random
+from bisect import bisect_left, bisect_right, insort
 from collections import OrderedDict
 from collections.abc import Callable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, replace
+from itertools import product
+from operator import attrgetter
 
 from bot.relays.client import REPEAT_CATCH_UP
 from bot.relays.filters import Sieve
@@ -18,6 +21,7 @@ from kinds.events import Event, read_json
 from kinds.units import Pubkey
 from tests.virtual.hub import Relay
 
+_made = attrgetter("created_at")
 _LOOK = 15.0  # seconds between two looks at a relay's connection
 
 
@@ -42,6 +46,7 @@ class WildRelay(Relay):
         self.mail: dict[Pubkey, dict[str, Event]] = {}  # by whom they name, in the order in which they came
         self._withheld: list[Event] = []
         self._newest: dict[tuple[int, str, str | None], str] = {}  # of what is replaced: address -> id
+        self._shelves: dict[tuple[int, str], list[Event]] = {}  # by kind and author, the oldest first
 
     def take(self, event: Event) -> Ack:
         known = event.id in self.events
@@ -59,15 +64,22 @@ class WildRelay(Relay):
                 listener(event, self)
 
     def find(self, filters: Sequence[Filter]) -> list[Event]:
+        """By filters of ids alone, or of kinds and authors and more: nobody here asks otherwise."""
         found: dict[str, Event] = {}
         for each in filters:
-            if "ids" in each:
-                some = [self.events[name] for name in each["ids"] if name in self.events]
-            else:
-                some = [event for event in self.events.values() if event.kind in each["kinds"]]
+            if each.keys() == {"ids"}:
+                found |= {name: self.events[name] for name in each["ids"] if name in self.events}
+                continue
             sieve = Sieve([each])
-            found |= {event.id: event for event in some if sieve.passes(event)}
+            for kind, author in product(each["kinds"], each["authors"]):
+                some = self._between(kind, author, each.get("since", 0), each.get("until"))
+                found |= {event.id: event for event in some if sieve.passes(event)}
         return list(found.values())
+
+    def _between(self, kind: int, author: str, since: int, until: int | None) -> list[Event]:
+        shelf = self._shelves.get((kind, author), [])
+        first = bisect_left(shelf, since, key=_made)
+        return shelf[first : None if until is None else bisect_right(shelf, until, key=_made)]
 
     def _keep(self, event: Event) -> None:
         """As the other relay does, without looking at everything it has."""
@@ -79,6 +91,8 @@ class WildRelay(Relay):
             if old:
                 self.drop(old)
             self._newest[place] = event.id
+        if event.id not in self.events:
+            insort(self._shelves.setdefault((event.kind, event.pubkey), []), event, key=_made)
         self.events[event.id] = event
         for name in event.tag_values("p"):
             self.mail.setdefault(Pubkey(name), {})[event.id] = event
@@ -86,6 +100,11 @@ class WildRelay(Relay):
     def drop(self, event: Event) -> None:
         """It has this one no longer."""
         del self.events[event.id]
+        shelf = self._shelves[event.kind, event.pubkey]
+        place = bisect_left(shelf, event.created_at, key=_made)
+        while shelf[place].id != event.id:
+            place += 1
+        del shelf[place]
         for name in event.tag_values("p"):
             self.mail[Pubkey(name)].pop(event.id, None)
 
