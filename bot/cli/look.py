@@ -114,6 +114,8 @@ def show_command(task: Id, data: Data = None, as_json: Json = False) -> None:
         held = commit.load(connection, whole_id(connection, task))
         assert held is not None, "it was just found"
         facts = answers.status(held.task, held.task.employer, hearing_now(connection))
+        if facts["proof"]:
+            facts["proof"] |= {"key": None}  # of sealed work: the employer's alone
         return {name: fact for name, fact in facts.items() if name not in ("role", "may", "height")}
 
     facts = look(data, read)

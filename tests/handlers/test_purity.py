@@ -17,8 +17,8 @@ from kinds.wording import en
 
 # Modules of the standard library and of others that a pure room may use. Everything that is not here needs a reason.
 ALLOWED = {
-    "__future__", "abc", "ast", "base64", "binascii", "bisect", "collections", "dataclasses", "datetime", "decimal", "difflib", "html",
-    "enum", "fractions", "functools", "hashlib", "hmac", "inspect", "itertools", "json", "math", "operator", "re", "shlex", "string",
+    "__future__", "abc", "ast", "base64", "binascii", "bisect", "collections", "dataclasses", "datetime", "decimal", "difflib",
+    "enum", "fractions", "functools", "hashlib", "hmac", "html", "inspect", "itertools", "json", "math", "operator", "re", "shlex", "string",
     "textwrap", "types", "typing", "unicodedata", "bech32", "pydantic", "pydantic_core", "secp256k1", "segno",
 }  # fmt: skip
 NEVER = {"open", "print", "input", "exec", "eval", "__import__", "globals", "breakpoint"}

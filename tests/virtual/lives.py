@@ -14,7 +14,8 @@ from bot.nodes.simnet import SimNode
 from handlers.booking import Sort, party
 from handlers.task import Funding, Payout, Task
 from kinds.events import DM_WRAP
-from kinds.units import Msat, PaymentHash
+from kinds.states import TaskState
+from kinds.units import Msat, PaymentHash, Pubkey
 from storage import books as ledger
 from storage import commit
 from storage.codec import read_withdrawal
@@ -155,6 +156,8 @@ def secrets_kept(town: Kept) -> None:
     for each in (held.task for held in found if held):
         secrets = [(each.employer, secret.reveal()) for f in each.fundings for secret in (f.invoice, f.preimage)]
         secrets += [(payout.to, payout.invoice.reveal()) for payout in each.payouts]
+        proof, paid = each.current.proof, each.state is TaskState.PAID
+        secrets.append((each.employer if paid else Pubkey("nobody"), proof.key.reveal() if proof else ""))
         secrets += [(a.who, a.destination.invoice.reveal()) for a in each.applicants if a.destination]
         if each.destination and each.worker:
             secrets.append((each.worker, each.destination.invoice.reveal()))
