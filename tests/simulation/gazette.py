@@ -6,9 +6,11 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
+from handlers.fees import Fees
 from kinds.events import RECORD, Event, read_json
 from kinds.log import LOG_TAG
-from kinds.states import TaskState
+from kinds.states import Payer, TaskState
+from kinds.units import Msat
 from tests.virtual.hub import Relay
 
 
@@ -35,13 +37,33 @@ class Public:
         return str(self.newest["state"]) if self.is_final else ""
 
     @property
+    def shown(self) -> dict[str, Any]:
+        """The amounts that both were shown: those of the milestone whose turn it is, where they have agreed on some."""
+        first: dict[str, Any] = self.entries[1]["facts"]
+        agreed, newest = self.last("plan.agreed"), self.newest
+        if agreed is None:
+            return first
+        plans = [entry["facts"] for entry in self.entries.values() if entry["type"] == "plan.proposed"]
+        plan = next(facts for facts in plans if facts["plan"] == agreed["facts"]["plan"])
+        released = newest["type"] == "settlement.completed" and newest["state"] == "Draft"
+        part = plan["milestones"][int(newest["facts"]["milestone"]) + released - 1]
+        reward, budget = int(part["reward_msat"]), int(part["budget_msat"])
+        fees = Fees(
+            ppm=first["service_fee_ppm"], base=Msat(first["service_fee_base_msat"]), minimum=Msat(first["service_fee_minimum_msat"]),
+            payer=Payer(first["service_fee_payer"]), insurance_percent=first["insurance_percent"],
+        )  # fmt: skip
+        fee, net = fees.of(Msat(reward)), reward - fees.of_worker(Msat(reward))
+        own = {"reward_msat": reward, "budget_msat": budget, "service_fee_msat": fee, "net_msat": net}
+        return first | own | {"hold_msat": net + fee + budget}
+
+    @property
     def net(self) -> int:
         """What the worker was shown that he gets, msat."""
-        return int(self.entries[1]["facts"]["net_msat"])
+        return int(self.shown["net_msat"])
 
     def share(self, percent: int) -> int:
         """What he gets of so many percent: his part of the reward less that of what he bears of the fee, each in whole sats."""
-        reward = int(self.entries[1]["facts"]["reward_msat"])
+        reward = int(self.shown["reward_msat"])
         if percent == 100:
             return self.net
         return sum(

@@ -209,6 +209,8 @@ class Guard:
             final = self._final.get(task)
             if final and (state != final or kind not in _AFTER_THE_END):
                 raise self._broke(task, f"rule 6: {kind} after the end ({final} -> {state})")
+            if kind == "settlement.completed":  # what follows is about another milestone
+                self.payouts.pop(task, None)
             if state in ("Paid", "Refunded", "Expired"):
                 fresh[task] = state
         self._final |= fresh
@@ -258,8 +260,9 @@ class Guard:
     def _awarded(self, task: str) -> bool:
         """The log says that the worker is owed something."""
         types = "('proof.verified', 'dispute.resolved')"
-        query = f"SELECT 1 FROM log WHERE task = ? AND type IN {types} AND state = 'Verified' LIMIT 1"
-        return self._row(query, task) is not None
+        released = "SELECT COALESCE(MAX(seq), 0) FROM log WHERE task = ? AND type = 'settlement.completed'"
+        query = f"SELECT 1 FROM log WHERE task = ? AND type IN {types} AND state = 'Verified' AND seq > ({released}) LIMIT 1"
+        return self._row(query, task, task) is not None
 
     def _funds(self, ref: str) -> bool:
         """This hold is the one that the agreement rests on, not a stray."""

@@ -139,7 +139,7 @@ def _moved(public: Public) -> dict[str, int]:
         elif entry["type"] in ("refund.completed", "task.expired") and facts.get(
             "credited"
         ):  # settled, and given to his account
-            moved[employer] -= public.entries[1]["facts"]["hold_msat"]
+            moved[employer] -= public.shown["hold_msat"]
     return moved
 
 
@@ -171,15 +171,15 @@ def _has_a_reason(city: City, task: str, public: Public) -> None:
 def _cost_what_was_shown(task: str, public: Public, deal: Deal) -> None:
     """The hold is what everybody was shown, and the operator keeps no more than his fee; a hold that was lost brings none."""
     shown = public.entries[1]["facts"]
-    if shown["hold_msat"] != public.net + shown["service_fee_msat"] + shown["budget_msat"]:
+    if shown["hold_msat"] != shown["net_msat"] + shown["service_fee_msat"] + shown["budget_msat"]:
         raise Violation(task, "the parts of the hold that were shown are not the hold")
-    if not public.net <= shown["reward_msat"] == deal.sat * 1000:
+    if not shown["net_msat"] <= shown["reward_msat"] == deal.sat * 1000:
         raise Violation(task, "the reward is not the one that was offered")
     done = public.last("settlement.completed")
     if done is None:
         return
     facts = done["facts"]
-    fee = 0 if "loss_msat" in facts else shown["service_fee_msat"] * facts["percent"] // 100
+    fee = 0 if "loss_msat" in facts else public.shown["service_fee_msat"] * facts["percent"] // 100
     if facts["fee_msat"] * 100 > fee * (100 - shown["insurance_percent"]):
         raise Violation(task, f"of a fee of {fee} msat the operator keeps {facts['fee_msat']}")
 
@@ -202,7 +202,7 @@ def _paid_for_a_reason(
     end = _end(public)["facts"]
     percent = end["percent"]
     share = public.share(percent)
-    budget = public.entries[1]["facts"]["budget_msat"]
+    budget = public.shown["budget_msat"]
     got = [payout["amount_msat"] for payout in end["payouts"]] + [
         credit["amount_msat"] - budget for credit in end["credited"] if credit["role"] == "worker"
     ]
@@ -275,6 +275,9 @@ def _kept_its_word(task: str, public: Public, end: str) -> None:
     """Once approved, the work is paid, unless the worker could not be reached, disputed it himself, or the hold was lost."""
     verdict = public.last("proof.verified", "dispute.resolved")
     if verdict is None or verdict["state"] != "Verified" or end == "Paid":
+        return
+    released = public.last("settlement.completed")
+    if released and released["seq"] > verdict["seq"]:
         return
     later = [entry["type"] for entry in public.entries.values() if entry["seq"] > verdict["seq"]]
     if not {"dispute.opened", "hold.lost", "payout.failed"} & set(later):

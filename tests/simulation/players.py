@@ -61,7 +61,7 @@ Weights = dict[str, float]
 
 # by (state, work) as the log shows them: what an honest person may do, with weights; '' is waiting
 EMPLOYER: dict[tuple[str, str], Weights] = {
-    ("Draft", "PENDING"): {"fund": 8, "": 1, "hire": 4},
+    ("Draft", "PENDING"): {"fund": 8, "": 1, "hire": 4, "propose": 2, "agree_plan": 6},
     ("PendingFunding", "PENDING"): {"lock": 8, "fund": 1},
     ("Funded", "PENDING"): {"": 5, "hire": 4},
     ("Claimed", "IN_PROGRESS"): {"": 9},
@@ -71,7 +71,7 @@ EMPLOYER: dict[tuple[str, str], Weights] = {
     ("Disputed", "*"): {"": 8, "approve": 1, "agree": 2, "lock": 2},
 }
 WORKER: dict[tuple[str, str], Weights] = {
-    ("Draft", "PENDING"): {"": 5, "claim_open": 4},
+    ("Draft", "PENDING"): {"": 5, "claim_open": 4, "propose": 4, "agree_plan": 6},
     ("Funded", "PENDING"): {"claim": 6, "claim_later": 3, "": 1},
     ("Claimed", "IN_PROGRESS"): {"submit": 7, "": 2},
     ("Claimed", "SUBMITTED"): {"": 8, "submit": 1},
@@ -246,6 +246,27 @@ class Player:
 
     def _hire_worker(self, public: Public) -> None:
         self._say("hire", public, "task.created", npub=self.deal.worker.pubkey)
+
+    def _propose(self, public: Public) -> None:
+        """Two milestones of odd sizes, the second one due with the task; where somebody is hired, and nothing is agreed on."""
+        if public.last("task.accepted") is None or (public.last("plan.agreed") and self.temper is not Temper.HOSTILE):
+            return
+        first = self.deal.sat // 2 + self.chance.randint(-500, 500)
+        half = self.deal.deadline - (self.deal.deadline - int(self.clock())) // 3
+        parts = [(first, half), (self.deal.sat - first, self.deal.deadline)]
+        written = [{"title": f"Part {n}", "amount": sat, "due": str(due)} for n, (sat, due) in enumerate(parts, 1)]
+        self._say(
+            "milestones",
+            public,
+            milestones=written,
+            review_window=3600,
+            on_reject=self.deal.terms.get("on_reject", "dispute"),
+        )
+
+    def _agree_plan(self, public: Public) -> None:
+        proposed = public.last("plan.proposed")
+        if proposed and (proposed["by"] != self.me.pubkey or self.temper is Temper.HOSTILE):
+            self._say("agree", public, "plan.proposed", plan=proposed["facts"]["plan"])
 
     def _claim_later(self, public: Public) -> None:
         self._say("claim", public, "task.created")

@@ -519,6 +519,29 @@ HIRED = (
     Scenario("picked again for money in the books", FUNDED + WANTED + "employer hire\nuntil ledger.locked\nworker abandon\nuntil Funded\n" + WANTED + "employer hire\n" + WORKED, "Paid", terms=PICKS | BOOKS),
 )  # fmt: skip
 
+PLANNED = TAKEN + "worker propose\nuntil plan.proposed\nemployer agree_plan\nuntil plan.agreed\n"
+_MONEY = "employer fund\nuntil PendingFunding\nemployer lock\nuntil Claimed\n"
+_DONE = """
+    worker submit
+    until proof.submitted
+    wait 900
+    employer approve
+    wait 300
+    employer approve
+    until proof.verified
+    wait 120
+    worker payout
+    until settlement.completed
+"""
+PROJECTS = (
+    Scenario("a project of two milestones", PLANNED + _MONEY + _DONE + _MONEY + _DONE, "Paid", terms=HIRES, deadline=8 * 3600),
+    Scenario("a project in the books", PLANNED + _MONEY + "until ledger.locked\n" + _DONE + _MONEY + "until ledger.locked\n" + _DONE, "Paid", terms=HIRES | BOOKS, deadline=8 * 3600),
+    Scenario("a project is given up between two milestones", PLANNED + _MONEY + _DONE + "employer cancel", "Refunded", terms=HIRES, deadline=8 * 3600),
+    Scenario("a project is refunded in its second milestone", PLANNED + _MONEY + _DONE + _MONEY + "worker cancel 0\nuntil cancel.offered\nemployer cancel 0", "Refunded", terms=HIRES, deadline=8 * 3600),
+    Scenario("a project whose second milestone is never funded", PLANNED + _MONEY + _DONE, "Expired", terms=HIRES, deadline=8 * 3600),
+    Scenario("a project ends in a split", PLANNED + _MONEY + "worker cancel 40\nuntil cancel.offered\nemployer cancel 40\nuntil Verified\nwait 120\nworker payout", "Paid", terms=HIRES, deadline=8 * 3600),
+)  # fmt: skip
+
 # Wherever a task can stand: an invoice that was given up is paid, and the operator freezes it and lets it go on.
 _GIVEN_UP = """
     node loses make_hold
@@ -570,4 +593,6 @@ PLACES = (
     ),
 )
 
-SCENARIOS: dict[str, Scenario] = {each.name: each for each in (*INCIDENTS, *HOSTILE, *WAYS, *BOOKED, *HIRED, *PLACES)}
+SCENARIOS: dict[str, Scenario] = {
+    each.name: each for each in (*INCIDENTS, *HOSTILE, *WAYS, *BOOKED, *HIRED, *PROJECTS, *PLACES)
+}
