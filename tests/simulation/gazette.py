@@ -39,14 +39,19 @@ class Public:
     @property
     def shown(self) -> dict[str, Any]:
         """The amounts that both were shown: those of the milestone whose turn it is, where they have agreed on some."""
+        newest = self.newest
+        released = newest["type"] == "settlement.completed" and newest["state"] == "Draft"
+        return self.shown_of(int(newest["facts"].get("milestone", 1)) + released)
+
+    def shown_of(self, number: int) -> dict[str, Any]:
+        """Those of this milestone."""
         first: dict[str, Any] = self.entries[1]["facts"]
-        agreed, newest = self.last("plan.agreed"), self.newest
+        agreed = self.last("plan.agreed")
         if agreed is None:
             return first
         plans = [entry["facts"] for entry in self.entries.values() if entry["type"] == "plan.proposed"]
         plan = next(facts for facts in plans if facts["plan"] == agreed["facts"]["plan"])
-        released = newest["type"] == "settlement.completed" and newest["state"] == "Draft"
-        part = plan["milestones"][int(newest["facts"]["milestone"]) + released - 1]
+        part = plan["milestones"][number - 1]
         reward, budget = int(part["reward_msat"]), int(part["budget_msat"])
         fees = Fees(
             ppm=first["service_fee_ppm"], base=Msat(first["service_fee_base_msat"]), minimum=Msat(first["service_fee_minimum_msat"]),

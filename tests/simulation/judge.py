@@ -179,7 +179,11 @@ def _cost_what_was_shown(task: str, public: Public, deal: Deal) -> None:
     if done is None:
         return
     facts = done["facts"]
-    fee = 0 if "loss_msat" in facts else public.shown["service_fee_msat"] * facts["percent"] // 100
+    fee = (
+        0
+        if "loss_msat" in facts
+        else public.shown_of(facts.get("milestone", 1))["service_fee_msat"] * facts["percent"] // 100
+    )
     if facts["fee_msat"] * 100 > fee * (100 - shown["insurance_percent"]):
         raise Violation(task, f"of a fee of {fee} msat the operator keeps {facts['fee_msat']}")
 
