@@ -240,8 +240,9 @@ class Dispatch:
             self._answer(tx, row, meant.asker, Refused.FROZEN, {"task": meant.task, "broken": True})
             return
         held = commit.load(tx, meant.task) if meant.task else None
-        there = gatekeeping.house_for(tx, what, self._world.moments.facts)
-        outcome = decide(held.task if held else None, what, row.now, policy, there)
+        known = held.task if held else None
+        rate = gatekeeping.rate_for(tx, row, what, known, self._world.prices)
+        outcome = decide(known, what, row.now, policy, gatekeeping.house_for(tx, what, self._world.moments.facts, rate))
         if isinstance(outcome, Decision) and _changes(held, outcome):
             news = gatekeeping.news(tx, meant.task, outcome.incidents)
             outcome = commit.store(tx, held, outcome, row.now, policy) or outcome

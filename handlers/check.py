@@ -124,6 +124,7 @@ def _money(task: Task) -> Iterator[str]:
             yield f"{payout.ref}: complete without a preimage"
     if any(entry.amount <= 0 for entry in task.credits):
         yield "a credit of nothing or less"
+    yield from _priced(task)
     settled = [f.amount for f in task.fundings if f.state is F.SETTLED]
     if task.locked and (settled != [task.locked] or not task.terms.outlasts_hold or task.hold):
         yield "money in the books that did not come from the task's one settled hold, or against its terms"
@@ -131,6 +132,23 @@ def _money(task: Task) -> Iterator[str]:
         if task.locked:
             yield "over, and money of it is still locked in the books"
         yield from _conserved(task)
+
+
+def _priced(task: Task) -> Iterator[str]:
+    """What is invoiced or held is what was agreed, and that is the price at the frozen rate, rounded up, to the msat."""
+    for funding in task.fundings:
+        kept = funding.state in (F.CREATED, F.ACCEPTED) and funding.goal not in ("cancel", "stray")
+        if kept and funding.milestone == task.current.number and funding.amount != task.hold_amount:
+            yield f"{funding.ref} is over {funding.amount}, and {task.hold_amount} were agreed"
+    agreed = task.terms.pricing
+    for each in task.milestones:
+        if agreed is None:
+            if each.price or each.rate:
+                yield "a rate, where the price is in sats"
+        elif each.rate is None or each.rate.currency != agreed.currency or each.price <= 0:
+            yield f"a price in {agreed.currency} without a rate"
+        elif each.reward != each.rate.reward(each.price) or each.budget != agreed.budget(each.reward):
+            yield f"milestone {each.number}: its sats are not its price at its rate"
 
 
 def _conserved(task: Task) -> Iterator[str]:

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
+from handlers import pricing
 from handlers.decision import Decision, Moment, refuse
 from handlers.guards import latest_deadline, need_welcome
 from handlers.task import Milestone, Task, Terms, holder, shown
@@ -33,14 +36,11 @@ def create(offered: Offered, moment: Moment) -> Decision:
         if value not in built:
             raise refuse(Refused.NOT_BUILT, what=f"{name} = {value}", built=sorted(str(v) for v in built))
     _need_offered(offer.terms, moment)
-    if offer.reward < policy.min_reward:
-        raise refuse(Refused.BELOW_MINIMUM, minimum_msat=policy.min_reward)
-    if offer.reward > policy.max_reward:
-        raise refuse(Refused.ABOVE_MAXIMUM, maximum_msat=policy.max_reward)
+    cost = pricing.first(offer, moment)
     review = offer.terms.review_window or policy.review_window
     if offer.deadline <= now.time:
         raise refuse(Refused.BAD_DEADLINE, problem="it has passed already")
-    terms = _terms(offer.terms, offer.deadline - now.deaf, review, moment)
+    terms = replace(_terms(offer.terms, offer.deadline - now.deaf, review, moment), pricing=cost.agreed)
     latest = now.heard + policy.max_deadline
     if not terms.outlasts_hold:
         latest = min(latest, latest_deadline(now, review, now.height + policy.hold_cltv, policy))
@@ -57,10 +57,14 @@ def create(offered: Offered, moment: Moment) -> Decision:
         description=offer.terms.description,
         terms=terms,
         created=now.time,
-        milestones=(Milestone(number=1, title=offer.title, reward=offer.reward, budget=policy.budget(offer.reward)),),
-    )
-    if task.net <= 0:
-        raise refuse(Refused.BELOW_MINIMUM, minimum_msat=offer.reward - task.net + 1000)
+        milestones=(
+            Milestone(
+                number=1, title=offer.title, reward=cost.reward, budget=policy.budget(cost.reward), price=offer.price,
+                rate=cost.rate,
+            ),
+        ),
+    )  # fmt: skip
+    pricing.need_net(task)
     done = move(
         Decision(task),
         Cause.CREATED,
@@ -69,6 +73,7 @@ def create(offered: Offered, moment: Moment) -> Decision:
         employer=task.employer,
         title=task.title,
         **shown(task),
+        **pricing.public(task.terms),
         **task.terms.fees.public(),
         deadline=offer.deadline,
         review_window=review,

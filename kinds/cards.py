@@ -11,7 +11,7 @@ from typing import Any
 from kinds.codes import Refused, Told
 from kinds.commands import COMMANDS, Post
 from kinds.commands.usage import usage
-from kinds.figures import moment_text, sats_text
+from kinds.figures import moment_text
 from kinds.legible import one_line
 from kinds.qr import qr
 from kinds.wording.template import fill, line
@@ -69,6 +69,7 @@ def status_card(facts: Facts, now: int) -> str:
     ended, proof = facts.get("step") == facts.get("steps"), facts.get("proof")
     lines += [
         _label("description", facts, now),
+        _label("price", facts, now),
         _label("cost", facts, now),
         _label("phase", facts, now),
         _label("frozen", facts, now) if facts.get("frozen") else "",
@@ -92,9 +93,9 @@ def invoice_card(facts: Facts, now: int, on_dark: bool = False) -> str:
     link = f"lightning:{facts.get('invoice') or ''}".upper()
     lines = [heading(facts)] if facts.get("title") else []
     shown = (
-        ("renews", "invoice", "share", "expires", "pending")
+        ("renews", "invoice", "share", "price", "expires", "pending")
         if facts.get("renews")
-        else ("invoice", "share", "expires", "pending")
+        else ("invoice", "share", "price", "expires", "pending")
     )
     lines += [_label(name, facts, now) for name in shown]
     if not facts.get("invoice"):
@@ -201,7 +202,7 @@ def _task_line(task: Facts) -> str:
     state = str(task.get("state") or "")
     own = "reward_msat" if task.get("role") == "employer" else "net_msat"  # what it is about for him
     amount = task.get("amount_msat", task.get(own))
-    money = sats_text(amount) if isinstance(amount, int) else ""
+    money = fill("{amount:sats}", {**task, "amount": amount}, 0) if isinstance(amount, int) else ""
     title = one_line(str(task.get("title") or ""), 60)
     words = [
         one_line(str(task.get("task") or "")),

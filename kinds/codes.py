@@ -65,8 +65,9 @@ class Refused(StrEnum):
     BASIS_STALE = "basis_stale"  # task, action, needs, latest: event id
     SIGNED_ONLY = "signed_only"  # task, action: the terms ask for a signed decision
     # money
-    BELOW_MINIMUM = "below_minimum"  # minimum_msat
-    ABOVE_MAXIMUM = "above_maximum"  # maximum_msat
+    BELOW_MINIMUM = "below_minimum"  # minimum_msat; of a price in a currency also currency, rate
+    ABOVE_MAXIMUM = "above_maximum"  # maximum_msat; the same
+    NO_RATE = "no_rate"  # currency, task: no exchange rate is known that is new enough
     BAD_INVOICE = "bad_invoice"  # problem
     AMOUNT_MISMATCH = "amount_mismatch"  # wanted_msat, got_msat
     HASH_USED = "hash_used"
@@ -108,7 +109,7 @@ class Told(StrEnum):
     )
     HOLDS = "holds"  # to the operator: count, total_msat, height, holds: list
     INCIDENTS = "incidents"  # to the operator: count, incidents: list of {at, code, task, facts}
-    # a task's life; all carry task and title
+    # a task's life; all carry task and title, and where the price is in a currency what `handlers.task.in_both` says
     CREATED = "created"  # card of the new task, to its employer
     MAKING_INVOICE = "making_invoice"
     INVOICE = "invoice"  # invoice, amount_msat, net_msat, service_fee_msat, budget_msat, expires_at
@@ -121,11 +122,11 @@ class Told(StrEnum):
         "locked"  # amount_msat: in the books now; to the employer also payment_hash and preimage, his proof of payment
     )
     FUNDED = "funded"  # until: end of the hold timeout, deadline
-    APPLIED = "applied"  # to the applicant: as in accepted
+    APPLIED = "applied"  # to the applicant: as in accepted, dropped_destination: the invoice that he named is not kept
     PROPOSED = "proposed"  # to the employer: worker, note, applicants
     WITHDRAWN = "withdrawn"  # to both: worker, applicants
     PASSED_OVER = "passed_over"  # to the other applicants
-    ACCEPTED = "accepted"  # to the worker, before the money: deadline, needs_destination, reward_msat, worker_fee_msat, net_msat
+    ACCEPTED = "accepted"  # to the worker, before the money: deadline, needs_destination, reward_msat, worker_fee_msat, net_msat, dropped_destination
     ACCEPTED_BY = "accepted_by"  # to the employer: worker, note
     CLAIMED = "claimed"  # to the worker: how, deadline, needs_destination, reward_msat, worker_fee_msat, net_msat
     CLAIMED_BY = "claimed_by"  # to the employer: how, worker, note

@@ -7,6 +7,7 @@ from dataclasses import replace
 from handlers import freezing, ledger
 from handlers.fees import Fees
 from handlers.guards import next_ref
+from handlers.recovery import money
 from handlers.recovery.money import drop_waiting, no_quote, no_renewal, quiet
 from handlers.task import Applicant, Dispute, Milestone, Patience, Payout, Proof, Task, Terms
 from kinds.inputs import Check
@@ -44,6 +45,7 @@ def created(entry: Entry) -> Task:
         dispute_limit=int(facts.get("dispute_limit", 0)),
         order=str(facts.get("order", "fund_first")),
         claim=str(facts.get("claim", "first")),
+        pricing=money.agreed(facts),
     )
     if task_id(EventId(facts["pinned"])) != entry.task:
         raise ValueError("another task's event")
@@ -58,7 +60,15 @@ def created(entry: Entry) -> Task:
         description="",
         terms=terms,
         created=entry.time,
-        milestones=(Milestone(number=1, title=facts["title"], reward=reward, budget=Msat(facts["budget_msat"])),),
+        milestones=(
+            Milestone(
+                number=1,
+                title=facts["title"],
+                reward=reward,
+                budget=Msat(facts["budget_msat"]),
+                **money.price(facts),
+            ),
+        ),
     )
 
 

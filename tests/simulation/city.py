@@ -9,6 +9,7 @@ from collections import defaultdict
 from collections.abc import AsyncIterator, Coroutine
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, field, replace
+from decimal import Decimal
 from typing import Any
 
 from sqlalchemy import select
@@ -18,9 +19,11 @@ from bot.config import Daemon, FeeSettings, Settings, SettlementSettings, TermsS
 from bot.daemon import open_shop, remembered, rules
 from bot.hearing import OVERLAP, wants
 from bot.life import Life
+from bot.limits import Limits
 from bot.moments import Moments
 from bot.nodes.simnet import Params, SimNode
-from bot.world import Limits, World
+from bot.prices.board import Board, play_price
+from bot.world import World
 from kinds.states import Payer
 from kinds.units import Secret
 from storage import commit
@@ -45,6 +48,12 @@ FEES = (  # a city has one of these, by its seed; amounts are such that somethin
     *(FeeSettings(ppm=12_345, base_sat=1, minimum_sat=7, payer=payer, insurance_percent=10) for payer in Payer),
     FeeSettings(),
 )
+
+
+def moving_price(currency: str, time: int) -> Decimal:
+    """Up and down by some eight percent within two hours, in steps of half a minute, and never a round number."""
+    step = time // 30 % 240
+    return play_price(currency, time) * (960 + min(step, 240 - step)) / 1000 + Decimal("7.13")
 
 
 def settings_of(seed: int) -> Settings:
@@ -124,6 +133,10 @@ class City:
     def time(self) -> int:
         return int(self.clock())
 
+    def board(self, network: str) -> Board:
+        """Rates move all the time."""
+        return Board(self.settings.prices, network, fixed=moving_price)
+
     def mine(self, blocks: int) -> None:
         self.node.network.mine(blocks)
 
@@ -201,6 +214,7 @@ class City:
             policy=rules(self.settings, self.bot, facts),
             policy_id="",
             cursors=memory.cursors,
+            prices=self.board(facts.network),
             limits=Limits(),
             batching=self.settings.settlement.batching(),
         )
