@@ -106,7 +106,7 @@ def _at(task: Task, rate: Rate) -> Task:
 
 def _need_rate(currency: str, moment: Moment, task: str | None = None) -> Rate:
     rate = moment.house.rate
-    if rate is None or rate.currency != currency or moment.now.time - rate.time > moment.policy.rate_age:
+    if rate is None or rate.currency != currency or not _is_fresh(rate, moment.now, moment.policy.rate_age):
         raise refuse(Refused.NO_RATE, currency=currency, **({"task": task} if task else {}))
     return rate
 

@@ -253,14 +253,17 @@ _PAID = (
 )
 _LOST = f"{_PAID} loss_msat?:msat incident?:text"
 _PAYOUT = "role:text to:hex amount_msat:msat fee_msat:msat payment_hash:hex preimage:hex dest_salt:text status:text"
+_RATE = "currency?:text price?:text rate?:text rate_sources?:names rate_time?:int"
 _CREDIT = "role:text to:hex amount_msat:msat"
 _FACTS = {
     "task.created": "employer:hex title:text reward_msat:msat budget_msat:msat hold_msat:msat deadline:int review_window:int "
     "net_msat?:msat service_fee_msat?:msat service_fee_ppm?:int service_fee_base_msat?:msat service_fee_minimum_msat?:msat "
     "service_fee_payer?:text insurance_percent?:percent "
     "hold_timeout:int on_reject:text max_rejects:int on_silence:text on_hold_end:text min_evidence:text margin:int "
-    "payout_limit:int custody_mode:text dispute_limit?:int order?:text claim?:text terms:hex pinned:hex",
-    "invoice.created": "funding:text amount_msat:msat expires_at:int hash_commitment:hex",
+    "payout_limit:int custody_mode:text dispute_limit?:int order?:text claim?:text terms:hex pinned:hex "
+    f"{_RATE} budget_base_msat?:msat budget_ppm?:int min_reward_msat?:msat max_reward_msat?:msat",
+    "invoice.created": f"funding:text amount_msat:msat expires_at:int hash_commitment:hex {_RATE} reward_msat?:msat net_msat?:msat "
+    "service_fee_msat?:msat budget_msat?:msat",
     "rollover.asked": "funding:text replaces:text amount_msat:msat expires_at:int hash_commitment:hex",
     "rollover.completed": "funding:text replaces:text amount_msat:msat parts:int expiry_height:int last_safe_height:int",
     "ledger.locked": f"funding:text amount_msat:msat {_ENDED}",

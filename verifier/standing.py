@@ -64,6 +64,8 @@ class Standing:
     budget: int = 0
     fee: ServiceFee = FREE
     hold: int = 0
+    currency: str = ""  # of the price; "" for sats
+    rate: str = ""  # by which the amounts above are its price
     deadline: int = 0
     words: Mapping[str, Any] = field(default_factory=dict)  # facts of task.created
     terms: Mapping[str, Any] = field(default_factory=dict)  # the operator's terms that it names

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
+from fractions import Fraction
 from typing import Any
 
 from verifier.chain import ADDRESSABLE, PROOF, RECORD, Entry
@@ -13,6 +15,7 @@ from verifier.standing import DAY, Say, Standing
 
 OFFER_TAG, DECISION_TAG = "holdfast-task", "holdfast-decision"
 AHEAD = 600  # seconds that a sender's clock may be ahead
+_DECIMAL = re.compile(r"\d{1,15}(\.\d{1,3})?", re.ASCII)
 BACK = 2 * DAY  # and how long something said may be on its way
 
 _PLAIN_TERMS = {
@@ -93,7 +96,6 @@ def _offer(s: Standing, event: Event, entry: Entry, say: Say) -> None:
     house = s.book.terms.get(facts["terms"], {})
     said: dict[str, Any] = {
         "title": (event.first("title") or "").strip(),
-        "reward_msat": _whole(event.first("amount")) * 1000,
         "deadline": _whole(event.first("deadline")),
         **{name: terms.get(name, default) for name, default in _DEFAULT_TERMS.items()},
     }
@@ -104,10 +106,21 @@ def _offer(s: Standing, event: Event, entry: Entry, say: Say) -> None:
     differ = [name for name, value in said.items() if facts[name] != value]
     differ += [name for name, usual in _HIRING_TERMS.items() if facts.get(name, usual) != terms.get(name, usual)]
     differ += [name for name, built in _PLAIN_TERMS.items() if terms.get(name, built) != built]
-    if event.first("currency") is not None:
-        differ.append("currency")
+    differ += _cost(event, facts)
     if differ:
         say(Code.EMBEDDED_DISAGREES, f"not as the employer signed it: {', '.join(differ)}")
+
+
+def _cost(event: Event, facts: Mapping[str, Any]) -> list[str]:
+    """The amount in whole sats, or the price in the currency that the employer named; what it is in sats is not his word."""
+    currency = (event.first("currency") or "sats").upper()
+    if event.first("currency") is None or currency in ("SAT", "SATS"):
+        wrong = facts["reward_msat"] != _whole(event.first("amount")) * 1000
+        return [*(["amount"] if wrong else []), *(["currency"] if "currency" in facts else [])]
+    amount = event.first("amount") or ""
+    same = _DECIMAL.fullmatch(amount) and _DECIMAL.fullmatch(facts.get("price", ""))
+    wrong = not same or Fraction(amount) != Fraction(facts["price"])
+    return [*(["amount"] if wrong else []), *(["currency"] if facts.get("currency") != currency else [])]
 
 
 def _proof(s: Standing, event: Event, entry: Entry, say: Say) -> None:

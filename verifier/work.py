@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from verifier import fees, ledger
+from verifier import fees, ledger, rates
 from verifier.chain import ADDRESSABLE, Entry
 from verifier.crypto import task_id
 from verifier.findings import Code
@@ -36,6 +36,7 @@ def created(s: Standing, entry: Entry, move: Move) -> None:
         say(Code.WRONG_TASK_ID, f"the pinned id gives {task_id(facts['pinned'])}")
     if s.employer == s.book.bot:
         say(Code.WRONG_AUTHOR, "the daemon may not be a party")
+    rates.offered(s, entry)
     s.fee = fees.service_fee(facts)
     if problem := fees.problem(facts):
         say(Code.BAD_FACTS, problem)

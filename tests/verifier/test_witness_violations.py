@@ -30,6 +30,7 @@ from tests.verifier.forge import (
     plain,
     sha,
 )
+from tests.verifier.test_witness_rates import FORGED
 from verifier import Code, check
 
 Spoil = Callable[[], Life]
@@ -1019,7 +1020,8 @@ def test_all_codes_of_violations_are_tested() -> None:
         "unknown_fact", "secret_quoted", "hold_lost", "overdue", "relay", "credits_unseen",
     }  # fmt: skip
     asked_for_by_name = {"not_found"}
-    assert {code.value for code in Code} - only_noted - asked_for_by_name == {code for code, _ in SPOILT.values()}
+    tested = {code for code, _ in (*SPOILT.values(), *FORGED.values())}
+    assert {code.value for code in Code} - only_noted - asked_for_by_name == tested
 
 
 def test_the_first_violation_is_the_earliest_in_the_log() -> None:
