@@ -48,13 +48,14 @@ class Rate:
     """What a bitcoin costs, who says so, and when they were asked."""
 
     currency: str
-    price: Decimal  # units of the currency per BTC
+    price: Decimal  # units of the currency per BTC, with two decimals
     sources: tuple[str, ...]
     time: int  # unix seconds
 
     def __post_init__(self) -> None:
         if self.currency not in DIGITS or not (self.price.is_finite() and PRICE_STEP <= self.price <= HIGHEST_PRICE):
             raise ValueError("a rate has a currency that is known, and a price above zero")
+        object.__setattr__(self, "price", self.price.quantize(PRICE_STEP))  # as it is published and reckoned with
 
     def reward(self, amount: int) -> Msat:
         """An amount in the currency's smallest unit as msat, rounded up to the sat: nobody gets less than was agreed."""
