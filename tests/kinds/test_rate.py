@@ -125,7 +125,8 @@ def test_prices() -> None:
 
 
 @pytest.mark.parametrize(
-    ("currency", "price"), [("XXX", "1"), ("INR", "0"), ("INR", "-1"), ("INR", "NaN"), ("INR", "Infinity"), ("INR", "1e16")]
+    ("currency", "price"),
+    [("XXX", "1"), ("INR", "0"), ("INR", "-1"), ("INR", "NaN"), ("INR", "Infinity"), ("INR", "1e16")],
 )
 def test_no_rates(currency: str, price: str) -> None:
     with pytest.raises(ValueError, match="a rate has a currency"):
