@@ -440,3 +440,43 @@ def test_play_money_has_a_play_rate_for_every_currency() -> None:
         await sound(town)
 
     run_virtually(life())
+
+
+@pytest.mark.parametrize("later", ["invoiced", "claimed"])
+def test_a_lost_memory_gets_price_and_rate_back_from_the_log(later: str) -> None:
+    async def life() -> None:
+        market = Market()
+        town = await town_with(market)
+        task = await posted(town, POSTED)
+        await invoiced(town, task)
+        backup = town.backup()
+        await town.pass_time(11 * MINUTE)
+        await state(town, task, "Draft")
+        market.all_say("7654321.09")
+        await town.pass_time(2 * MINUTE)
+        invoice = await invoiced(town, task)
+        if later == "claimed":
+            town.employer.wallet.pay(invoice)
+            await state(town, task, "Funded")
+            await town.worker.say(f"claim {task}")
+            await state(town, task, "Claimed")
+        before = task_of(town, task)
+        await town.kill()
+        town.restore(backup)
+        await town.recover()
+        await town.start()
+        if later == "invoiced":
+            town.employer.wallet.pay(invoice)
+            await state(town, task, "Funded")
+        await town.pass_time(20 * MINUTE)  # what was said before might have been done
+        assert (task_of(town, task).terms.pricing, task_of(town, task).current.price) == (before.terms.pricing, 400_000)
+        assert task_of(town, task).current == before.current
+        if later == "invoiced":
+            await town.worker.say(f"claim {task}")
+            await state(town, task, "Claimed")
+        net = task_of(town, task).net
+        await town.worker.say(f"payout {task} {town.worker.wallet.invoice(net, expiry=30 * 86400)}")
+        await finished(town, task)
+        await sound(town)
+
+    run_virtually(life())
