@@ -17,7 +17,7 @@ from handlers.policy import MINUTE
 from kinds.codes import Refused, Told
 from kinds.rate import Rate
 from kinds.states import FundingState, LogType, Payer
-from kinds.units import Msat, sats
+from kinds.units import Msat, PaymentHash, sats
 from storage.codec import read_task, task_text
 from tests.handlers import builders
 from tests.handlers.builders import RUPEES
@@ -253,7 +253,12 @@ def test_what_is_held_is_what_the_frozen_rate_gives_to_the_msat() -> None:
 def test_a_stray_of_another_rate_breaks_nothing() -> None:
     life = builders.funded(**RUPEES)
     old = replace(
-        life.task.fundings[0], ref="old", amount=Msat(7), state=FundingState.ACCEPTED, goal="stray", payment_hash=""
+        life.task.fundings[0],
+        ref="old",
+        amount=Msat(7),
+        state=FundingState.ACCEPTED,
+        goal="stray",
+        payment_hash=PaymentHash(""),
     )
     check(replace(life.task, fundings=(*life.task.fundings, old)))
 

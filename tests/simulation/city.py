@@ -9,20 +9,19 @@ from collections import defaultdict
 from collections.abc import AsyncIterator, Coroutine
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, field, replace
-from decimal import Decimal
 from typing import Any
 
 from sqlalchemy import select
 from sqlalchemy.exc import OperationalError
 
-from bot.config import Daemon, FeeSettings, Settings, SettlementSettings, TermsSettings
+from bot.config import Daemon, FeeSettings, PriceSettings, Settings, SettlementSettings, TermsSettings
 from bot.daemon import open_shop, remembered, rules
 from bot.hearing import OVERLAP, wants
 from bot.life import Life
 from bot.limits import Limits
 from bot.moments import Moments
 from bot.nodes.simnet import Params, SimNode
-from bot.prices.board import Board, play_price
+from bot.prices.board import Board
 from bot.world import World
 from kinds.states import Payer
 from kinds.units import Secret
@@ -31,6 +30,7 @@ from storage.schema import effects, events, inputs
 from tests.simulation import judge
 from tests.simulation.gazette import Gazette
 from tests.simulation.guard import Guard, Violation
+from tests.simulation.market import moving_price
 from tests.simulation.operator import Operator
 from tests.simulation.pace import empty_database
 from tests.simulation.person import Person, Post
@@ -50,12 +50,6 @@ FEES = (  # a city has one of these, by its seed; amounts are such that somethin
 )
 
 
-def moving_price(currency: str, time: int) -> Decimal:
-    """Up and down by some eight percent within two hours, in steps of half a minute, and never a round number."""
-    step = time // 30 % 240
-    return play_price(currency, time) * (960 + min(step, 240 - step)) / 1000 + Decimal("7.13")
-
-
 def settings_of(seed: int) -> Settings:
     """A city's terms are of its seed: how long holds last, the margin, how long people are waited for."""
     chance = random.Random(f"{seed}/terms")
@@ -70,6 +64,7 @@ def settings_of(seed: int) -> Settings:
     rounds = SettlementSettings(batch_seconds=chance.choice((0, 0, 300)), batch_from=2)
     return Settings(
         settlement=rounds,
+        prices=PriceSettings(currencies=("INR",), invoice_expiry=600 if seed % 2 else HOUR),
         daemon=Daemon(operator=PlainSigner(Secret(f"{OPERATOR:064x}")).pubkey),
         terms=terms,
         fees=FEES[seed % len(FEES)],
@@ -241,7 +236,7 @@ class City:
         employers = [self.person(f"employer{n}", 1000 + n) for n in range(many)]
         workers = [self.person(f"worker{n}", 2000 + n) for n in range(many)]
         thieves = [self.person(f"thief{n}", 3000 + n) for n in range(max(1, lives // 20))]
-        chance = self._chance
+        chance, prices = self._chance, random.Random(f"{self.seed}/prices")
         tempers = [Temper.HONEST] * 5 + [Temper.FORGETFUL, Temper.PICKY, Temper.FICKLE, Temper.HOSTILE, Temper.HOSTILE]
         for number in range(lives):
             terms: dict[str, Any] = {
@@ -275,6 +270,9 @@ class City:
                     posted=chance.random() < 0.4,
                 )
             )
+            if prices.random() < 0.25:
+                deal = self.deals[-1]
+                deal.rupees = f"{max(deal.sat, 1_000) * 8 / 100:.2f}"
 
     async def _deal(self, deal: Deal, begins: float) -> None:
         await asyncio.sleep(begins)

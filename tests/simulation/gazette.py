@@ -35,13 +35,20 @@ class Public:
         return str(self.newest["state"]) if self.is_final else ""
 
     @property
+    def shown(self) -> dict[str, Any]:
+        """What it costs and brings, as everybody was shown it last: of a price in a currency with the newest invoice."""
+        facts: dict[str, Any] = self.entries[1]["facts"]
+        invoice = self.last("invoice.created") if "currency" in facts else None
+        return {**facts, **invoice["facts"], "hold_msat": invoice["facts"]["amount_msat"]} if invoice else facts
+
+    @property
     def net(self) -> int:
         """What the worker was shown that he gets, msat."""
-        return int(self.entries[1]["facts"]["net_msat"])
+        return int(self.shown["net_msat"])
 
     def share(self, percent: int) -> int:
         """What he gets of so many percent: his part of the reward less that of what he bears of the fee, each in whole sats."""
-        reward = int(self.entries[1]["facts"]["reward_msat"])
+        reward = int(self.shown["reward_msat"])
         if percent == 100:
             return self.net
         return sum(

@@ -519,6 +519,18 @@ HIRED = (
     Scenario("picked again for money in the books", FUNDED + WANTED + "employer hire\nuntil ledger.locked\nworker abandon\nuntil Funded\n" + WANTED + "employer hire\n" + WORKED, "Paid", terms=PICKS | BOOKS),
 )  # fmt: skip
 
+PRICED = (
+    Scenario("priced in rupees, and paid", APPROVED, "Paid", rupees="1680.50"),
+    Scenario("priced in rupees, and parted", CLAIMED + "worker cancel 33\nuntil cancel.offered\nemployer cancel 33\nuntil Verified\nwait 120\nworker payout\nuntil Paid", "Paid", rupees="1680.50"),
+    Scenario("priced in rupees, and asked for until the rate is better", "employer fund\nuntil PendingFunding\nuntil invoice.expired\n" * 3 + "employer fund\nwait 600\nnever invoice.accepted", "Expired", rupees="1680.50"),
+    Scenario("priced in rupees, and paid at the second invoice", "employer fund\nuntil PendingFunding\nuntil invoice.expired\nwait 1200\n" + APPROVED, "Paid", rupees="0080.08"),
+    Scenario("priced in rupees, and taken before the money", TAKEN + "wait 900\nemployer fund\nuntil PendingFunding\nemployer lock\n" + WORKED, "Paid", terms=HIRES, rupees="1680.50"),
+    Scenario("priced in rupees, and an invoice of the wrong moment", "worker claim_named\nuntil task.accepted\nwait 900\nemployer fund\nuntil PendingFunding\nemployer lock\n" + WORKED, "Paid", terms=HIRES, rupees="1680.50"),
+    Scenario("priced in rupees, and kept in the books", CLAIMED + "until ledger.locked\nworker submit\nuntil proof.submitted\nemployer approve", "Paid", terms=BOOKS, rupees="1680.50"),
+    Scenario("priced in rupees, and renewed", DISPUTED + "blocks R\nuntil rollover.asked\nemployer lock\nuntil rollover.completed\nemployer approve", "Paid", terms=ROLLS, settings=LONG, rupees="1680.50"),
+    Scenario("priced in rupees, and lost", CLAIMED + "node dies back\nuntil hold.lost", "Expired", rupees="1680.50"),
+)  # fmt: skip
+
 # Wherever a task can stand: an invoice that was given up is paid, and the operator freezes it and lets it go on.
 _GIVEN_UP = """
     node loses make_hold
@@ -570,4 +582,6 @@ PLACES = (
     ),
 )
 
-SCENARIOS: dict[str, Scenario] = {each.name: each for each in (*INCIDENTS, *HOSTILE, *WAYS, *BOOKED, *HIRED, *PLACES)}
+SCENARIOS: dict[str, Scenario] = {
+    each.name: each for each in (*INCIDENTS, *HOSTILE, *WAYS, *BOOKED, *HIRED, *PRICED, *PLACES)
+}
