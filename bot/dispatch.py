@@ -25,6 +25,7 @@ from handlers.account import Movement
 from handlers.decide import decide, settle_account
 from handlers.decision import Decision, Fetch, Refusal, Say
 from handlers.policy import Policy
+from handlers.task import in_both
 from kinds.codes import BadWord, Form, Refused, Told
 from kinds.events import canonical_json
 from kinds.grammar import form_of
@@ -255,7 +256,8 @@ class Dispatch:
             inbox.finish(tx, row.n, "refused", str(outcome.code), meant.task)
             gatekeeping.audit(tx, row.now, what, str(outcome.code))
             if meant.asker:
-                facts = {"task": meant.task} | outcome.facts if meant.task else outcome.facts
+                told = in_both(known) if known else {}
+                facts = told | {"task": meant.task} | outcome.facts if meant.task else outcome.facts
                 if meant.task and isinstance(facts.get("latest"), int):
                     facts = facts | {"latest": reads.entry_id(tx, meant.task, facts["latest"])}
                 self._answer(tx, row, meant.asker, outcome.code, facts)

@@ -124,4 +124,4 @@ def _need_between(reward: Msat, least: Msat, most: Msat, rate: Rate | None = Non
 
 def _told(rate: Rate | None) -> dict[str, Any]:
     """So that limits are told in both, too."""
-    return {"currency": rate.currency, "rate": str(rate.price)} if rate else {}
+    return {"currency": rate.currency, "rate": str(rate.price), "indicative": False} if rate else {}

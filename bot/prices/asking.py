@@ -74,7 +74,7 @@ async def _fetched(web: httpx.AsyncBaseTransport, url: str, within: float, most:
             await response.aclose()
     except httpx.TimeoutException:
         raise Trouble("timeout") from None
-    except (httpx.HTTPError, httpx.InvalidURL, httpx.StreamError, OSError):
+    except (httpx.HTTPError, httpx.InvalidURL, httpx.StreamError, OSError, ValueError, RuntimeError):
         raise Trouble("unreachable") from None
     return bytes(body)
 

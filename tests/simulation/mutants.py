@@ -235,6 +235,23 @@ MUTANTS = (
         ),
     ),
     Mutant(
+        "a price in a currency is rounded down",
+        (
+            (
+                "kinds/rate.py",
+                "        return sats(-(-amount * SATS_PER_BTC * part // (price * _whole(self.currency))))",
+                "        return sats(amount * SATS_PER_BTC * part // (price * _whole(self.currency)))",
+            ),
+        ),
+    ),
+    Mutant(
+        "an invoice at the rate of the offer",
+        (
+            ("handlers/funding.py", "    quoted = pricing.quote(task, moment)", "    quoted = task"),
+            ("handlers/funding.py", "    if pricing.is_stale(made_now, moment):", "    if False:"),
+        ),
+    ),
+    Mutant(
         "nobody looks whether a relay still has what it took",
         (
             (

@@ -10,8 +10,13 @@ import httpx
 import pytest
 from sqlalchemy import select
 
+from handlers.decide import decide
+from handlers.decision import Decision
+from handlers.house import House
+from kinds.commands import Fund
+from kinds.inputs import Evidence, Now, Proven, Said
 from kinds.units import Msat
-from storage import rates
+from storage import house, rates
 from storage.schema import inputs
 from tests.virtual.lives import HASH, a_town, entry, invoiced, sound, state, task_of, told
 from tests.virtual.loop import run_virtually
@@ -52,11 +57,6 @@ async def finished(town: Town, task: str) -> None:
 def newest(town: Town, task: str, kind: str) -> dict[str, Any]:
     facts: dict[str, Any] = [each for each in town.log_of(task) if each["type"] == kind][-1]["facts"]
     return facts
-
-
-async def warned(town: Town, who: Any, words: str) -> str:
-    """What somebody is told from now on."""
-    return await told(town, who, words, since=len(await who.read()) - 1)
 
 
 def test_a_whole_life_in_rupees_and_both_amounts_in_every_card() -> None:
@@ -139,7 +139,7 @@ def test_the_rate_moves_between_the_offer_the_invoice_and_the_payment() -> None:
         assert task_of(town, task).reward == 45_455_000
         before = len(await town.worker.read())
         await town.worker.say(f"claim {task} {town.worker.wallet.invoice(Msat(50_000_000), expiry=30 * 86400)}")
-        await told(town, town.worker, r"exactly 45,455 sats", since=before)
+        await told(town, town.worker, r"exactly 45,455 sats \(4,000 INR\)", since=before)
         await town.worker.say(f"claim {task} {town.worker.wallet.invoice(Msat(45_455_000), expiry=30 * 86400)}")
         await state(town, task, "Claimed")
         await finished(town, task)
@@ -402,7 +402,7 @@ def test_a_node_that_takes_longer_than_the_rate_counts_makes_no_invoice() -> Non
 
 
 def test_what_was_decided_by_a_rate_is_decided_again_by_the_same() -> None:
-    """The rate that an input met is on record with it."""
+    """The rate that an input met is on record with it: the same task, the same row and the same rate give the same invoice."""
 
     async def life() -> None:
         market = Market()
@@ -413,14 +413,19 @@ def test_what_was_decided_by_a_rate_is_decided_again_by_the_same() -> None:
         market.all_say(INR * 2)
         await town.pass_time(40 * MINUTE)
         with town.engine.begin() as tx:
-            rows = [row for row in tx.execute(select(inputs).order_by(inputs.c.n)) if "fund" in (row.body or "")]
-            met = rates.met(tx, rows[0].n)
-            offer = [row for row in tx.execute(select(inputs).order_by(inputs.c.n)) if "post" in (row.body or "")]
-            assert rates.met(tx, offer[0].n) is not None
+            [row] = [each for each in tx.execute(select(inputs)) if each.sort == "dm" and "fund" in each.body]
+            met, policy = rates.met(tx, row.n), house.policy_by_id(tx, row.policy)
+            current = rates.newest(tx, "INR")
         assert met is not None
+        assert current is not None
         assert met[0] is not None
-        assert met[0].price == INR
-        assert before.current.rate == met[0] or before.current.rate is not None
+        assert (int(met[0].price), int(current.price)) == (INR, INR * 2)
+        said = Said(town.employer.pubkey, Fund(task=task), Evidence(Proven.ATTESTED, created_at=row.time))
+        now = Now(row.time, row.height, row.block, row.deaf, row.entropy)
+        again = decide(before, said, now, policy, House(rate=met[0]))
+        assert isinstance(again, Decision)
+        [funding], [made] = again.task.fundings, task_of(town, task).fundings
+        assert (funding.ref, funding.amount, funding.rate) == (made.ref, made.amount, made.rate)
 
     run_virtually(life())
 
