@@ -128,7 +128,7 @@ MUTANTS = (
         (
             (
                 "handlers/task.py",
-                "        return hold.expiry_height - self.terms.margin - self.terms.payout_limit - 6 if hold else 0",
+                "        return self.terms.last_safe(hold.expiry_height) if hold else 0",
                 "        return hold.expiry_height if hold else 0",
             ),
         ),
