@@ -43,6 +43,7 @@ class _Section(BaseModel):
 
 SUPPLY = 21_000_000 * 100_000_000  # sats
 FIXED = "fixed"  # the source of play rates
+_WELL_KNOWN = ("INR", "NGN", "KES", "USD", "EUR")  # at the head of the list of all
 Sats = Annotated[int, Field(ge=1, le=SUPPLY)]
 
 
@@ -306,13 +307,9 @@ class PriceSettings(_Section):
 
     def offered(self, network: str) -> tuple[str, ...]:
         """The currencies in which a price may be named."""
-        return (
-            self.currencies or tuple(sorted(DIGITS))
-            if self.is_fixed(network)
-            else self.currencies
-            if self.sources
-            else ()
-        )
+        if self.is_fixed(network):
+            return self.currencies or tuple(dict.fromkeys((*_WELL_KNOWN, *sorted(DIGITS))))
+        return self.currencies if self.sources else ()
 
     def is_fixed(self, network: str) -> bool:
         """Play money has a play rate."""

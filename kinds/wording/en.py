@@ -153,7 +153,7 @@ SENTENCES: Mapping[R | T, str] = {
     " {net_msat:sats}].[ The work: {description:says}][custody=ledger_at_claim? As agreed, I take it into my books then and keep it for the two of you.][custody=ledger_at_end? As agreed: if nothing is decided"
     " when the payment can be held no longer, I take it into my books and keep it for the two of you.]"
     "[dropped_destination? \nThe invoice that you sent is not kept: how many sats the price is, is known when the money is locked. I tell you then, and you"
-    " send one over exactly that: payout {task} INVOICE]"
+    " send one over exactly that: payout {task} INVOICE\n]"
     " abandon {task} gives it back before.",
     T.ACCEPTED_BY: "Your task has a worker: {worker:npub}.[ They write: “{note:says}”.] Next: fund {task} gives you the invoice that"
     " locks the money; the work begins when it is held.",

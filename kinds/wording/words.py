@@ -189,9 +189,10 @@ TERMS: tuple[str, ...] = (
     " reward.][payer=worker? It is taken off what the worker gets.][payer=split? Employer and worker bear half of it each.]"
     "[insured? {insured} % of it are kept in an insurance account.]",
     "Kept for sending the reward: {budget_ppm:percent} of it, at least {budget_base_msat:sats}.",
-    "[currencies? A price may also be named in a currency ({currencies:few}). It is turned into sats when the invoice is made, rounded up, at the"
-    " median of what {rate_sources:few} say: {rate_agree} of them must agree within {rate_spread_percent} %, and no rate is older than"
-    " {rate_age:span}. Such an invoice lives {rate_expiry:span}.][!currencies? Prices are in sats.]",
+    "[currencies? A price may also be named in a currency ({currencies:few}). It is turned into sats when the invoice is made, rounded up; such an"
+    " invoice lives {rate_expiry:span}.][rate_agree=1? The rate is a play rate ({rate_sources:few}).][rate_agree!=1? The rate is the median of what"
+    " {rate_sources:few} say: {rate_agree} of them must agree within {rate_spread_percent} %, and no rate is older than {rate_age:span}.]"
+    "[!currencies? Prices are in sats.]",
     "An invoice lives {invoice_expiry:span}; at most {quotes_a_day} a day are made for one task.",
     "[sees_parts? A payment may come in {max_parts} parts of {min_part_msat:sats} or more.][!sees_parts? The parts of a payment"
     " and their channels are not seen here: what is held is what the wallet says, asked again before each payout.]",

@@ -441,7 +441,9 @@ def test_play_money_has_a_play_rate_for_every_currency() -> None:
             await town.employer.say(f"{words} deadline=3d")
             await told(town, town.employer, f"The price is {price}")
         await town.employer.say("terms")
-        await told(town, town.employer, r"A price may also be named in a currency \(AED, .* more\).*what fixed say")
+        await told(
+            town, town.employer, r"A price may also be named in a currency \(INR, .* more\).*a play rate \(fixed\)"
+        )
         await sound(town)
 
     run_virtually(life())

@@ -40,7 +40,7 @@ def test_sources_and_currencies(tmp_path: Path) -> None:
 def test_without_sources_there_is_play_money_only() -> None:
     nothing = PriceSettings()
     assert nothing.offered("bitcoin") == nothing.offered("regtest") == ()
-    assert nothing.offered("simnet") == tuple(sorted(DIGITS))
+    assert sorted(nothing.offered("simnet")) == sorted(DIGITS)
     assert PriceSettings(currencies=("INR",)).offered("simnet") == ("INR",)
     assert PriceSettings(currencies=("INR",)).offered("bitcoin") == ()
     assert (Board(nothing, "simnet").is_fixed, Board(nothing, "bitcoin").is_fixed) == (True, False)
