@@ -63,7 +63,7 @@ class Person:
         name = f"task-{secrets.token_hex(4)}"
         terms = {"description": "One page for a bakery."}
         unsigned = voice.offer(
-            self.pubkey, now, self.bot, d=name, title=title, amount_sat=sats, deadline=now + 3 * 86400, terms=terms
+            self.pubkey, now, self.bot, d=name, title=title, amount=sats, deadline=now + 3 * 86400, terms=terms
         )
         return await self.signer.sign(unsigned)
 

@@ -12,13 +12,14 @@ from typing import Annotated, Literal, Self
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
 
+from bot.limits import Limits
 from bot.relays.values import BadRelayUrl, normal_url
-from bot.world import Limits
 from handlers.batching import Batching
 from handlers.fees import Fees
 from handlers.policy import DAY, Policy
 from kinds.figures import read_npub
 from kinds.lightning import NodeFacts
+from kinds.rate import DIGITS
 from kinds.states import Payer
 from kinds.units import EventId, Pubkey, sats
 
@@ -41,6 +42,8 @@ class _Section(BaseModel):
 
 
 SUPPLY = 21_000_000 * 100_000_000  # sats
+FIXED = "fixed"  # the source of play rates
+_WELL_KNOWN = ("INR", "NGN", "KES", "USD", "EUR")  # at the head of the list of all
 Sats = Annotated[int, Field(ge=1, le=SUPPLY)]
 
 
@@ -238,6 +241,81 @@ class FeeSettings(_Section):
         )
 
 
+class PriceSource(_Section):
+    """Somebody who tells what a bitcoin costs. Addresses may hold keys: they are written nowhere."""
+
+    name: str = Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9 ._-]{0,39}$")
+    url: str = Field(max_length=2000, repr=False)
+    path: str = Field("{CURRENCY}", max_length=200)
+    paths: dict[str, str] = Field(default_factory=dict)
+
+    @field_validator("url")
+    @classmethod
+    def _secure(cls, url: str) -> str:
+        host = url.partition("://")[2].partition("/")[0].rpartition("@")[2]
+        at_home = host.partition(":")[0] in ("127.0.0.1", "localhost") or host.startswith("[::1]")
+        if not (url.startswith("https://") or (url.startswith("http://") and at_home)):
+            raise ValueError("a source is asked by https")
+        return url
+
+
+class PriceSettings(_Section):
+    """Prices in local currencies. docs/OPERATIONS.md has an example; on simnet there is a fixed play rate for every currency."""
+
+    sources: tuple[PriceSource, ...] = Field(
+        (),
+        max_length=16,
+        description="Who is asked what a bitcoin costs, tables of name, url and path; none: prices are in sats only, on simnet at a fixed rate.",
+    )
+    currencies: tuple[str, ...] = Field(
+        (),
+        description="Codes of the currencies that are offered, such as INR, NGN, KES, USD, EUR; on simnet, empty: all.",
+    )
+    agree: Annotated[int, Field(ge=2, le=16)] = Field(2, description="So many sources must agree for a new rate.")
+    spread_percent: Annotated[int, Field(ge=1, le=20)] = Field(
+        3, description="A source that is further from the median does not count."
+    )
+    jump_percent: Annotated[int, Field(ge=1, le=100)] = Field(
+        20, description="A rate that is further from the last good one is not believed as long as that one counts."
+    )
+    max_age_minutes: Annotated[int, Field(ge=1, le=30)] = Field(
+        30, description="How old a rate may be when it is frozen; then prices in that currency are refused."
+    )
+    refresh_seconds: Annotated[int, Field(ge=10, le=600)] = Field(60, description="Sources are asked once in so long.")
+    timeout: Annotated[float, Field(ge=1, le=60)] = Field(10, description="Seconds for one answer.")
+    max_bytes: Annotated[int, Field(ge=1024, le=10**6)] = Field(65536, description="Largest answer, in bytes.")
+    invoice_expiry: Annotated[int, Field(ge=60, le=3600)] = Field(
+        600, description="Seconds that an invoice at a frozen rate lives."
+    )
+
+    @field_validator("currencies")
+    @classmethod
+    def _known(cls, codes: tuple[str, ...]) -> tuple[str, ...]:
+        found = tuple(dict.fromkeys(code.upper() for code in codes))
+        if unknown := [code for code in found if code not in DIGITS]:
+            raise ValueError(f"{', '.join(unknown)}: no currency that is known here")
+        return found
+
+    @model_validator(mode="after")
+    def _enough(self) -> Self:
+        names = {source.name for source in self.sources}
+        if len(names) != len(self.sources) or FIXED in names:
+            raise ValueError(f"each source has a name of its own, and none is called {FIXED}")
+        if self.sources and (len(names) < self.agree or not self.currencies):
+            raise ValueError(f"{self.agree} sources or more are needed, and the currencies for which they are asked")
+        return self
+
+    def offered(self, network: str) -> tuple[str, ...]:
+        """The currencies in which a price may be named."""
+        if self.is_fixed(network):
+            return self.currencies or tuple(dict.fromkeys((*_WELL_KNOWN, *sorted(DIGITS))))
+        return self.currencies if self.sources else ()
+
+    def is_fixed(self, network: str) -> bool:
+        """Play money has a play rate."""
+        return network == "simnet" and not self.sources
+
+
 class LiquiditySettings(_Section):
     """When new invoices are refused for want of room, and the operator is told. Approved work is always paid first."""
 
@@ -311,6 +389,7 @@ class Settings(BaseSettings):
     nwc: NwcSettings = NwcSettings()
     terms: TermsSettings = TermsSettings()
     fees: FeeSettings = FeeSettings()
+    prices: PriceSettings = PriceSettings()
     liquidity: LiquiditySettings = LiquiditySettings()
     settlement: SettlementSettings = SettlementSettings()
     limits: LimitSettings = LimitSettings()
@@ -362,11 +441,12 @@ def _sentence(detail: object) -> str:
             else getattr(section and section.annotation, "model_fields", {})
         )
         return f"{where}: there is no such setting; known here: {', '.join(known)}"
-    return f"{where}: {detail['msg'].removeprefix('Value error, ')} (given: {detail['input']!r})"
+    given = "" if detail["loc"][0] == "prices" else f" (given: {detail['input']!r})"  # an address may hold a key
+    return f"{where}: {detail['msg'].removeprefix('Value error, ')}{given}"
 
 
 def policy_from(settings: Settings, bot: Pubkey, facts: NodeFacts, terms_version: EventId) -> Policy:
-    terms = settings.terms
+    terms, fixed = settings.terms, settings.prices.is_fixed(facts.network)
     return Policy(
         bot=bot,
         network=facts.network,
@@ -396,6 +476,12 @@ def policy_from(settings: Settings, bot: Pubkey, facts: NodeFacts, terms_version
         min_outbound=sats(settings.liquidity.min_outbound_sat),
         min_slots=settings.liquidity.min_free_slots,
         max_held=sats(settings.liquidity.max_held_sat),
+        currencies=settings.prices.offered(facts.network),
+        rate_sources=(FIXED,) if fixed else tuple(source.name for source in settings.prices.sources),
+        rate_agree=1 if fixed else settings.prices.agree,
+        rate_spread=settings.prices.spread_percent,
+        rate_age=settings.prices.max_age_minutes * 60,
+        rate_expiry=settings.prices.invoice_expiry,
         quotes_a_day=terms.quotes_a_day,
         proofs_a_day=terms.proofs_a_day,
         fetch=settings.fetch.enabled,

@@ -21,6 +21,7 @@ from bot.keys import read_or_make_key
 from bot.life import Life
 from bot.moments import Moments
 from bot.nodes.opening import bind, first_facts, open_node
+from bot.prices.board import Board
 from bot.relays.client import Relays
 from bot.relays.embedded import embedded_relay
 from bot.relays.sdk import nostr_sdk
@@ -134,6 +135,7 @@ async def opened(settings: Settings, clock: Callable[[], float], take_over: bool
             policy=policy,
             policy_id="",
             cursors=cursors,
+            prices=Board(settings.prices, facts.network),
             limits=limits_from(settings),
             batching=settings.settlement.batching(),
         )

@@ -25,6 +25,7 @@ from handlers.account import Movement
 from handlers.decide import decide, settle_account
 from handlers.decision import Decision, Fetch, Refusal, Say
 from handlers.policy import Policy
+from handlers.task import in_both
 from kinds.codes import BadWord, Form, Refused, Told
 from kinds.events import canonical_json
 from kinds.grammar import form_of
@@ -245,8 +246,9 @@ class Dispatch:
             self._answer(tx, row, meant.asker, Refused.FROZEN, {"task": meant.task, "broken": True})
             return
         held = commit.load(tx, meant.task) if meant.task else None
-        there = gatekeeping.house_for(tx, what, self._world.moments.facts)
-        outcome = decide(held.task if held else None, what, row.now, policy, there)
+        known = held.task if held else None
+        rate = gatekeeping.rate_for(tx, row, what, known, self._world.prices)
+        outcome = decide(known, what, row.now, policy, gatekeeping.house_for(tx, what, self._world.moments.facts, rate))
         if isinstance(outcome, Decision) and _changes(held, outcome):
             news = gatekeeping.news(tx, meant.task, outcome.incidents)
             outcome = commit.store(tx, held, outcome, row.now, policy) or outcome
@@ -259,7 +261,8 @@ class Dispatch:
             inbox.finish(tx, row.n, "refused", str(outcome.code), meant.task)
             gatekeeping.audit(tx, row.now, what, str(outcome.code))
             if meant.asker:
-                facts = {"task": meant.task} | outcome.facts if meant.task else outcome.facts
+                told = in_both(known) if known else {}
+                facts = told | {"task": meant.task} | outcome.facts if meant.task else outcome.facts
                 if meant.task and isinstance(facts.get("latest"), int):
                     facts = facts | {"latest": reads.entry_id(tx, meant.task, facts["latest"])}
                 self._answer(tx, row, meant.asker, outcome.code, facts)

@@ -8,32 +8,53 @@ from typing import Any
 
 from sqlalchemy import Connection
 
+from bot.prices.board import Board
 from handlers import liquidity
 from handlers.decide import rule
 from handlers.decision import Decision, Incident, MakeHold, Refusal
 from handlers.doors import Ruling
 from handlers.house import OPEN, House
 from handlers.policy import Policy
+from handlers.task import Task
 from kinds.codes import Refused
 from kinds.commands import OPERATOR, Compensate, Fund, Hire
 from kinds.grammar import write_text
 from kinds.inputs import Now, Offered, Said, What
 from kinds.lightning import NodeFacts
-from storage import acts, gate, house
+from kinds.rate import Rate
+from storage import acts, gate, house, rates
+from storage.inbox import Row
 
 NO_ROOM = "no_room"
 
 
-def house_for(tx: Connection, what: What, facts: NodeFacts | None) -> House:
-    """The house as far as this input may depend on it. `facts`: the node's last word about itself."""
+def house_for(tx: Connection, what: What, facts: NodeFacts | None, rate: Rate | None = None) -> House:
+    """The house as far as this input may depend on it. `facts`: the node's last word about itself; `rate`: what `rate_for` found."""
     if not isinstance(what, Offered | Said):
         return OPEN
     insurance = isinstance(what, Said) and isinstance(what.command, Compensate)
     about = {what.by, *([what.command.npub] if isinstance(what, Said) and isinstance(what.command, Hire) else [])}
     there = gate.load(tx, *about, insurance=insurance)
     if facts and isinstance(what, Said) and isinstance(what.command, Fund):
-        return replace(there, room=gate.measure(tx, facts))
-    return there
+        return replace(there, room=gate.measure(tx, facts), rate=rate)
+    return replace(there, rate=rate) if rate else there
+
+
+def rate_for(tx: Connection, row: Row, what: What, task: Task | None, board: Board) -> Rate | None:
+    """The rate for an offer or a question for the invoice, where the price is in a currency. It is on record with the input: deciding it
+    again meets the same."""
+    currency = ""
+    if isinstance(what, Offered):
+        currency = what.offer.currency
+    elif isinstance(what, Said) and isinstance(what.command, Fund) and task:
+        currency = task.currency
+    if not currency:
+        return None
+    if (known := rates.met(tx, row.n)) is not None:
+        return known[0]
+    found = board.rate(tx, currency, row.now.time)
+    rates.meet(tx, row.n, found)
+    return found
 
 
 def ruled(tx: Connection, said: Said, now: Now, policy: Policy) -> Ruling | Refusal:

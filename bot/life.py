@@ -24,6 +24,7 @@ from bot.outbox.fetch import Fetcher
 from bot.outbox.money import Cashier
 from bot.outbox.publish import Publisher
 from bot.outbox.tell import Teller
+from bot.prices.refresh import Refresher
 from bot.timers import Timers
 from bot.watch import Watch
 from bot.web import Web
@@ -193,4 +194,5 @@ def open_parts(world: World, settings: Settings, ears: Ears, dispatch: Dispatch)
         Teller(world).run(),
         Cashier(world, dispatch).run(),
         Fetcher(world, Web(settings.fetch)).run(),
+        Refresher(world).run(),
     ]

@@ -9,7 +9,7 @@ from typing import Any
 from sqlalchemy import Connection
 
 from bot.floods import Floods, Verdict
-from bot.world import Limits
+from bot.limits import Limits
 from handlers.guards import is_operator
 from handlers.policy import Policy
 from kinds import decision, proof, task

@@ -6,9 +6,11 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 
 from bot.absences import Absences
+from bot.limits import Limits
 from bot.memory.lease import Lease
 from bot.moments import Moments
 from bot.nodes.base import Node
+from bot.prices.board import Board
 from bot.relays.client import Relays
 from bot.relays.signer import Signer
 from bot.wake import Bell, Wakes
@@ -16,15 +18,6 @@ from bot.writer import Writer
 from handlers.batching import Batching
 from handlers.policy import Policy
 from kinds.units import Pubkey
-
-
-@dataclass(slots=True)
-class Limits:
-    """Against floods; all per pubkey."""
-
-    messages_a_minute: int = 60
-    invoices_a_day: int = 100  # over all tasks of one person
-    stranger_bits: int = 0  # NIP-13 proof of work asked of those who are in no task
 
 
 @dataclass(slots=True)
@@ -40,6 +33,7 @@ class World:
     policy: Policy
     policy_id: str
     cursors: dict[tuple[str, str], int]  # (relay, want): up to when everything of it is stored
+    prices: Board
     limits: Limits = field(default_factory=Limits)
     batching: Batching = field(default_factory=Batching)
     wakes: Wakes = field(default_factory=Wakes)

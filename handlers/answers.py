@@ -8,7 +8,7 @@ from typing import Any
 from handlers import applying, plan
 from handlers.guards import fitting
 from handlers.policy import Policy
-from handlers.task import Funding, Proof, Task, holder, shown
+from handlers.task import Funding, Proof, Task, holder, in_both, shown
 from handlers.tick import next_deadline
 from kinds.inputs import Now
 from kinds.states import FundingState, LogType, Role, TaskState, WorkState
@@ -29,6 +29,7 @@ def status(task: Task, asker: Pubkey, now: Now) -> dict[str, Any]:
     role = task.role_of(asker)
     proof, deadline = task.current.proof, next_deadline(task)
     return {
+        **in_both(task),
         "task": task.id,
         "title": task.title,
         "description": task.description,
@@ -110,6 +111,7 @@ def tasks(mine: Iterable[Task], open_ones: Iterable[Task], asker: Pubkey) -> dic
 def _line(task: Task, asker: Pubkey) -> dict[str, Any]:
     role = task.role_of(asker)
     return {
+        **in_both(task),
         "task": task.id,
         "title": task.title,
         "state": str(task.state),
@@ -135,6 +137,7 @@ def holds(held: Iterable[Task], now: Now, most: int | None = None) -> dict[str, 
 def _hold(task: Task, funding: Funding, now: Now) -> dict[str, Any]:
     expiry, terms = funding.expiry_height, task.terms
     return {
+        **in_both(task),
         "task": task.id,
         "title": task.title,
         "state": str(task.state),
@@ -146,6 +149,17 @@ def _hold(task: Task, funding: Funding, now: Now) -> dict[str, Any]:
         "age": max(0, now.heard - funding.accepted_at) if funding.accepted_at else None,
         "expiry_height": expiry,
         "last_safe_height": terms.last_safe(expiry),
+    }
+
+
+def _rates(policy: Policy) -> dict[str, Any]:
+    """How a rate comes about, and how long it counts."""
+    return {
+        "rate_sources": list(policy.rate_sources),
+        "rate_agree": policy.rate_agree,
+        "rate_spread_percent": policy.rate_spread,
+        "rate_age": policy.rate_age,
+        "rate_expiry": policy.rate_expiry,
     }
 
 
@@ -178,6 +192,8 @@ def terms(policy: Policy) -> Mapping[str, Any]:
         "min_outbound_msat": policy.min_outbound,
         "min_free_slots": policy.min_slots,
         "max_held_msat": policy.max_held,
+        "currencies": list(policy.currencies),
+        **(_rates(policy) if policy.currencies else {}),
         "quotes_a_day": policy.quotes_a_day,
         "proofs_a_day": policy.proofs_a_day,
         "fetches_deliverables": policy.fetch,

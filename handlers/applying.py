@@ -28,9 +28,9 @@ _SHOWN, _NOTE = 20, 200  # of a status: so many applicants, and letters of what 
 
 
 def apply(
-    task: Task, said: Said, note: str, destination: Destination | None, dest_hash: str | None, moment: Moment
-) -> Decision:
-    """A claim, where the employer picks. A new one replaces the last of the same person."""
+    task: Task, said: Said, note: str, destination: Destination | None, dest_hash: str | None, moment: Moment, dropped: bool = False,
+) -> Decision:  # fmt: skip
+    """A claim, where the employer picks. A new one replaces the last of the same person. `dropped`: he named a destination too early."""
     now = moment.now
     today = tuple(each for each in task.applied if each[1] > now.time - DAY)
     own = [at for who, at in today if who == said.by]
@@ -47,7 +47,7 @@ def apply(
     listed = replace(task, applicants=(*others, new), applied=(*today, (said.by, now.time)))
     shown = binding.shown(destination, dest_hash)
     done = move(Decision(listed), Cause.APPLIED, moment, worker=said.by, dest_hash=shown)
-    done = done.say(said.by, Told.APPLIED, **binding.reward(task, destination, moment))
+    done = done.say(said.by, Told.APPLIED, **binding.reward(task, destination, moment), dropped_destination=dropped)
     return done.say(task.employer, Told.PROPOSED, worker=said.by, note=note, applicants=len(listed.applicants))
 
 

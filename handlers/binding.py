@@ -59,9 +59,11 @@ def reward(task: Task, destination: Destination | None, moment: Moment) -> dict[
 
 
 def bind(
-    task: Task, who: Pubkey, moment: Moment, *, note: str, destination: Destination | None, dest_hash: str | None, consented: int
+    task: Task, who: Pubkey, moment: Moment, *, note: str, destination: Destination | None, dest_hash: str | None, consented: int,
+    dropped: bool = False,
 ) -> Decision:  # fmt: skip
-    """He is the worker from now on. `consented`: when he said that he would be, on the hearing clock."""
+    """He is the worker from now on. `consented`: when he said that he would be, on the hearing clock. `dropped`: the destination that he
+    named came too early to be kept."""
     picked = moment.by != who
     others = tuple(each for each in task.applicants if each.who != who)
     bound = replace(
@@ -74,7 +76,7 @@ def bind(
     else:
         facts = {"worker": who, "dest_hash": shown(destination, dest_hash)}
         done = move(Decision(bound), Cause.CHOSEN if picked else Cause.ACCEPTED, moment, **facts)
-        done = done.say(who, Told.ACCEPTED, **reward(task, destination, moment))
+        done = done.say(who, Told.ACCEPTED, **reward(task, destination, moment), dropped_destination=dropped)
         done = done.say(task.employer, Told.ACCEPTED_BY, worker=who, note=note)
         done = _offer_choice(done, moment)
     for each in others:

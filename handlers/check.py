@@ -131,6 +131,7 @@ def _money(task: Task) -> Iterator[str]:
             yield f"{payout.ref}: complete without a preimage"
     if any(entry.amount <= 0 for entry in task.credits):
         yield "a credit of nothing or less"
+    yield from _priced(task)
     for each in task.milestones[: task.at]:
         yield from _released(task, each)
     settled = [f.amount for f in task.own_fundings if f.state is F.SETTLED]
@@ -151,6 +152,23 @@ def _released(task: Task, milestone: Milestone) -> Iterator[str]:
     net = milestone.reward - task.terms.fees.of_worker(milestone.reward)
     if milestone.share != net if milestone.share else given.get(Role.WORKER) != net + milestone.budget:
         yield f"milestone {milestone.number}: the worker did not get his share"
+
+
+def _priced(task: Task) -> Iterator[str]:
+    """What is invoiced or held is what was agreed, and that is the price at the frozen rate, rounded up, to the msat."""
+    for funding in task.fundings:
+        kept = funding.state in (F.CREATED, F.ACCEPTED) and funding.goal not in ("cancel", "stray")
+        if kept and funding.milestone == task.current.number and funding.amount != task.hold_amount:
+            yield f"{funding.ref} is over {funding.amount}, and {task.hold_amount} were agreed"
+    agreed = task.terms.pricing
+    for each in task.milestones:
+        if agreed is None:
+            if each.price or each.rate:
+                yield "a rate, where the price is in sats"
+        elif each.rate is None or each.rate.currency != agreed.currency or each.price <= 0:
+            yield f"a price in {agreed.currency} without a rate"
+        elif each.reward != each.rate.reward(each.price) or each.budget != agreed.budget(each.reward):
+            yield f"milestone {each.number}: its sats are not its price at its rate"
 
 
 def _conserved(task: Task) -> Iterator[str]:

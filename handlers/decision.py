@@ -11,7 +11,7 @@ from typing import Any
 
 from handlers.house import OPEN, House
 from handlers.policy import Policy
-from handlers.task import Task
+from handlers.task import Task, in_both
 from kinds.codes import Refused, Told
 from kinds.inputs import Evidence, Now
 from kinds.states import LogType, TaskState
@@ -129,7 +129,7 @@ class Decision:
         """Tell somebody about this task; nobody when `to` is None."""
         if to is None:
             return self
-        told = Say(to, code, {"task": self.task.id, "title": self.task.title, **facts}, ref)
+        told = Say(to, code, {"task": self.task.id, "title": self.task.title, **in_both(self.task), **facts}, ref)
         return replace(self, says=(*self.says, told))
 
     def incident(self, code: str, **facts: Any) -> Decision:

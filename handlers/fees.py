@@ -62,5 +62,11 @@ def part(amount: Msat, percent: int) -> Msat:
     return amount if percent == 100 else _whole_sats(amount * percent // 100)
 
 
+def routing_budget(share: Msat, base: Msat, ppm: int) -> Msat:
+    """The most that routing a payout of this size may cost: a part in ppm, rounded up to the sat, and at least the base."""
+    part_of_it = -(-share * ppm // 1_000_000)
+    return Msat(max(base, -(-part_of_it // MSAT_PER_SAT) * MSAT_PER_SAT))
+
+
 def _whole_sats(amount: int) -> Msat:
     return Msat(amount // MSAT_PER_SAT * MSAT_PER_SAT)

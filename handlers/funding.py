@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from handlers import binding, ending, ledger, plan, rollover
+from handlers import binding, ending, ledger, plan, pricing, rollover
 from handlers.decision import Decision, Moment, refuse
 from handlers.guards import SLACK_BLOCKS, need_evidence, need_fit, need_role, need_room, need_state, need_welcome
 from handlers.holds import drop_invoice, invoice_card, order, put, refused, stray, wrong_parts
@@ -53,8 +53,10 @@ def fund(task: Task, said: Said, command: Fund, moment: Moment) -> Decision:
     left = task.deadline - now.heard
     if left < 60:
         raise refuse(Refused.TOO_LATE, task=task.id, what="deadline", since=task.deadline + now.deaf)
-    need_room(task, task.hold_amount, moment)
-    return order(task, moment, min(policy.invoice_expiry, left)).say(said.by, Told.MAKING_INVOICE)
+    quoted = pricing.quote(task, moment)
+    need_room(task, quoted.hold_amount, moment)
+    life = policy.rate_expiry if task.currency else policy.invoice_expiry
+    return order(task, moment, min(life, left), quoted=quoted).say(said.by, Told.MAKING_INVOICE)
 
 
 def made(task: Task, what: HoldMade, moment: Moment) -> Decision:
@@ -82,14 +84,19 @@ def made(task: Task, what: HoldMade, moment: Moment) -> Decision:
         return dropped.say(task.employer, Told.INVOICE_FAILED, reason="wrong_invoice")
     if made_now.replaces:
         return rollover.made(put(done, made_now), made_now, moment)
+    if pricing.is_stale(made_now, moment):
+        dropped = drop_invoice(done, replace(made_now, invoice=Secret("")))
+        return dropped.say(task.employer, Told.INVOICE_FAILED, reason="old_rate")
+    frozen = pricing.freeze(put(done, made_now), made_now)
     moved = move(
-        put(done, made_now),
+        frozen,
         Cause.INVOICE_MADE,
         moment,
         funding=funding.ref,
         amount_msat=funding.amount,
         expires_at=view.expires_at,
         hash_commitment=commitment(made_now.salt, view.payment_hash),
+        **pricing.frozen(frozen.task),
     )
     return invoice_card(moved, made_now)
 

@@ -20,7 +20,7 @@ from kinds.states import LogType, Role, TaskState
 
 def claim(task: Task, said: Said, command: Claim, moment: Moment) -> Decision:
     """The first valid claim binds the worker; where the employer picks, it is an offer to him. A destination, if given, is checked now and
-    kept private."""
+    kept private; one that comes before a rate is frozen is asked for again."""
     if said.by == task.employer:
         raise refuse(Refused.OWN_TASK, task=task.id)
     need_unbanned(moment)
@@ -32,8 +32,9 @@ def claim(task: Task, said: Said, command: Claim, moment: Moment) -> Decision:
     binding.need_time(task, moment)
     destination = _destination(task, said, command, moment)
     dest_hash = None if destination else command.dest_hash  # a destination that is known is its own commitment
+    dropped = command.destination is not None and destination is None
     if task.picks:
-        return applying.apply(task, said, command.note, destination, dest_hash, moment)
+        return applying.apply(task, said, command.note, destination, dest_hash, moment, dropped)
     return binding.bind(
         task,
         said.by,
@@ -42,6 +43,7 @@ def claim(task: Task, said: Said, command: Claim, moment: Moment) -> Decision:
         destination=destination,
         dest_hash=dest_hash,
         consented=moment.now.heard,
+        dropped=dropped,
     )
 
 
@@ -59,6 +61,8 @@ def _destination(task: Task, said: Said, command: Claim, moment: Moment) -> Dest
             usage='{"v":1,"action":"claim","task":"...","dest_hash":"..."}',
             problem="a signed claim is public and must not hold an invoice: name its dest_hash and send the invoice by DM",
         )
+    if task.indicative:  # nobody can make an invoice over what is not known in sats yet
+        return None
     live_until = task.deadline + task.terms.review_window + DAY + moment.now.deaf
     named = check_destination(task, command.destination, task.net, live_until, moment)
     return replace(named, salt=salt(moment.now, f"{task.id}/claim"))

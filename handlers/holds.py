@@ -15,13 +15,15 @@ from kinds.states import FundingState
 F = FundingState
 
 
-def order(task: Task, moment: Moment, expiry: int, replaces: str = "") -> Decision:
-    """A new hold invoice over the whole amount is asked of the node; `expiry` in seconds."""
+def order(task: Task, moment: Moment, expiry: int, replaces: str = "", quoted: Task | None = None) -> Decision:
+    """A new hold invoice over the whole amount is asked of the node; `expiry` in seconds. `quoted`: the task at the rate that is frozen
+    when the invoice is there."""
+    cost = quoted or task
     now, policy = moment.now, moment.policy
     ref, counter = next_ref(task, "h")
     new = Funding(
-        ref=ref, milestone=task.current.number, amount=task.hold_amount, asked=now.time, salt=salt(now, ref), replaces=replaces,
-        cltv=policy.hold_cltv,
+        ref=ref, milestone=task.current.number, amount=cost.hold_amount, asked=now.time, salt=salt(now, ref), replaces=replaces,
+        cltv=policy.hold_cltv, rate=cost.current.rate,
     )  # fmt: skip
     wish = MakeHold(
         ref=ref,

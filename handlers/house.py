@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from handlers.liquidity import Room
+from kinds.rate import Rate
 from kinds.units import Msat, Pubkey
 
 
@@ -14,6 +15,7 @@ class House:
     insured: Msat = Msat(0)  # in the insurance account, where the present input asks for it
     banned: frozenset[Pubkey] = frozenset()  # of those whom the present input is about
     room: Room | None = None  # for another hold; None: not looked at
+    rate: Rate | None = None  # the newest of the currency that the present input is about; None: there is none
 
     @property
     def paused(self) -> bool:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from handlers import plan
+from handlers import plan, pricing
 from handlers.decision import Decision, Moment, refuse
 from handlers.guards import latest_deadline, need_welcome
 from handlers.policy import DAY
@@ -38,15 +38,12 @@ def create(offered: Offered, moment: Moment) -> Decision:
         if value not in built:
             raise refuse(Refused.NOT_BUILT, what=f"{name} = {value}", built=sorted(str(v) for v in built))
     _need_offered(offer.terms, moment)
-    if offer.reward < policy.min_reward:
-        raise refuse(Refused.BELOW_MINIMUM, minimum_msat=policy.min_reward)
-    if offer.reward > policy.max_reward:
-        raise refuse(Refused.ABOVE_MAXIMUM, maximum_msat=policy.max_reward)
+    cost = pricing.first(offer, moment)
     words = offer.terms
     review = words.review_window or (PROJECT_REVIEW if words.payment_type == plan.MILESTONE else policy.review_window)
     if offer.deadline <= now.time:
         raise refuse(Refused.BAD_DEADLINE, problem="it has passed already")
-    terms = _terms(offer.terms, offer.deadline - now.deaf, review, moment)
+    terms = replace(_terms(offer.terms, offer.deadline - now.deaf, review, moment), pricing=cost.agreed)
     latest = now.heard + policy.max_deadline
     if not (terms.outlasts_hold or terms.payment_type == plan.MILESTONE):  # each milestone has a hold of its own
         latest = min(latest, latest_deadline(now, review, now.height + policy.hold_cltv, policy))
@@ -63,11 +60,15 @@ def create(offered: Offered, moment: Moment) -> Decision:
         description=offer.terms.description,
         terms=terms,
         created=now.time,
-        milestones=(Milestone(number=1, title=offer.title, reward=offer.reward, budget=policy.budget(offer.reward)),),
-    )
+        milestones=(
+            Milestone(
+                number=1, title=offer.title, reward=cost.reward, budget=policy.budget(cost.reward), price=offer.price,
+                rate=cost.rate,
+            ),
+        ),
+    )  # fmt: skip
     task = _in_parts(task, offer.terms, moment)
-    if task.net <= 0:
-        raise refuse(Refused.BELOW_MINIMUM, minimum_msat=offer.reward - task.net + 1000)
+    pricing.need_net(task)
     done = move(
         Decision(task),
         Cause.CREATED,
@@ -76,6 +77,7 @@ def create(offered: Offered, moment: Moment) -> Decision:
         employer=task.employer,
         title=task.title,
         **shown(task),
+        **pricing.public(task.terms),
         **task.terms.fees.public(),
         deadline=offer.deadline,
         review_window=review,
@@ -155,4 +157,4 @@ def _in_parts(task: Task, words: TermsWords, moment: Moment) -> Task:
                 Refused.BAD_PLAN, problem="name the milestones, or hire first (order=hire_first) and agree on them then"
             )
         return task
-    return replace(task, milestones=plan.cut(words.milestones, task.total, task.terms, moment, f"{task.id}/0"))
+    return replace(task, milestones=plan.cut(words.milestones, task, moment, f"{task.id}/0"))

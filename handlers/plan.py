@@ -7,7 +7,7 @@ who asks for the whole money instead has chosen to pay in one go.
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from typing import Any
 
 from handlers.decision import Decision, Moment, refuse
@@ -21,6 +21,7 @@ from kinds.commands import Agree, Milestones
 from kinds.figures import read_moment
 from kinds.inputs import Now, Said
 from kinds.plan import MOST, MilestoneWords, plan_hash
+from kinds.rate import BadAmount, plain, read_amount_of
 from kinds.states import LogType, Role, TaskState
 from kinds.units import Msat, commitment, sats
 
@@ -41,7 +42,7 @@ def propose(task: Task, said: Said, command: Milestones, moment: Moment) -> Deci
         hash="",
         by=said.by,
         seq=task.seq + 1,
-        milestones=cut(command.milestones, task.total, task.terms, moment, f"{task.id}/{task.seq + 1}"),
+        milestones=cut(command.milestones, task, moment, f"{task.id}/{task.seq + 1}"),
         review_window=command.review_window,
         on_reject=command.on_reject,
         max_rejects=command.max_rejects,
@@ -106,19 +107,16 @@ def _need_open(task: Task, said: Said) -> None:
         raise wrong_state(task, said.by, said.command)
 
 
-def cut(
-    parts: tuple[MilestoneWords, ...], total: Msat, terms: Terms, moment: Moment, name: str
-) -> tuple[Milestone, ...]:
+def cut(parts: tuple[MilestoneWords, ...], task: Task, moment: Moment, name: str) -> tuple[Milestone, ...]:
     """The parts as milestones, checked: their sum, their sizes, their dates. `name` makes their salts. Raises Refusal."""
-    now, policy = moment.now, moment.policy
+    now, terms = moment.now, task.terms
     if not 2 <= len(parts) <= MOST:
         raise refuse(Refused.BAD_PLAN, problem=f"a plan has 2 to {MOST} milestones")
-    amounts = [sats(part.amount) for part in parts]
-    if sum(amounts) != total:
-        raise refuse(Refused.PLAN_SUM, sum_msat=sum(amounts), total_msat=total, off_msat=sum(amounts) - total)
+    costs = [_cost(part, task, moment.policy) for part in parts]
+    _need_sum(costs, task)
     found: list[Milestone] = []
     last = now.heard
-    for number, (part, amount) in enumerate(zip(parts, amounts, strict=True), 1):
+    for number, (part, cost) in enumerate(zip(parts, costs, strict=True), 1):
         due = read_moment(part.due, now.time)
         if due is None:
             raise refuse(Refused.BAD_PLAN, problem=f"milestone {number}: a date looks like 2026-12-31, or 14d")
@@ -128,15 +126,51 @@ def cut(
                 problem=f"milestone {number}: dates follow one another, from now to the task's deadline",
                 deadline=terms.deadline + now.deaf,
             )
-        _need_size(number, amount, terms, policy)
+        _need_size(number, cost.reward, terms, moment.policy)
         found.append(
             Milestone(
-                number=number, title=part.title, reward=amount, budget=policy.budget(amount),
-                description=part.description, due=due - now.deaf,
+                number=number, title=part.title, reward=cost.reward, budget=cost.budget, price=cost.price,
+                rate=task.current.rate, description=part.description, due=due - now.deaf,
                 salt=salt(now, f"{name}/{number}") if part.description else "",
             )
         )  # fmt: skip
     return tuple(found)
+
+
+@dataclass(frozen=True, slots=True)
+class _Cost:
+    reward: Msat
+    budget: Msat
+    price: int = 0
+
+
+def _cost(part: MilestoneWords, task: Task, policy: Policy) -> _Cost:
+    """In sats; of a price in a currency at the rate of the offer, until the milestone's own invoice freezes one."""
+    rate, agreed = task.current.rate, task.terms.pricing
+    if rate is None or agreed is None:
+        if not isinstance(part.amount, int):
+            raise refuse(Refused.BAD_AMOUNT, problem="the amount is a whole number of sats above zero")
+        reward = sats(part.amount)
+        return _Cost(reward, policy.budget(reward))
+    try:
+        price = read_amount_of(part.amount, agreed.currency)
+    except BadAmount as error:
+        raise refuse(Refused.BAD_AMOUNT, problem=str(error)) from None
+    reward = rate.reward(price)
+    return _Cost(reward, agreed.budget(reward), price)
+
+
+def _need_sum(costs: list[_Cost], task: Task) -> None:
+    """The sum is the whole, in the unit of the price."""
+    if task.currency:
+        found, whole = sum(cost.price for cost in costs), sum(each.price for each in task.milestones)
+        if found != whole:
+            said = {"sum_price": plain(found, task.currency), "total_price": plain(whole, task.currency)}
+            raise refuse(Refused.PLAN_SUM, unit=task.currency, **said)
+        return
+    total = sum(cost.reward for cost in costs)
+    if total != task.total:
+        raise refuse(Refused.PLAN_SUM, sum_msat=total, total_msat=task.total, off_msat=total - task.total)
 
 
 def _need_size(number: int, amount: Msat, terms: Terms, policy: Policy) -> None:
@@ -166,6 +200,7 @@ def public_parts(milestones: Iterable[Milestone], now: Now) -> list[dict[str, An
             "budget_msat": each.budget,
             "due": each.due + now.deaf,
             "details": commitment(each.salt, each.description) if each.description else "",
+            **({"price": plain(each.price, each.rate.currency)} if each.rate else {}),
         }
         for each in milestones
     ]
@@ -198,6 +233,7 @@ def listed(each: Milestone, now: Now, secret: bool) -> Mapping[str, Any]:
         "reward_msat": each.reward,
         "due": each.due + now.deaf,
         "state": str(each.state),
+        **({"price": plain(each.price, each.rate.currency)} if each.rate else {}),
         **private,
     }
 

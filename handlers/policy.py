@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from handlers.fees import FREE, Fees
+from handlers.fees import FREE, Fees, routing_budget
 from kinds.units import SECONDS_PER_BLOCK, EventId, Msat, Pubkey, sats
 
+MINUTE = 60
 HOUR = 3600
 DAY = 24 * HOUR
 
@@ -46,6 +47,12 @@ class Policy:
     min_outbound: Msat = Msat(0)  # what it can still send, behind all approved work
     min_slots: int = 0  # HTLC slots that are still free behind it
     max_held: Msat = Msat(0)  # held at once, open invoices included; 0: no ceiling
+    currencies: tuple[str, ...] = ()  # in which a price may be named, beside sats
+    rate_sources: tuple[str, ...] = ()  # who is asked for rates
+    rate_agree: int = 2  # so many of them must agree
+    rate_spread: int = 3  # percent from their median: who is further off does not count
+    rate_age: int = 30 * MINUTE  # the oldest rate that is still frozen
+    rate_expiry: int = 10 * MINUTE  # how long an invoice at a frozen rate lives
     quotes_a_day: int = 3
     proofs_a_day: int = 3
     milestones_above: Msat = sats(100_000)  # a larger project is advised to be cut into milestones
@@ -68,8 +75,7 @@ class Policy:
 
     def budget(self, share: Msat) -> Msat:
         """The most that routing a payout of this size may cost; rounded up to the sat."""
-        ppm = -(-share * self.budget_ppm // 1_000_000)
-        return Msat(max(self.budget_base, -(-ppm // 1000) * 1000))
+        return routing_budget(share, self.budget_base, self.budget_ppm)
 
     def affordable(self, rest: Msat) -> Msat:
         """The largest share, in whole sats, that can be paid out of `rest` with its own fee budget; 0 when there is none."""

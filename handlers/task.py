@@ -9,14 +9,29 @@ from __future__ import annotations
 from dataclasses import dataclass, field, replace
 from typing import Any
 
-from handlers.fees import FREE, Fees, part
+from handlers.fees import FREE, Fees, part, routing_budget
 from kinds.inputs import Check
+from kinds.rate import Rate, plain
 from kinds.states import DisputeState, FundingState, LogType, PayoutState, Phase, Role, TaskState, WorkState
 from kinds.units import EventId, Msat, PaymentHash, Pubkey, Secret, TaskId
 
 ROLLOVER_BLOCKS = 144  # a fresh hold is asked for so long before L, and lasts so much longer than the one before
 SETTLE_SLACK = 6  # blocks between the end of the longest payout and the margin
 _PADDING = 3  # blocks that payers usually add to a hold
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Pricing:
+    """The price is in a currency: what of the operator's terms its sats must keep to, whenever a rate is frozen."""
+
+    currency: str
+    budget_base: Msat
+    budget_ppm: int
+    min_reward: Msat
+    max_reward: Msat
+
+    def budget(self, share: Msat) -> Msat:
+        return routing_budget(share, self.budget_base, self.budget_ppm)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -41,6 +56,7 @@ class Terms:
     claim: str = "first"
     payment_type: str = "FIXED_PRICE"
     sealed: str = "refused"  # accepted: the employer may get a file that he can open only after he has paid
+    pricing: Pricing | None = None  # None: the price is in sats
 
     def last_safe(self, expiry_height: int) -> int:
         """L of a hold that ends at this height: the last one at which an approval can surely still be paid."""
@@ -78,6 +94,10 @@ class Milestone:
     title: str
     reward: Msat
     budget: Msat  # payout fee budget contained in its hold
+    price: int = 0  # in the smallest unit of the task's currency: the reward is this at the rate; 0 when it is in sats
+    rate: Rate | None = (
+        None  # frozen with the newest invoice of its money; before that the one by which the reward is estimated
+    )
     description: str = ""
     salt: str = ""  # opens the log's commitment to the description
     due: int = 0  # hearing clock: its own deadline; 0: that of the task
@@ -103,7 +123,7 @@ class Milestone:
         """The same for another worker: nothing is left of the one before but the numbers of his proofs."""
         return Milestone(
             number=self.number, title=self.title, reward=self.reward, budget=self.budget, description=self.description,
-            salt=self.salt, due=self.due, proofs=self.proofs,
+            salt=self.salt, due=self.due, proofs=self.proofs, price=self.price, rate=self.rate,
         )  # fmt: skip
 
 
@@ -132,6 +152,7 @@ class Funding:
     salt: str
     replaces: str = ""  # a rollover: the ref of the hold from which it takes over
     cltv: int = 0  # blocks that it was made to last
+    rate: Rate | None = None  # by which its amount was reckoned
     state: FundingState = FundingState.MAKING
     payment_hash: PaymentHash = PaymentHash("")
     invoice: Secret = Secret("")
@@ -295,6 +316,18 @@ class Task:
     def total(self) -> Msat:
         """The rewards of all milestones."""
         return Msat(sum(each.reward for each in self.milestones))
+
+    @property
+    def currency(self) -> str:
+        """The unit of the price; "" for sats."""
+        return self.terms.pricing.currency if self.terms.pricing else ""
+
+    @property
+    def indicative(self) -> bool:
+        """The price is in a currency, and no rate is frozen: the next invoice says what it is in sats, or would have."""
+        if self.terms.pricing is None or self.state in (None, TaskState.DRAFT):
+            return self.terms.pricing is not None
+        return self.state is not None and self.state.is_final and not any(f.expiry_height for f in self.fundings)
 
     @property
     def deadline(self) -> int:
@@ -479,7 +512,27 @@ def shown(task: Task) -> dict[str, Any]:
         "budget_msat": task.budget,
         "hold_msat": task.hold_amount,
         **({"total_msat": task.total} if task.is_project else {}),
+        **priced(task),
     }
+
+
+def priced(task: Task) -> dict[str, Any]:
+    """The price in its currency, and the rate by which it is sats; nothing where it is in sats."""
+    rate = task.current.rate
+    if rate is None:
+        return {}
+    return {
+        "currency": rate.currency,
+        "price": plain(task.current.price, rate.currency),
+        "rate": str(rate.price),
+        "rate_sources": list(rate.sources),
+        "rate_time": rate.time,
+    }
+
+
+def in_both(task: Task) -> dict[str, Any]:
+    """What a message needs to tell the task's amounts in sats and in its currency."""
+    return {**priced(task), "indicative": task.indicative} if task.currency else {}
 
 
 def holder(task: Task) -> str:

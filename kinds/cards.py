@@ -69,6 +69,7 @@ def status_card(facts: Facts, now: int) -> str:
     lines += [
         label("description", facts, now),
         *milestone_lines(facts, now),
+        label("price", facts, now),
         label("cost", facts, now),
         label("phase", facts, now),
         label("frozen", facts, now) if facts.get("frozen") else "",
@@ -93,9 +94,9 @@ def invoice_card(facts: Facts, now: int, on_dark: bool = False) -> str:
     link = f"lightning:{facts.get('invoice') or ''}".upper()
     lines = [heading(facts)] if facts.get("title") else []
     shown = (
-        ("renews", "invoice", "share", "expires", "pending")
+        ("renews", "invoice", "share", "price", "expires", "pending")
         if facts.get("renews")
-        else ("invoice", "share", "expires", "pending")
+        else ("invoice", "share", "price", "expires", "pending")
     )
     lines += [label(name, facts, now) for name in shown]
     if not facts.get("invoice"):
@@ -247,7 +248,7 @@ def _task_line(task: Facts) -> str:
     state = str(task.get("state") or "")
     own = "reward_msat" if task.get("role") == "employer" else "net_msat"  # what it is about for him
     amount = task.get("amount_msat", task.get(own))
-    money = sats_text(amount) if isinstance(amount, int) else ""
+    money = fill("{amount:sats}", {**task, "amount": amount}, 0) if isinstance(amount, int) else ""
     title = one_line(str(task.get("title") or ""), 60)
     words = [
         one_line(str(task.get("task") or "")),

@@ -66,15 +66,18 @@ class Refused(StrEnum):
     PLAN_CHANGED = "plan_changed"  # task, plan: the hash of the newest proposal
     PLAN_YOURS = "plan_yours"  # task, plan: the other side has to agree to it
     PLAN_LOCKED = "plan_locked"  # task: the milestones are agreed on
-    PLAN_SUM = "plan_sum"  # sum_msat, total_msat, off_msat
+    PLAN_SUM = "plan_sum"  # sum_msat, total_msat, off_msat; of a price in a currency unit, sum_price, total_price
     BAD_PLAN = "bad_plan"  # problem
     NOBODY_THERE = "nobody_there"  # task: there is no other side yet
     BASIS_MISSING = "basis_missing"  # task, action, needs: log entry type
     BASIS_STALE = "basis_stale"  # task, action, needs, latest: event id
     SIGNED_ONLY = "signed_only"  # task, action: the terms ask for a signed decision
     # money
-    BELOW_MINIMUM = "below_minimum"  # minimum_msat, milestone: which one, in a plan
-    ABOVE_MAXIMUM = "above_maximum"  # maximum_msat, milestone
+    BELOW_MINIMUM = (
+        "below_minimum"  # minimum_msat, milestone: which one, in a plan; of a price in a currency also currency, rate
+    )
+    ABOVE_MAXIMUM = "above_maximum"  # maximum_msat; the same
+    NO_RATE = "no_rate"  # currency, task: no exchange rate is known that is new enough
     BAD_INVOICE = "bad_invoice"  # problem
     AMOUNT_MISMATCH = "amount_mismatch"  # wanted_msat, got_msat
     HASH_USED = "hash_used"
@@ -122,7 +125,7 @@ class Told(StrEnum):
     OPTIONS = "options"  # the two ways of being paid: total_msat, threshold_msat, recommended, selected, plan, by
     HOLDS = "holds"  # to the operator: count, total_msat, height, holds: list
     INCIDENTS = "incidents"  # to the operator: count, incidents: list of {at, code, task, facts}
-    # a task's life; all carry task and title
+    # a task's life; all carry task and title, and where the price is in a currency what `handlers.task.in_both` says
     CREATED = "created"  # card of the new task, to its employer
     MAKING_INVOICE = "making_invoice"
     INVOICE = "invoice"  # invoice, amount_msat, net_msat, service_fee_msat, budget_msat, expires_at
@@ -135,11 +138,11 @@ class Told(StrEnum):
         "locked"  # amount_msat: in the books now; to the employer also payment_hash and preimage, his proof of payment
     )
     FUNDED = "funded"  # until: end of the hold timeout, deadline
-    APPLIED = "applied"  # to the applicant: as in accepted
+    APPLIED = "applied"  # to the applicant: as in accepted, dropped_destination: the invoice that he named is not kept
     PROPOSED = "proposed"  # to the employer: worker, note, applicants
     WITHDRAWN = "withdrawn"  # to both: worker, applicants
     PASSED_OVER = "passed_over"  # to the other applicants
-    ACCEPTED = "accepted"  # to the worker, before the money: deadline, needs_destination, reward_msat, worker_fee_msat, net_msat
+    ACCEPTED = "accepted"  # to the worker, before the money: deadline, needs_destination, reward_msat, worker_fee_msat, net_msat, dropped_destination
     ACCEPTED_BY = "accepted_by"  # to the employer: worker, note
     CLAIMED = "claimed"  # to the worker: how, deadline, needs_destination, reward_msat, worker_fee_msat, net_msat
     CLAIMED_BY = "claimed_by"  # to the employer: how, worker, note

@@ -23,6 +23,7 @@ from kinds.commands.usage import usage
 from kinds.events import MAX_CONTENT, BadEvent, read_json
 from kinds.figures import looks_like_number, read_amount
 from kinds.plan import write_parts
+from kinds.rate import read_fraction
 from kinds.words import Word, as_word, quote, word_at
 
 VERSION = 1
@@ -117,6 +118,7 @@ class _Reader:
         self.command, self.text, self.at = command, text, at
         self.shape = shape(command)
         self.values: dict[str, Any] = {}
+        self.doubtful = False  # the last word may have been meant as the first of the next field
 
     def read(self) -> dict[str, Any]:
         for place in self.shape.places:
@@ -142,6 +144,7 @@ class _Reader:
             self.values[place.name] = self._phrase(place, word)
         else:
             self.values[place.name] = word.text
+            self.doubtful = not place.required and read_amount(f"1 {word.text}") is None  # "sats" is surely meant
 
     def _is_meant(self, place: Place, word: Word) -> bool:
         """Is this word the value of a field that can be left out, or already that of the next one?"""
@@ -162,7 +165,7 @@ class _Reader:
             words.append(following)
             self.at = following.end
             self._options()
-        if looks_like_number(word.text) or any(each.quoted for each in words):
+        if self.doubtful or looks_like_number(word.text) or any(each.quoted for each in words):
             raise self._bad(f'put the {place.name} in quotes: "..."')
         return " ".join(each.text for each in words)
 
@@ -193,12 +196,16 @@ class _Reader:
         return BadWord(Refused.BAD_USAGE, action=self.command.action, usage=usage(self.command), problem=problem)
 
 
-def _number(place: Place, word: Word) -> int:
+def _number(place: Place, word: Word) -> int | str:
     if place.sats:
         amount = read_amount(word.text)
-        if amount is None:
-            raise BadWord(Refused.BAD_AMOUNT, problem="an amount is a whole number of sats, like 50000, 50,000 or 50k")
-        return amount
+        if amount is not None:
+            return amount
+        if fraction := read_fraction(word.text) if place.fractions else None:
+            return fraction
+        more = ", or 12.50 in a currency that has decimals" if place.fractions else ""
+        problem = f"an amount is a whole number of sats, like 50000, 50,000 or 50k{more}"
+        raise BadWord(Refused.BAD_AMOUNT, problem=problem)
     digits = word.text.removesuffix("%")
     if not (digits.isascii() and digits.isdigit() and len(digits) <= 16):
         raise BadWord(Refused.BAD_FIELD, field=place.name, problem="it must be a whole number")

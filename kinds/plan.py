@@ -10,10 +10,11 @@ import re
 from collections.abc import Iterable, Mapping
 from typing import Annotated, Any
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, PlainValidator
 
 from kinds.events import canonical_json
 from kinds.figures import read_amount
+from kinds.rate import is_fraction, read_fraction
 from kinds.words import quote, word_at
 
 MOST = 100  # milestones of one project
@@ -28,6 +29,13 @@ _FORM = (
 )
 
 
+def _amount(value: Any) -> int | str:
+    """In the project's own unit: whole sats, or in a currency also decimals as text."""
+    if (type(value) is int and 0 < value <= _MAX_SAT) or (type(value) is str and is_fraction(value)):
+        return value
+    raise ValueError('it is a whole number above zero, or in a currency with decimals also text like "12.50"')
+
+
 class MilestoneWords(BaseModel):
     """One part: what is to be done, for how much, until when (a date, a span from now, or unix seconds)."""
 
@@ -35,7 +43,7 @@ class MilestoneWords(BaseModel):
 
     title: Annotated[str, Field(min_length=1, max_length=120)]
     description: Annotated[str, Field(max_length=1000)] = ""
-    amount: Annotated[int, Field(ge=1, le=_MAX_SAT)]
+    amount: Annotated[int | str, PlainValidator(_amount)]
     due: Annotated[
         str, BeforeValidator(lambda value: str(value) if type(value) is int else value), Field(max_length=40)
     ]
@@ -65,8 +73,8 @@ def write_parts(parts: Iterable[Mapping[str, Any]]) -> str:
 
 def _part(line: str) -> dict[str, Any]:
     found = _PART.fullmatch(line.strip())
-    amount = read_amount(found["amount"]) if found else None
-    if found is None or amount is None:
+    amount = (read_amount(found["amount"]) or read_fraction(found["amount"])) if found else None
+    if found is None or not amount:
         raise ValueError(_FORM)
     return {
         "title": _unquoted(found["title"]),
@@ -87,6 +95,9 @@ Parts = Annotated[tuple[MilestoneWords, ...], BeforeValidator(read_parts), Field
 def plan_hash(facts: Mapping[str, Any]) -> str:
     """What both sides agree to by this hash: the public facts of the proposal that shape the agreement."""
     named = ("payment_type", "review_window", "on_reject", "max_rejects")
-    parts = [{name: part[name] for name in ("title", "reward_msat", "due", "details")} for part in facts["milestones"]]
+    parts = [
+        {name: part[name] for name in ("title", "price" if "price" in part else "reward_msat", "due", "details")}
+        for part in facts["milestones"]
+    ]
     said = {name: facts[name] for name in named} | {"milestones": parts}
     return hashlib.sha256(canonical_json(said).encode()).hexdigest()

@@ -18,8 +18,6 @@ _WHOLE = _SPANS | {
 
 def offer_of(post: Post, now: int) -> Offer:
     """The same as an offer by event. A deadline may be a span from now. Raises BadWord."""
-    if post.currency.lower() not in ("sat", "sats"):
-        raise BadWord(Refused.NOT_BUILT, what=f"amounts in {post.currency.upper()}", built=["sats"])
     terms = dict(post.terms)
     said = terms.pop("deadline", None)
     if said is None:
@@ -29,7 +27,8 @@ def offer_of(post: Post, now: int) -> Offer:
     deadline = read_moment(said, now)
     if deadline is None:
         raise BadWord(Refused.BAD_DEADLINE, problem="write it like deadline=3d, 12h, 2w or a date like 2026-12-31")
-    return task.offer(post.title, post.amount, deadline, {name: _value(name, word) for name, word in terms.items()})
+    words = {name: _value(name, word) for name, word in terms.items()}
+    return task.offer(post.title, post.amount, deadline, words, post.currency)
 
 
 def _value(name: str, word: str) -> str | int:

@@ -16,10 +16,12 @@ from kinds.commands.base import Text, Title
 from kinds.commands.problems import bad_word
 from kinds.events import BadEvent, Event, read_json
 from kinds.plan import Parts
+from kinds.rate import DIGITS, BadAmount, read_amount_of
 from kinds.units import Msat, sats
 
 OFFER_TAG = "holdfast-task"
 MAX_SAT = 21_000_000 * 100_000_000
+SATS = ("sat", "sats")
 
 Times = Annotated[int, Field(ge=1, le=100)]
 Seconds = Annotated[int, Field(ge=60, le=366 * 86400)]
@@ -55,9 +57,11 @@ class Offer(BaseModel):
     model_config = ConfigDict(frozen=True)
 
     title: Title
-    reward: Msat
+    reward: Msat  # 0 where the price is in a currency: that needs a rate
     deadline: int  # unix seconds
     terms: TermsWords
+    currency: str = ""  # "" for sats
+    price: int = 0  # in the currency's smallest unit
 
 
 def concerns(event: Event, bot: str) -> bool:
@@ -76,22 +80,21 @@ def address(event: Event) -> str:
 def parse(event: Event) -> Offer:
     """A task event to an Offer. Raises BadWord."""
     address(event)
-    if event.tag("currency") is not None:
-        raise BadWord(Refused.NOT_BUILT, what="amounts in a currency other than sats")
     terms: Any = {}
     if event.content.strip():
         try:
             terms = read_json(event.content)
         except BadEvent as error:
             raise BadWord(Refused.BAD_JSON, problem=str(error)) from None
-    return offer(event.tag("title") or "", event.tag("amount") or "", event.tag("deadline") or "", terms)
+    named = event.tag("currency")
+    return offer(
+        event.tag("title") or "", event.tag("amount") or "", event.tag("deadline") or "", terms, "sats" if named is None else named,
+    )  # fmt: skip
 
 
-def offer(title: str, amount: str | int, deadline: str | int, terms: Any) -> Offer:
+def offer(title: str, amount: str | int, deadline: str | int, terms: Any, currency: str = "sats") -> Offer:
     """The same offer from loose words. Raises BadWord naming the first thing that is wrong."""
-    sat = _whole(amount)
-    if sat is None or not 0 < sat <= MAX_SAT:
-        raise BadWord(Refused.BAD_AMOUNT, problem="the amount is a whole number of sats above zero")
+    cost = _cost(amount, currency)
     until = _whole(deadline)
     if until is None or not 0 < until < 2**40:
         raise BadWord(Refused.BAD_DEADLINE, problem="the deadline is a time in unix seconds")
@@ -99,13 +102,30 @@ def offer(title: str, amount: str | int, deadline: str | int, terms: Any) -> Off
         raise BadWord(Refused.BAD_JSON, problem="the terms are a JSON object")
     try:
         words = TermsWords.model_validate(terms)
-        return Offer(title=title.strip(), reward=sats(sat), deadline=until, terms=words)
+        return Offer(title=title.strip(), deadline=until, terms=words, **cost)
     except ValidationError as error:
         first = error.errors()[0]
         name = str(first["loc"][0]) if first["loc"] else ""
         if first["type"] == "extra_forbidden":
             raise BadWord(Refused.UNKNOWN_TERM, term=name[:40], near=sorted(TermsWords.model_fields)) from None
         raise bad_word(error) from None
+
+
+def _cost(amount: str | int, currency: str) -> dict[str, Any]:
+    if currency.lower() in SATS:
+        sat = _whole(amount)
+        if sat is None or not 0 < sat <= MAX_SAT:
+            raise BadWord(Refused.BAD_AMOUNT, problem="the amount is a whole number of sats above zero")
+        return {"reward": sats(sat)}
+    code = currency.upper()
+    if code not in DIGITS:
+        raise BadWord(
+            Refused.BAD_AMOUNT, problem=f"“{currency[:12]}” is neither sats nor the code of a currency, like INR"
+        )
+    try:
+        return {"reward": Msat(0), "currency": code, "price": read_amount_of(amount, code)}
+    except BadAmount as error:
+        raise BadWord(Refused.BAD_AMOUNT, problem=str(error)) from None
 
 
 def _whole(value: str | int) -> int | None:

@@ -12,7 +12,7 @@ from handlers.booking import of_task
 from handlers.check import check
 from handlers.decision import Decision, Refusal, refuse
 from handlers.policy import Policy
-from handlers.task import Task
+from handlers.task import Task, priced
 from handlers.tick import due
 from kinds import log as words
 from kinds.codes import Refused
@@ -176,6 +176,7 @@ def _state(done: Decision, policy: Policy, root: EventId, head: EventId, at: int
         "reward_msat": task.reward,
         "net_msat": task.net,
         "hold_msat": task.hold_amount,
+        **priced(task),
         "custody_mode": task.custody,
         "deadline": task.deadline + now.deaf,
         "expiry_height": task.hold.expiry_height if task.hold else None,

@@ -23,7 +23,7 @@ from storage.schema import metadata
 from tests.handlers import builders
 from tests.handlers.life import EMPLOYER, POLICY, Life
 from tests.handlers.test_transitions import WALKS
-from tests.kinds.facts import PASSED
+from tests.kinds.facts import FROZEN, PASSED
 
 ROOT = Path(__file__).parents[1]
 OURS = ("README.md", "CONTRIBUTING.md", "docs/ARCHITECTURE.md", "docs/OPERATIONS.md", "docs/SECURITY.md")
@@ -173,10 +173,11 @@ def test_the_protocol_lists_every_fact_of_a_notice() -> None:
     rows = [line.split("|")[1:4] for line in section.splitlines() if line.startswith("| `")]
     listed = {code: set(re.findall(r"`(\w+)`", row[2])) for row in rows for code in re.findall(r"`(\w+)`", row[0])}
     assert listed.keys() == {str(code) for code in Told}
+    assert {name for name in FROZEN if f"`{name}`" not in section} == set()
     named_elsewhere = {"terms": answers.terms(POLICY).keys(), "proof_arrived": listed["proof_received"]}
     for code, cases in PASSED.items():
         if isinstance(code, Told):
-            facts = set[str]().union(*cases) - {"task", "title", "head"} - set(named_elsewhere.get(code, ()))
+            facts = set[str]().union(*cases) - {"task", "title", "head", *FROZEN} - set(named_elsewhere.get(code, ()))
             assert facts - listed[code] == set(), code
 
 

@@ -32,10 +32,11 @@ _NUMBERS = frozenset(
         "max_deadline",
         "dispute_limit",
         "quotes_a_day",
+        "rate_age",
         "proofs_a_day",
     ]
 )
-_LISTS = frozenset({"custody_modes", "on_hold_end"})
+_LISTS = frozenset({"custody_modes", "on_hold_end", "currencies"})
 _WORDS = frozenset({"service_fee_payer"})
 
 
@@ -161,8 +162,15 @@ def check_state(s: Standing, chain: Chain, events: list[Event]) -> None:
             "reward_msat": s.reward,
             "net_msat": s.net,
             "hold_msat": s.hold,
+            "currency": s.words.get("currency"),
+            "price": s.words.get("price"),
+            "rate": s.rate or None,
             "title": s.title,
-            **({"milestone": s.number, "milestones": len(s.parts), "total_msat": s.total} if s.parts else {}),
+            **(
+                {"milestone": s.number, "milestones": len(s.parts), "total_msat": sum(part.reward for part in s.parts)}
+                if s.parts
+                else {}
+            ),
         }
     differ = [name for name, value in wanted.items() if name in said and said[name] != value]
     if event.values("a") != [s.address]:

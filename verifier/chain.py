@@ -215,6 +215,8 @@ def _is(value: object, kind: str) -> bool:
             return isinstance(value, str)
         case "list":
             return isinstance(value, list) and all(isinstance(item, dict) for item in value)
+        case "names":
+            return isinstance(value, list) and all(isinstance(item, str) and item for item in value)
         case "percent":
             return type(value) is int and 0 <= value <= 100
         case _:  # int, msat

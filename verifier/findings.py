@@ -64,6 +64,8 @@ class Code(StrEnum):
     WRONG_SHARE = "wrong_share"
     WRONG_PREIMAGE = "wrong_preimage"
     COMMITMENT_BROKEN = "commitment_broken"
+    WRONG_RATE = "wrong_rate"  # the reward is not the price at the published rate
+    STALE_RATE = "stale_rate"  # the rate was too old, or from later
     WRONG_FEE = "wrong_fee"  # the service fee is not what the task's terms give
     FEE_ABOVE_BUDGET = "fee_above_budget"
     UNBALANCED = "unbalanced"

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+from verifier import rates
 from verifier.chain import Entry, check_facts
 from verifier.crypto import commit, is_hex64, opens
 from verifier.findings import Code
@@ -29,6 +30,8 @@ def invoiced(s: Standing, entry: Entry, move: Move) -> None:
         say(Code.AGAINST_TERMS, "by the terms somebody is hired before the money is asked for")
     if s.words.get("payment_type") == "MILESTONE" and not s.parts:
         say(Code.AGAINST_TERMS, "by the terms the milestones are agreed on before the money is asked for")
+    if entry.type == "invoice.created":
+        rates.quoted(s, entry)
     if facts["amount_msat"] != s.hold:
         say(Code.WRONG_AMOUNT, f"the invoice is for {facts['amount_msat']} msat, the hold is {s.hold}")
     s.commitments[ref], s.quote = facts["hash_commitment"], ref

@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from itertools import pairwise
 from typing import Any
 
-from verifier import fees
+from verifier import fees, rates
 from verifier.chain import Entry, check_facts
 from verifier.findings import Code
 from verifier.money import budget
@@ -80,6 +80,8 @@ def turn(s: Standing) -> None:
         return
     part = s.parts[s.number - 1]
     s.reward, s.budget, s.deadline = part.reward, part.budget, part.due
+    if s.currency:
+        s.words, s.rate = {**s.words, "price": part.price}, part.rate
     s.fee = fees.service_fee({**s.words, "reward_msat": part.reward})
     s.hold = s.net + s.fee.whole + s.budget
 
@@ -92,8 +94,17 @@ def read_parts(s: Standing, entry: Entry, total: int, say: Say) -> list[Part]:
         if problem:
             say(Code.BAD_FACTS, f"a milestone: {problem}")
             return found
-        found.append(Part(said["reward_msat"], said["budget_msat"], said["due"] - entry.deaf))
-    if len(found) < 2 or sum(part.reward for part in found) != total:
+        if ("price" in said) != bool(s.currency):
+            say(Code.BAD_FACTS, "a milestone's price is in the unit of the task's")
+            return found
+        found.append(
+            Part(said["reward_msat"], said["budget_msat"], said["due"] - entry.deaf, said.get("price", ""), s.rate)
+        )
+    if len(found) < 2:
+        say(Code.BAD_FACTS, "a plan has two milestones or more")
+    if s.currency:
+        rates.cut(s, found, say)
+    elif sum(part.reward for part in found) != total:
         say(
             Code.WRONG_AMOUNT, f"the milestones come to {sum(part.reward for part in found)} msat, the whole is {total}"
         )
@@ -112,7 +123,8 @@ def read_parts(s: Standing, entry: Entry, total: int, say: Say) -> list[Part]:
 
 def plan_hash(facts: Mapping[str, Any]) -> str:
     parts = [
-        {name: part.get(name) for name in ("title", "reward_msat", "due", "details")} for part in facts["milestones"]
+        {name: part.get(name) for name in ("title", "price" if "price" in part else "reward_msat", "due", "details")}
+        for part in facts["milestones"]
     ]
     said = {name: facts[name] for name in RULES} | {"milestones": parts}
     text = json.dumps(said, sort_keys=True, separators=(",", ":"), ensure_ascii=False)

@@ -264,16 +264,19 @@ _PAID = (
 )
 _LOST = f"{_PAID} loss_msat?:msat incident?:text"
 _PAYOUT = "role:text to:hex amount_msat:msat fee_msat:msat payment_hash:hex preimage:hex dest_salt:text status:text"
+_RATE = "currency?:text price?:text rate?:text rate_sources?:names rate_time?:int"
 _CREDIT = "role:text to:hex amount_msat:msat"
 _FACTS = {
     "task.created": "employer:hex title:text reward_msat:msat budget_msat:msat hold_msat:msat deadline:int review_window:int "
     "net_msat?:msat service_fee_msat?:msat service_fee_ppm?:int service_fee_base_msat?:msat service_fee_minimum_msat?:msat "
     "service_fee_payer?:text insurance_percent?:percent "
     "hold_timeout:int on_reject:text max_rejects:int on_silence:text on_hold_end:text min_evidence:text margin:int "
-    "payout_limit:int custody_mode:text dispute_limit?:int order?:text claim?:text sealed?:text payment_type?:text milestones?:list terms:hex pinned:hex",
+    "payout_limit:int custody_mode:text dispute_limit?:int order?:text claim?:text sealed?:text payment_type?:text milestones?:list terms:hex pinned:hex "
+    f"{_RATE} budget_base_msat?:msat budget_ppm?:int min_reward_msat?:msat max_reward_msat?:msat",
     "plan.proposed": "by:hex plan:hex payment_type:text review_window:int on_reject:text max_rejects:int milestones:list",
     "plan.agreed": "by:hex plan:hex",
-    "invoice.created": "funding:text amount_msat:msat expires_at:int hash_commitment:hex",
+    "invoice.created": f"funding:text amount_msat:msat expires_at:int hash_commitment:hex {_RATE} reward_msat?:msat net_msat?:msat "
+    "service_fee_msat?:msat budget_msat?:msat",
     "rollover.asked": "funding:text replaces:text amount_msat:msat expires_at:int hash_commitment:hex",
     "rollover.completed": "funding:text replaces:text amount_msat:msat parts:int expiry_height:int last_safe_height:int",
     "ledger.locked": f"funding:text amount_msat:msat {_ENDED}",
@@ -326,7 +329,7 @@ def _facts(line: str) -> tuple[Fact, ...]:
 
 
 FACTS: dict[str, tuple[Fact, ...]] = {type: _facts(f"{line} milestone?:int") for type, line in _FACTS.items()}
-PART_FACTS = _facts("title:text reward_msat:msat budget_msat:msat due:int details:text")  # of a milestone
+PART_FACTS = _facts("title:text reward_msat:msat budget_msat:msat due:int details:text price?:text")  # of a milestone
 PAYOUT_FACTS, CREDIT_FACTS = _facts(_PAYOUT), _facts(_CREDIT)
 ACCOUNT_FACTS = _facts(
     "to:hex amount_msat:msat fee_msat:msat payment_hash:hex preimage:hex credits:int credited_msat:msat"

@@ -48,6 +48,8 @@ class Part:
     reward: int
     budget: int
     due: int
+    price: str = ""  # in the task's currency
+    rate: str = ""  # by which the reward is that, or is estimated
 
 
 @dataclass(slots=True)
@@ -73,9 +75,12 @@ class Standing:
     budget: int = 0
     fee: ServiceFee = FREE
     hold: int = 0
+    currency: str = ""  # of the price; "" for sats
+    rate: str = ""  # by which the amounts above are its price
     deadline: int = 0
     words: Mapping[str, Any] = field(default_factory=dict)  # facts of task.created, and what a plan has changed of them
     total: int = 0  # the reward of the whole
+    whole_price: str = ""  # the same in the task's currency; "" where its milestones say so from the start
     whole_deadline: int = 0
     parts: list[Part] = field(default_factory=list)  # milestones; none in a task that is no project
     number: int = 1  # of the one whose turn it is

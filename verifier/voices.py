@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
+from fractions import Fraction
 from typing import Any
 
 from verifier.chain import ADDRESSABLE, PROOF, RECORD, Entry
@@ -13,6 +15,7 @@ from verifier.standing import DAY, Say, Standing
 
 OFFER_TAG, DECISION_TAG = "holdfast-task", "holdfast-decision"
 AHEAD = 600  # seconds that a sender's clock may be ahead
+_DECIMAL = re.compile(r"\d{1,15}(\.\d{1,3})?", re.ASCII)
 BACK = 2 * DAY  # and how long something said may be on its way
 
 _PLAIN_TERMS = {
@@ -98,7 +101,6 @@ def _offer(s: Standing, event: Event, entry: Entry, say: Say) -> None:
     parts = facts.get("milestones", [])
     said: dict[str, Any] = {
         "title": (event.first("title") or "").strip(),
-        "reward_msat": _first_reward(terms, event),
         "deadline": _whole(event.first("deadline")),
         **{name: terms.get(name) or default for name, default in usual.items()},
     }
@@ -111,8 +113,7 @@ def _offer(s: Standing, event: Event, entry: Entry, say: Say) -> None:
     differ += [name for name, built in _PLAIN_TERMS.items() if terms.get(name, built) != built]
     if len(parts) != len(terms.get("milestones") or []) or not _same_parts(parts, terms.get("milestones") or []):
         differ.append("milestones")
-    if event.first("currency") is not None:
-        differ.append("currency")
+    differ += _cost(event, facts, terms)
     if differ:
         say(Code.EMBEDDED_DISAGREES, f"not as the employer signed it: {', '.join(differ)}")
 
@@ -130,10 +131,41 @@ def _same_parts(published: list[Any], signed: list[Any]) -> bool:
     """Titles and amounts; dates may be written as spans, which only the daemon's own clock fixes."""
     return all(
         isinstance(theirs, dict)
-        and (ours.get("title"), ours.get("reward_msat"))
-        == (str(theirs.get("title", "")).strip(), theirs.get("amount", 0) * 1000)
+        and ours.get("title") == str(theirs.get("title", "")).strip()
+        and _same_amount(ours, theirs.get("amount"))
         for ours, theirs in zip(published, signed, strict=False)
     )
+
+
+def _same_amount(ours: Mapping[str, Any], theirs: object) -> bool:
+    """In sats, or in the task's currency."""
+    if "price" not in ours:
+        return bool(ours.get("reward_msat") == _msat(theirs))
+    said = str(theirs)
+    return bool(_DECIMAL.fullmatch(said) and _DECIMAL.fullmatch(str(ours["price"]))) and Fraction(said) == Fraction(
+        ours["price"]
+    )
+
+
+def _msat(sats: object) -> int:
+    return sats * 1000 if type(sats) is int else -1
+
+
+def _cost(event: Event, facts: Mapping[str, Any], terms: Mapping[str, Any]) -> list[str]:
+    """The amount in whole sats, or the price in the currency that the employer named; what it is in sats is not his word."""
+    currency = (event.first("currency") or "sats").upper()
+    if event.first("currency") is None or currency in ("SAT", "SATS"):
+        wrong = facts["reward_msat"] != _first_reward(terms, event)
+        return [*(["amount"] if wrong else []), *(["currency"] if "currency" in facts else [])]
+    amount = event.first("amount") or ""
+    if facts.get("milestones"):
+        prices = [str(part.get("price", "")) for part in facts["milestones"]]
+        whole = sum(Fraction(price) for price in prices if _DECIMAL.fullmatch(price))
+        wrong = not _DECIMAL.fullmatch(amount) or Fraction(amount) != whole
+        return [*(["amount"] if wrong else []), *(["currency"] if facts.get("currency") != currency else [])]
+    same = _DECIMAL.fullmatch(amount) and _DECIMAL.fullmatch(facts.get("price", ""))
+    wrong = not same or Fraction(amount) != Fraction(facts["price"])
+    return [*(["amount"] if wrong else []), *(["currency"] if facts.get("currency") != currency else [])]
 
 
 def _proof(s: Standing, event: Event, entry: Entry, say: Say) -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from verifier import fees, ledger, projects
+from verifier import fees, ledger, projects, rates
 from verifier.chain import ADDRESSABLE, Entry
 from verifier.crypto import task_id
 from verifier.findings import Code
@@ -22,6 +22,7 @@ def created(s: Standing, entry: Entry, move: Move) -> None:
     s.words, s.employer, s.title = facts, facts["employer"], facts["title"]
     s.reward, s.budget, s.hold = facts["reward_msat"], facts["budget_msat"], facts["hold_msat"]
     s.deadline = s.whole_deadline = facts["deadline"] - entry.deaf
+    s.whole_price = "" if "milestones" in facts else str(facts.get("price", ""))
     s.total = sum(part.get("reward_msat", 0) for part in facts.get("milestones", [])) or s.reward
     s.address = entry.event.first("a") or ""
     if entry.proven == "attested":
@@ -38,6 +39,7 @@ def created(s: Standing, entry: Entry, move: Move) -> None:
         say(Code.WRONG_TASK_ID, f"the pinned id gives {task_id(facts['pinned'])}")
     if s.employer == s.book.bot:
         say(Code.WRONG_AUTHOR, "the daemon may not be a party")
+    rates.offered(s, entry)
     s.fee = fees.service_fee(facts)
     if problem := fees.problem(facts):
         say(Code.BAD_FACTS, problem)

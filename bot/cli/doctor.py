@@ -26,7 +26,7 @@ def doctor_command(
     data: Annotated[Path | None, typer.Option(help="The daemon's data directory.")] = None,
     as_json: Annotated[bool, typer.Option("--json", help="One JSON object instead of a table.")] = False,
 ) -> None:
-    """Examine files, database, node, relays and clock. Exit code 1 when money would be at risk. May run beside the daemon."""
+    """Examine files, database, node, relays, clock and exchange rates. Exit code 1 when money would be at risk. May run beside the daemon."""
     found = asyncio.run(examine(settings_from(config, data)))
     at_risk = any(each.grade is Grade.RISK for each in found)
     if as_json:

@@ -19,10 +19,10 @@ from sqlalchemy.pool import NullPool
 from bot.cli.complaints import Complaint, friendly
 from bot.cli.daemon import settings_from
 from handlers import answers
-from handlers.task import Task
+from handlers.task import Task, in_both
 from kinds.cards import history_card, status_card
-from kinds.figures import sats_text
 from kinds.inputs import Now
+from kinds.rate import both_text
 from kinds.units import read_task_id
 from storage import commit, house, reads
 from storage.codec import read_task
@@ -79,7 +79,7 @@ def tasks_command(data: Data = None, as_json: Json = False) -> None:
         return
     table = Table("id", "state", "reward", "title")
     for task in rows:
-        table.add_row(task.id, _state(task), sats_text(task.reward), task.title)
+        table.add_row(task.id, _state(task), both_text(task.reward, in_both(task)), task.title)
     Console().print(table if rows else "No tasks yet.")
 
 
@@ -97,6 +97,7 @@ def _line(task: Task) -> dict[str, Any]:
         "employer": task.employer,
         "worker": task.worker,
         "reward_msat": task.reward,
+        **in_both(task),
     }
 
 

@@ -174,8 +174,9 @@ for planned in sorted(PLANNED):
 def task(
     context: typer.Context,
     title: Annotated[str, typer.Option(help="What is to be done.")],
-    amount: Annotated[int, typer.Option(help="The reward in sats.")],
+    amount: Annotated[str, typer.Option(help="The reward, in sats if no currency is named.")],
     deadline: Annotated[str, typer.Option(help="3d, 12h, 2w, or a date like 2026-12-31.")],
+    currency: Annotated[str, typer.Option(help="sats, or a code like INR.")] = "sats",
     description: str = "",
     term: Annotated[list[str] | None, typer.Option(help="Any other term, NAME=VALUE; several times.")] = None,
     name: Annotated[str, typer.Option(help="The event's own name (its d tag).")] = "",
@@ -183,14 +184,20 @@ def task(
 ) -> None:
     """Offer a task by a signed, public event (kind 30078)."""
     terms = {"deadline": deadline, **({"description": description} if description else {}), **_terms(term or [])}
-    said = {"v": VERSION, "action": "post", "amount": amount, "title": title, "terms": terms}
+    cost: int | str = int(amount) if amount.removeprefix("-").isdecimal() and len(amount) < 20 else amount
+    said = {"v": VERSION, "action": "post", "amount": cost, "currency": currency, "title": title, "terms": terms}
     post = read_command_json(json.dumps(said))
     assert isinstance(post, Post), "that is what was read"
     offer = offer_of(post, int(time.time()))
 
     async def ask(client: Client) -> Letter:
         event = await client.task(
-            offer.title, amount, offer.deadline, d=name, terms=offer.terms.model_dump(exclude_defaults=True)
+            offer.title,
+            cost,
+            offer.deadline,
+            d=name,
+            terms=offer.terms.model_dump(exclude_defaults=True),
+            tags=[("currency", offer.currency)] if offer.currency else [],
         )
         if not as_json:
             typer.echo(f"published as {event.id}", err=True)

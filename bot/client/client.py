@@ -114,14 +114,14 @@ class Client:
     async def task(
         self,
         title: str,
-        amount_sat: int,
+        amount: int | str,
         deadline: int,
         *,
         d: str = "",
         terms: Mapping[str, Any] | None = None,
         tags: Sequence[Tag] = (),
     ) -> Event:
-        """Publishes a task offer; `deadline` in unix seconds. Its answer is `answer(event.id)`."""
+        """Publishes a task offer; `amount` in sats, or of the currency that a tag names; `deadline` in unix seconds. Its answer is `answer(event.id)`."""
         name = d or f"task-{secrets.token_hex(4)}"
         unsigned = voice.offer(
             self.pubkey,
@@ -129,7 +129,7 @@ class Client:
             self.bot,
             d=name,
             title=title,
-            amount_sat=amount_sat,
+            amount=amount,
             deadline=deadline,
             terms=terms or {},
             more=tags,

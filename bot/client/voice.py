@@ -47,14 +47,14 @@ def offer(
     *,
     d: str,
     title: str,
-    amount_sat: int,
+    amount: int | str,
     deadline: int,
     terms: Mapping[str, Any],
     more: Sequence[Tag] = (),
 ) -> Unsigned:
-    """A task offer (kind 30078)."""
+    """A task offer (kind 30078); the amount in sats, or of the currency that a tag of `more` names."""
     tags: tuple[Tag, ...] = (
-        ("d", d), ("p", bot), ("t", OFFER_TAG), ("title", title), ("amount", str(amount_sat)), ("deadline", str(deadline)),
+        ("d", d), ("p", bot), ("t", OFFER_TAG), ("title", title), ("amount", str(amount)), ("deadline", str(deadline)),
         *more,
     )  # fmt: skip
     return Unsigned(author, now, TASK, tags, json.dumps(dict(terms), ensure_ascii=False) if terms else "")

@@ -8,7 +8,7 @@ import time
 from collections.abc import Callable
 
 from bot.config import Settings
-from bot.doctor import clock, database, files, node, relays
+from bot.doctor import clock, database, files, node, prices, relays
 from bot.findings import Finding
 
 __all__ = ["examine"]
@@ -20,4 +20,4 @@ async def examine(settings: Settings, now: Callable[[], float] = time.time) -> l
     found += database.examine(settings, int(now()))
     found += await node.examine(settings, now)
     said, dates = await relays.examine(settings, key, now)
-    return found + said + clock.examine(dates)
+    return found + said + clock.examine(dates) + await prices.examine(settings, int(now()))

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import replace
 from typing import Any
 
 from handlers import ledger
 from handlers.guards import next_ref
-from handlers.task import CreditEntry, Funding, Payout, Task
+from handlers.task import CreditEntry, Funding, Payout, Pricing, Task
+from kinds.rate import Rate, read_amount_of, read_price
 from kinds.record import Entry
 from kinds.states import FundingState, LogType, PayoutState, Role, TaskState
 from kinds.units import Msat, PaymentHash, Pubkey, Secret
@@ -28,10 +29,44 @@ def invoiced(task: Task, entry: Entry) -> Task:
     if known is None:
         new = Funding(
             ref=ref, milestone=task.current.number, amount=Msat(facts["amount_msat"]), asked=entry.time, salt="",
-            replaces=str(facts.get("replaces", "")),
+            replaces=str(facts.get("replaces", "")), rate=task.current.rate,
         )  # fmt: skip
         task = replace(task, fundings=(*task.fundings, new))
+    if task.currency and entry.type == L.INVOICE_CREATED:
+        task = frozen(task, entry)
+        made["rate"] = task.current.rate
     return replace(task.with_funding(ref, **made), counter=max(task.counter, number))
+
+
+def agreed(facts: Mapping[str, Any]) -> Pricing | None:
+    """The limits of a price in a currency, as task.created tells them."""
+    if "currency" not in facts:
+        return None
+    return Pricing(
+        currency=str(facts["currency"]), budget_base=Msat(facts["budget_base_msat"]), budget_ppm=int(facts["budget_ppm"]),
+        min_reward=Msat(facts["min_reward_msat"]), max_reward=Msat(facts["max_reward_msat"]),
+    )  # fmt: skip
+
+
+def price(facts: Mapping[str, Any]) -> dict[str, Any]:
+    """The price and its rate, as an entry tells them."""
+    if "currency" not in facts:
+        return {}
+    currency = str(facts["currency"])
+    said = read_price(str(facts["rate"]))
+    if said is None:
+        raise ValueError("a rate that is none")
+    rate = Rate(currency, said, tuple(map(str, facts["rate_sources"])), int(facts["rate_time"]))
+    return {"price": read_amount_of(str(facts["price"]), currency), "rate": rate}
+
+
+def frozen(task: Task, entry: Entry) -> Task:
+    """Another invoice, another rate; the price stays."""
+    told = price(entry.facts)
+    if told["price"] != task.current.price:
+        raise ValueError("another price")
+    reward, budget = Msat(entry.facts["reward_msat"]), Msat(entry.facts["budget_msat"])
+    return task.with_milestone(rate=told["rate"], reward=reward, budget=budget)
 
 
 def accepted(task: Task, entry: Entry) -> Task:

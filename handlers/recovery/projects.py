@@ -12,6 +12,7 @@ from typing import Any
 from handlers import plan
 from handlers.project import advanced
 from handlers.task import Milestone, Proposal, Task
+from kinds.rate import Rate, read_amount_of
 from kinds.record import Entry
 from kinds.units import Msat, Pubkey
 
@@ -22,7 +23,7 @@ def proposed(task: Task, entry: Entry) -> Task:
         hash=facts["plan"],
         by=Pubkey(facts["by"]),
         seq=entry.seq,
-        milestones=parts(facts["milestones"], entry.deaf),
+        milestones=parts(facts["milestones"], entry.deaf, task.current.rate),
         review_window=facts["review_window"],
         on_reject=facts["on_reject"],
         max_rejects=facts["max_rejects"],
@@ -37,12 +38,12 @@ def agreed(task: Task, entry: Entry) -> Task:
     return plan.agreed(task, wanted)
 
 
-def parts(said: Iterable[Mapping[str, Any]], deaf: int) -> tuple[Milestone, ...]:
+def parts(said: Iterable[Mapping[str, Any]], deaf: int, rate: Rate | None) -> tuple[Milestone, ...]:
     """The milestones as the log shows them."""
     return tuple(
         Milestone(
             number=number, title=part["title"], reward=Msat(part["reward_msat"]), budget=Msat(part["budget_msat"]),
-            due=part["due"] - deaf,
+            due=part["due"] - deaf, rate=rate, price=read_amount_of(str(part["price"]), rate.currency) if rate else 0,
         )
         for number, part in enumerate(said, 1)
     )  # fmt: skip

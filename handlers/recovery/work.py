@@ -7,6 +7,7 @@ from dataclasses import replace
 from handlers import freezing, ledger
 from handlers.fees import Fees
 from handlers.guards import next_ref
+from handlers.recovery import money
 from handlers.recovery.money import drop_waiting, no_quote, no_renewal, quiet
 from handlers.recovery.projects import parts
 from handlers.task import Applicant, Dispute, Milestone, Patience, Payout, Proof, Task, Terms
@@ -47,11 +48,14 @@ def created(entry: Entry) -> Task:
         claim=str(facts.get("claim", "first")),
         payment_type=str(facts.get("payment_type", "FIXED_PRICE")),
         sealed=str(facts.get("sealed", "refused")),
+        pricing=money.agreed(facts),
     )
     if task_id(EventId(facts["pinned"])) != entry.task:
         raise ValueError("another task's event")
     reward = Msat(facts["reward_msat"])
-    whole = Milestone(number=1, title=facts["title"], reward=reward, budget=Msat(facts["budget_msat"]))
+    whole = Milestone(
+        number=1, title=facts["title"], reward=reward, budget=Msat(facts["budget_msat"]), **money.price(facts)
+    )
     return Task(
         id=entry.task,
         address=address,
@@ -62,7 +66,7 @@ def created(entry: Entry) -> Task:
         description="",
         terms=terms,
         created=entry.time,
-        milestones=parts(facts["milestones"], entry.deaf) if "milestones" in facts else (whole,),
+        milestones=parts(facts["milestones"], entry.deaf, whole.rate) if "milestones" in facts else (whole,),
     )
 
 

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from typing import Annotated, Any, ClassVar
 
-from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, PlainValidator
 
 from kinds.figures import read_npub, read_span
+from kinds.rate import is_fraction
 from kinds.units import Secret, is_hex64, read_task_id
 
 
@@ -20,6 +21,10 @@ class Option:
 
 class InSats:
     """Marks an amount that people may write as 50,000 or 50k."""
+
+
+class InCurrency:
+    """Marks an amount that people may write as 50,000 or 50k, or 12.50 in a currency that has decimals."""
 
 
 class Phrase:
@@ -82,6 +87,13 @@ def _spelled(value: Any) -> Any:
     return str(value) if type(value) is int and abs(value) < 10**18 else value
 
 
+def _amount(value: Any) -> int | str:
+    """A whole number, or decimals as text, which no program must take for binary fractions."""
+    if type(value) is int or (type(value) is str and is_fraction(value)):
+        return value
+    raise ValueError('it is a whole number, or in a currency with decimals also text like "12.50"')
+
+
 def _key(text: str) -> str:
     key = read_npub(text)
     if key is None:
@@ -113,6 +125,7 @@ Text = Annotated[str, Field(max_length=4000)]
 Note = Annotated[str, Field(max_length=500)]
 Destination = Annotated[str, Field(min_length=1, max_length=4096)]
 Name = Annotated[str, Field(max_length=60)]
+Amount = Annotated[int | str, PlainValidator(_amount)]
 Currency = Annotated[str, Field(pattern=r"^(?i:sats?|[a-z]{3})$")]
 TermName = Annotated[str, Field(pattern=r"^[a-z_]{1,40}$")]
 TermValue = Annotated[str, BeforeValidator(_spelled), Field(max_length=4000)]

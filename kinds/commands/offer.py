@@ -7,9 +7,10 @@ from typing import Annotated, ClassVar
 from pydantic import Field
 
 from kinds.commands.base import (
+    Amount,
     Command,
     Currency,
-    InSats,
+    InCurrency,
     Name,
     Npub,
     Option,
@@ -25,11 +26,12 @@ from kinds.commands.base import (
 
 
 class Post(Command):
-    """Offers a task by message: the amount in sats, a title in quotes, and terms as key=value (deadline=3d is the usual one)."""
+    """Offers a task by message: the amount in sats or in a currency (500 INR, 12.50 USD; a rate turns it into sats when the money is asked for), a
+    title in quotes, and terms as key=value (deadline=3d is the usual one)."""
 
     action: ClassVar[str] = "post"
     example: ClassVar[str] = 'post 50000 sats "Build a landing page" deadline=3d'
-    amount: Annotated[int, InSats]
+    amount: Annotated[Amount, InCurrency]
     currency: Currency = "sats"
     title: Annotated[Title, Phrase]
     terms: Annotated[dict[TermName, TermValue], Option] = Field(default_factory=dict)

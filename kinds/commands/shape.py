@@ -9,7 +9,7 @@ from typing import Annotated, Any, get_args, get_origin
 from pydantic import TypeAdapter, ValidationError
 from pydantic.fields import FieldInfo
 
-from kinds.commands.base import Command, InSats, Option, Phrase, Rest
+from kinds.commands.base import Command, InCurrency, InSats, Option, Phrase, Rest
 
 
 @dataclass(frozen=True, slots=True)
@@ -20,6 +20,7 @@ class Place:
     required: bool
     whole: bool  # an int
     sats: bool  # an amount
+    fractions: bool  # ... that may have decimals
     phrase: bool  # several words: in quotes, or all words that are no option
     adapter: TypeAdapter[Any]
 
@@ -56,7 +57,8 @@ def _place(name: str, field: FieldInfo) -> Place:
         name=name,
         required=field.is_required(),
         whole=int in _plain_types(said),
-        sats=InSats in field.metadata,
+        sats=InSats in field.metadata or InCurrency in field.metadata,
+        fractions=InCurrency in field.metadata,
         phrase=Phrase in field.metadata,
         adapter=TypeAdapter(Annotated[said, field]),
     )

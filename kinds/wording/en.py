@@ -59,8 +59,9 @@ SENTENCES: Mapping[R | T, str] = {
     R.PLAN_CHANGED: "That is not the newest proposal. Look at it with options {task}; to agree: agree {task} {plan:short}",
     R.PLAN_YOURS: "That is your own proposal: the other side has to agree to it. To change it, send milestones {task} again.",
     R.PLAN_LOCKED: "The milestones of task {task} are agreed on and locked.",
-    R.PLAN_SUM: "The milestones come to {sum_msat:sats}, and the project is {total_msat:sats}: the sums must be equal"
-    "[ (it is {off_msat:sats} off)]. Nothing was proposed.",
+    R.PLAN_SUM: "[unit? The milestones come to {sum_price} {unit}, and the project is {total_price} {unit}: the sums must be equal.]"
+    "[!unit? The milestones come to {sum_msat:sats}, and the project is {total_msat:sats}: the sums must be equal"
+    " (it is {off_msat:sats} off).] Nothing was proposed.",
     R.BAD_PLAN: "The milestones cannot be used: {problem:problem}.[ The deadline is {deadline:date}.] Nothing was proposed.",
     R.NOBODY_THERE: "There is no other side in task {task} yet to hear you.",
     R.BASIS_MISSING: "A signed {action} must name what it rests on: an e tag with the marker basis and the id of"
@@ -72,6 +73,9 @@ SENTENCES: Mapping[R | T, str] = {
     # money
     R.BELOW_MINIMUM: "[milestone? Milestone {milestone}:] That is less than the smallest reward here: {minimum_msat:sats}.",
     R.ABOVE_MAXIMUM: "[milestone? Milestone {milestone}:] That is more than the largest reward here: {maximum_msat:sats}.",
+    R.NO_RATE: "I know no exchange rate for {currency} that is new enough: too few of my sources answer, or they do not agree. Nothing was done."
+    "[task? Your price stays as it is; try again in some minutes: fund {task}][!task? Try again in some minutes, or name your price in sats:"
+    ' post 50000 sats "TITLE" deadline=3d]',
     R.BAD_INVOICE: "This invoice cannot be used: {problem}.[ It must be valid until {live_until:date} at least.]"
     " Make a new one and send it.",
     R.AMOUNT_MISMATCH: "The invoice must be for exactly {wanted_msat:sats}[got_msat? , but it is for {got_msat:sats}]"
@@ -144,7 +148,8 @@ SENTENCES: Mapping[R | T, str] = {
     T.SAID: "From the other side: {words:says}",
     T.PASSED_ON: "Passed on.",
     # a task's life
-    T.CREATED: "Your task is made; its id is {task}. Deadline: {deadline:when}.\nIt costs {hold_msat:sats}: {net_msat:sats}"
+    T.CREATED: "Your task is made; its id is {task}. Deadline: {deadline:when}.[price? \nThe price is {price:price}. What it is in sats is"
+    " frozen when you ask for the invoice; at {rate:rate} per bitcoin it is about this:]\nIt costs {hold_msat:sats}: {net_msat:sats}"
     " for the worker[service_fee_msat? , {service_fee_msat:sats} service fee] and up to {budget_msat:sats} for sending them.[custody=ledger_at_claim? \nAs you asked: when a worker claims it,"
     " I take the held money into my books and keep it for the two of you.][custody=ledger_at_end? \nAs you asked: if nothing is decided when"
     " the payment can be held no longer, I take it into my books and keep it for the two of you.][sealed=accepted? \nAs you asked, the work may"
@@ -169,7 +174,8 @@ SENTENCES: Mapping[R | T, str] = {
     T.FUNDED: "Your money is held: {amount_msat:sats}. [claim=pick? People can offer to do it, and you pick the worker,][claim!=pick? The task is open for a"
     " claim] until {until:when}; after that the money comes back to you. cancel {task} takes it back before.",
     T.APPLIED: "Your offer to do it is with the employer, who picks. If he picks you, you get {net_msat:sats} for it and are told.[needs_destination? You"
-    " can name your invoice then.] abandon {task} takes your offer back.",
+    " can name your invoice then.][dropped_destination? The one that you sent is not kept: how many sats it is, is only known when the employer asks for"
+    " his invoice.] abandon {task} takes your offer back.",
     T.PROPOSED: "Somebody offers to do your task: {worker:npub}[\nThey write: “{note:says}”]\nYou have {applicants} to pick from. To pick this"
     " one: hire {task} {worker:npub}",
     T.WITHDRAWN: "{worker:npub} has taken back the offer to do this. That leaves {applicants} to pick from.",
@@ -179,6 +185,8 @@ SENTENCES: Mapping[R | T, str] = {
     " {deadline:when}. Reward: {reward_msat:sats}[worker_fee_msat? , less {worker_fee_msat:sats} of service fee: you get"
     " {net_msat:sats}].[ The work: {description:says}][custody=ledger_at_claim? As agreed, I take it into my books then and keep it for the two of you.][custody=ledger_at_end? As agreed: if nothing is decided"
     " when the payment can be held no longer, I take it into my books and keep it for the two of you.]"
+    "[dropped_destination? \nThe invoice that you sent is not kept: how many sats the price is, is known when the money is locked. I tell you then, and you"
+    " send one over exactly that: payout {task} INVOICE\n]"
     " abandon {task} gives it back before.",
     T.ACCEPTED_BY: "Your task has a worker: {worker:npub}.[ They write: “{note:says}”.] Next: fund {task} gives you the invoice that"
     " locks the money; the work begins when it is held.",

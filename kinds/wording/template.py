@@ -9,10 +9,12 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
+from decimal import Decimal
 from typing import Any
 
-from kinds.figures import left_text, moment_text, npub, sats_text, span_text
+from kinds.figures import left_text, moment_text, npub, span_text
 from kinds.legible import one_line
+from kinds.rate import amount_text, both_text, price_text, read_amount_of
 from kinds.wording.words import AHEAD, WORDS, WORK_BADGES
 
 _PART = re.compile(r"\[(?:(!)?(\w+)(?:(!?=)(\w+))?\?)?([^\[\]]*)\]")
@@ -20,6 +22,7 @@ _FACT = re.compile(r"\{(\w+)(?::(\w+))?\}")
 _MISSING = "?"
 _NOTHING: tuple[Any, ...] = (None, "", [], ())
 _AS_IT_IS = 4096
+_FEW = 12  # of a long list
 
 
 def fill(template: str, facts: Mapping[str, Any], now: int) -> str:
@@ -50,16 +53,26 @@ def _fact(fact: re.Match[str], facts: Mapping[str, Any], now: int) -> str:
     if value is None:
         return _MISSING
     try:
-        text = _say(value, fact[2] or "", now)
+        text = _money(value, fact[2], facts) or _say(value, fact[2] or "", now)
     except (ValueError, TypeError, ArithmeticError, LookupError):
         text = one_line(str(value))
     return text.rstrip(".") if fact.string[fact.end() :].startswith(".") else text
 
 
-def _say(value: Any, how: str, now: int) -> str:
+def _money(value: Any, how: str | None, facts: Mapping[str, Any]) -> str:
+    """What takes the task's currency to be told; "" for anything else."""
     match how:
         case "sats":
-            return sats_text(value)
+            return both_text(value, facts)
+        case "price":
+            return amount_text(read_amount_of(value, facts["currency"]), facts["currency"])
+        case "rate":
+            return price_text(Decimal(str(value)), facts["currency"])
+    return ""
+
+
+def _say(value: Any, how: str, now: int) -> str:
+    match how:
         case "when":
             return f"{moment_text(value)} ({left_text(value, now)})"
         case "date":
@@ -81,6 +94,9 @@ def _say(value: Any, how: str, now: int) -> str:
             return AHEAD.get(str(value)) or one_line(str(value).replace("_", " "))
         case "percent":
             return f"{value / 10_000:g} %"
+        case "few":
+            said = [one_line(str(each)) for each in value]
+            return ", ".join(said[:_FEW]) + (f" and {len(said) - _FEW} more" if len(said) > _FEW else "")
         case "lines":  # our own text, or nothing
             return "\n".join(one_line(line, _AS_IT_IS) for line in str(value).split("\n"))
         case "problem":

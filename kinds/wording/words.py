@@ -33,6 +33,7 @@ WORDS: Mapping[str, str] = {
     "deadline": "deadline",
     # why a funding failed
     "node": "the Lightning node could not make the invoice",
+    "old_rate": "the node took so long that the exchange rate is too old",
     "wrong_invoice": "the Lightning node made another invoice than it was asked for",
     "amount": "another amount arrived than the invoice asked for",
     "too_many_parts": "the payment came in too many parts",
@@ -182,6 +183,8 @@ LABELS: Mapping[str, str] = {
     "now": "What you can do now:",
     "cost": "[service_fee_msat? {net_msat:sats} for the worker + {service_fee_msat:sats} service fee]"
     "[!service_fee_msat? {reward_msat:sats}] + up to {budget_msat:sats} for sending them",
+    "price": "Price: {price:price}. [indicative? In sats about as much as below, at {rate:rate} per bitcoin; the rate is frozen when the invoice is"
+    " made.][!indicative? Frozen at {rate:rate} per bitcoin, as {rate_sources:list} told at {rate_time:date}.]",
     "invoice": "⚡ Pay {amount_msat:sats} to lock the money",
     "renews": "This renews the hold of your task, which comes to its end with block {last_safe_height}. The old hold is released as soon"
     " as this one is there; without it the task ends then as agreed.",
@@ -270,6 +273,10 @@ TERMS: tuple[str, ...] = (
     " reward.][payer=worker? It is taken off what the worker gets.][payer=split? Employer and worker bear half of it each.]"
     "[insured? {insured} % of it are kept in an insurance account.]",
     "Kept for sending the reward: {budget_ppm:percent} of it, at least {budget_base_msat:sats}.",
+    "[currencies? A price may also be named in a currency ({currencies:few}). It is turned into sats when the invoice is made, rounded up; such an"
+    " invoice lives {rate_expiry:span}.][rate_agree=1? The rate is a play rate ({rate_sources:few}).][rate_agree!=1? The rate is the median of what"
+    " {rate_sources:few} say: {rate_agree} of them must agree within {rate_spread_percent} %, and no rate is older than {rate_age:span}.]"
+    "[!currencies? Prices are in sats.]",
     "An invoice lives {invoice_expiry:span}; at most {quotes_a_day} a day are made for one task.",
     "[sees_parts? A payment may come in {max_parts} parts of {min_part_msat:sats} or more.][!sees_parts? The parts of a payment"
     " and their channels are not seen here: what is held is what the wallet says, asked again before each payout.]",

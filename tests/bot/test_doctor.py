@@ -11,7 +11,7 @@ import pytest
 from sqlalchemy import insert, update
 
 from bot.config import Daemon, NodeSettings, RelaySettings, Settings, policy_from
-from bot.doctor import clock, database, examine, files, node, relays
+from bot.doctor import clock, database, examine, files, node, prices, relays
 from bot.findings import Finding, Grade
 from bot.keys import new_secret, write_key
 from bot.relays.signer import KeySigner
@@ -23,6 +23,8 @@ from storage import house
 from storage.open import engine_for, migrate
 from storage.schema import inputs
 from tests.bot.relays.fakes import FakeRelay
+from tests.virtual.market import KEY, Market
+from tests.virtual.market import settings as priced
 
 FACTS = NodeFacts("signet", "lntbs", "02" + "ab" * 32, 500, "00" * 32, True, sats(5_000_000), sats(5_000_000), 400)
 
@@ -216,10 +218,33 @@ def test_the_clock(ahead: list[float], grade: str) -> None:
 
 async def test_the_whole_house(data: Path) -> None:
     found = await examine(settings_for(data))
-    assert [each.area for each in found] == ["files", "files", *["database"] * 3, "node", "relays", "clock"]
+    assert [each.area for each in found] == ["files", "files", *["database"] * 3, "node", "relays", "clock", "prices"]
     assert "risk" not in grades(found)
 
 
 async def test_a_node_that_cannot_be_asked_is_a_finding(data: Path) -> None:
     found = await node.examine(settings_for(data, kind="cln"), time.time)
     assert grades(found) == ["risk"]
+
+
+# Prices
+
+
+async def test_sources_that_agree_and_one_that_fails() -> None:
+    market = Market()
+    found = await prices.examine(priced(), 0, market)
+    assert grades(found) == ["good", "good"]
+    assert found[0].what == "a bitcoin costs 8,000,000 INR, by one, three, two"
+    market.says["two"] = None
+    found = await prices.examine(priced(), 0, market)
+    assert found[-1].what == "two cannot be used (INR: no number above zero)"
+    market.says = {"one": 1, "three": 2}
+    found = await prices.examine(priced(), 0, market)
+    assert found[0].what == "there is no rate for INR: the sources do not agree"
+    assert KEY not in repr(found)
+
+
+async def test_where_nobody_is_asked() -> None:
+    for kind, word in (("simnet", "play"), ("lnd", "sats only")):
+        [found] = await prices.examine(Settings(node=NodeSettings(kind=kind)), 0)  # type: ignore[arg-type]
+        assert (str(found.grade), word in found.what) == ("good", True)

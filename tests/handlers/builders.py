@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Callable
+from decimal import Decimal
 from typing import Any
 
 from handlers.house import House
@@ -18,8 +19,12 @@ from tests.handlers.life import EMPLOYER, POLICY, STRANGER, WORKER, Life, invoic
 H, PS = HoldStatus, PaymentStatus
 
 
-def draft(policy: Policy = POLICY, **offered: Any) -> Life:
-    return Life(policy).offer(**offered)
+def draft(policy: Policy = POLICY, market: Decimal | None = None, **offered: Any) -> Life:
+    return Life(policy, market=market).offer(**offered)
+
+
+RUPEES: dict[str, Any] = {"rupees": "4000", "market": Decimal(8_000_000)}
+"""A price in a currency, 50,000 sats at this rate."""
 
 
 def making(**given: Any) -> Life:

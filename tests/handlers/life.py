@@ -8,6 +8,7 @@ from __future__ import annotations
 import dataclasses
 import functools
 import hashlib
+from decimal import Decimal
 from typing import Any, TypeVar
 
 from handlers.decide import decide
@@ -35,6 +36,7 @@ from kinds.inputs import (
     What,
 )
 from kinds.lightning import Fault, HoldStatus, HoldView, NodeFacts, Part, PaymentStatus, PaymentView
+from kinds.rate import Rate
 from kinds.states import LogType, Role
 from kinds.task import offer
 from kinds.units import EventId, Msat, PaymentHash, Pubkey, Secret, TaskId, sats
@@ -56,6 +58,8 @@ POLICY = Policy(
     node=bolt11.public_key(NODE_KEY),
     terms_version=EventId("77" * 32),
     hold_cltv=2000,
+    currencies=("INR",),
+    rate_sources=("one", "two", "three"),
 )
 
 
@@ -99,6 +103,7 @@ class Life:
 
     policy: Policy = POLICY
     house: House = OPEN
+    market: Decimal | None = None  # what a bitcoin costs in rupees at this moment; None: nobody knows
     remembered: Task | None = None
     time: int = START
     height: int = HEIGHT
@@ -166,9 +171,11 @@ class Life:
     def hear(self, what: What) -> Decision | Refusal:
         """Decides, and asserts what must hold after any decision."""
         self.inputs += 1
-        before = self.remembered
-        outcome = decide(before, what, self.now, self.policy, self.house)
-        assert decide(before, what, self.now, self.policy, self.house) == outcome, "the same input, the same answer"
+        before, house = self.remembered, self.house
+        if self.market is not None:
+            house = dataclasses.replace(house, rate=Rate("INR", self.market, ("one", "two"), self.time))
+        outcome = decide(before, what, self.now, self.policy, house)
+        assert decide(before, what, self.now, self.policy, house) == outcome, "the same input, the same answer"
         if isinstance(outcome, Refusal):
             return outcome
         must_hold(before, outcome, self.now, self.policy)
@@ -201,8 +208,16 @@ class Life:
 
     # ------------------------------------------------------------------ people
 
-    def offer(self, reward: Msat = sats(50_000), deadline: int = 2 * DAY, by: Pubkey = EMPLOYER, **terms: Any) -> Life:
-        words = offer("Build a page", str(reward // 1000), START + deadline, terms)
+    def offer(
+        self,
+        reward: Msat = sats(50_000),
+        deadline: int = 2 * DAY,
+        by: Pubkey = EMPLOYER,
+        rupees: str = "",
+        **terms: Any,
+    ) -> Life:
+        cost = (rupees, "INR") if rupees else (str(reward // 1000), "sats")
+        words = offer("Build a page", cost[0], START + deadline, terms, cost[1])
         pinned = EventId(hashlib.sha256(b"offer").hexdigest())
         evidence = Evidence(Proven.SIGNED, {"id": pinned}, None, self.time)
         self.did(Offered(by, words, pinned, f"30078:{by}:page", evidence))

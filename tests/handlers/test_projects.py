@@ -152,7 +152,7 @@ def test_terms_of_milestones_want_a_plan_before_the_money() -> None:
 
 def test_an_event_may_name_the_milestones() -> None:
     parts = builders.parts(*builders.PARTS)
-    terms = {"payment_type": "MILESTONE", "milestones": parts, "on_hold_end": "rollover then ledger"}
+    terms: dict[str, Any] = {"payment_type": "MILESTONE", "milestones": parts, "on_hold_end": "rollover then ledger"}
     life = builders.draft(policy=builders.BOOKS, deadline=80 * DAY, **terms)
     assert [each.reward for each in life.task.milestones] == [sats(20_000), sats(10_000), sats(20_000)]
     assert [part["reward_msat"] for part in life.last(LogType.TASK_CREATED).facts["milestones"]] == [

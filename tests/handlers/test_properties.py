@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+from decimal import Decimal
 from typing import Any
 
 import pytest
@@ -71,15 +72,23 @@ class Chance(RuleBasedStateMachine):
         ),
         fetch=st.booleans(),
         fees=fee_terms,
+        rupees=st.sampled_from(["", "", "8", "400.5", "79000"]),
         steps=st.lists(st.tuples(st.integers(0, 9), moods), max_size=9),
     )
     def begin(
-        self, reward: int, deadline: int, terms: dict[str, Any], fetch: bool, fees: Fees, steps: list[tuple[int, str]]
-    ) -> None:
+        self, reward: int, deadline: int, terms: dict[str, Any], fetch: bool, fees: Fees, rupees: str,
+        steps: list[tuple[int, str]],
+    ) -> None:  # fmt: skip
         self.life.policy = dataclasses.replace(POLICY, fetch=fetch, fees=fees)
-        self.life.offer(sats(reward), deadline, **terms)
+        self.life.market = Decimal(8_000_000)
+        self.life.offer(sats(reward), deadline, rupees=rupees, **terms)
         for kind, mood in steps:
             self.next_step(kind, mood)
+
+    @rule(price=st.sampled_from([None, "8000000", "7654321.09", "8888888.88"]))
+    def the_rate_moves(self, price: str | None) -> None:
+        """Or is not known for a while."""
+        self.life.market = Decimal(price) if price else None
 
     def after(self) -> None:
         """Final is final."""

@@ -24,6 +24,11 @@ MONEY = {
     "reward_msat": Msat(50_000_000), "net_msat": Msat(50_000_000), "service_fee_msat": Msat(0), "budget_msat": Msat(500_000),
     "hold_msat": Msat(50_500_000),
 }  # fmt: skip
+FROZEN: dict[str, Any] = {
+    "currency": "INR", "price": "4000.00", "rate": "8000000.00", "rate_sources": ["one", "two"], "rate_time": NOW - 60,
+    "indicative": False,
+}  # fmt: skip
+ESTIMATED = FROZEN | {"indicative": True}
 LEFT = {"available_msat": Msat(10_100_000), "payable_msat": Msat(10_000_000), "payable_budget_msat": Msat(100_000)}
 SHARED_FEE = {"net_msat": Msat(49_500_000), "service_fee_msat": Msat(1_000_000), "hold_msat": Msat(51_000_000)}
 FEE_TERMS = {
@@ -80,7 +85,7 @@ TERMS = {
     "custody_modes": ["lightning_self"], "on_hold_end": ["refund"], "arbiters": [], "hold_cltv": 864, "margin": 58,
     "payout_limit": 288, "dispute_reserve": 144, "max_final_cltv": 144, "invoice_expiry": 3600, "hold_timeout": DAY,
     "review_window": DAY, "max_deadline": 90 * DAY, "min_inbound_msat": 0,
-    "min_outbound_msat": 0, "min_free_slots": 0, "max_held_msat": 0, "quotes_a_day": 3, "proofs_a_day": 3, "fetches_deliverables": False,
+    "min_outbound_msat": 0, "min_free_slots": 0, "max_held_msat": 0, "currencies": [], "quotes_a_day": 3, "proofs_a_day": 3, "fetches_deliverables": False,
     "sees_parts": True, "limits_payouts": True, "version": ENTRY,
     "paused": False,
 }  # fmt: skip
@@ -248,7 +253,10 @@ PASSED: dict[R | T, list[dict[str, Any]]] = {
     R.PLAN_CHANGED: [{"task": TASK, "plan": SHA}],
     R.PLAN_YOURS: [{"task": TASK, "plan": SHA}],
     R.PLAN_LOCKED: [{"task": TASK}],
-    R.PLAN_SUM: [{"sum_msat": 19_000_000, "total_msat": 20_000_000, "off_msat": -1_000_000}],
+    R.PLAN_SUM: [
+        {"sum_msat": 19_000_000, "total_msat": 20_000_000, "off_msat": -1_000_000},
+        {"unit": "INR", "sum_price": "19,000", "total_price": "20,000"},
+    ],
     R.BAD_PLAN: [
         {"problem": "a plan has 2 to 100 milestones"},
         {"problem": "dates follow one another", "deadline": NOW + DAY},
@@ -262,8 +270,17 @@ PASSED: dict[R | T, list[dict[str, Any]]] = {
     R.SIGNED_ONLY: [{"task": TASK, "action": "approve"}],
     R.SEALED_REFUSED: [{"task": TASK}],
     R.BAD_KEY: [{"task": TASK, "problem": problem} for problem in ("missing", "unreadable", "other", "public")],
-    R.BELOW_MINIMUM: [{"minimum_msat": 100_000}, {"minimum_msat": 100_000, "milestone": 2}],
-    R.ABOVE_MAXIMUM: [{"maximum_msat": 10**9}, {"maximum_msat": 10**9, "milestone": 2}],
+    R.BELOW_MINIMUM: [
+        {"minimum_msat": 100_000},
+        {"minimum_msat": 100_000, "milestone": 2},
+        {"minimum_msat": 100_000, "currency": "INR", "rate": "8000000.00"},
+    ],
+    R.ABOVE_MAXIMUM: [
+        {"maximum_msat": 10**9},
+        {"maximum_msat": 10**9, "milestone": 2},
+        {"maximum_msat": 10**9, "currency": "JPY", "rate": "15000000.00"},
+    ],
+    R.NO_RATE: [{"currency": "INR"}, {"currency": "INR", "task": TASK}],
     R.BAD_INVOICE: [{"problem": "it has expired"}, {"problem": "it expires too early", "live_until": NOW + DAY}],
     R.AMOUNT_MISMATCH: [{"wanted_msat": 50_000_000, "got_msat": 1}, {"wanted_msat": 50_000_000, "got_msat": 0}],
     R.HASH_USED: [{}],
@@ -299,9 +316,22 @@ PASSED: dict[R | T, list[dict[str, Any]]] = {
         TERMS | {"play_money": False, "service_fee_ppm": 2500, "fetches_deliverables": True, "arbiters": ["x"]},
         TERMS | FEE_TERMS,
         TERMS | {"sees_parts": False, "limits_payouts": False, "paused": True},
+        TERMS
+        | {
+            "currencies": ["INR", "NGN"],
+            "rate_sources": ["one", "two", "three"],
+            "rate_agree": 2,
+            "rate_spread_percent": 3,
+            "rate_age": 1800,
+            "rate_expiry": 600,
+        },
         TERMS | {"min_inbound_msat": 10**9, "min_outbound_msat": 10**9, "min_free_slots": 20, "max_held_msat": 10**10},
     ],
-    T.TASKS: [{"tasks": [], "open": []}, {"tasks": [STATUS], "open": [STATUS | {"role": None}]}],
+    T.TASKS: [
+        {"tasks": [], "open": []},
+        {"tasks": [STATUS], "open": [STATUS | {"role": None}]},
+        {"tasks": [STATUS | FROZEN], "open": [STATUS | ESTIMATED]},
+    ],
     T.STATUS: [
         STATUS,
         STATUS | {"phase": "settling", "until": None, "until_what": None, "proof": None, "worker": None},
@@ -313,6 +343,8 @@ PASSED: dict[R | T, list[dict[str, Any]]] = {
             "proof": {**STATUS["proof"], "key_hash": SHA, "key": PREIMAGE},
         },
         STATUS | {"sealed": "accepted", "proof": None},
+        STATUS | FROZEN,
+        STATUS | ESTIMATED | {"state": "Draft"},
         STATUS | {"frozen": True, "may": ["status"], "until": None, "until_what": None},
         STATUS | {"milestone": 2, "milestones": PARTS * 20, "step": 1, "steps": 40, "total_msat": 13_000_000},
         STATUS | {"state": "Paid", "may": ["history"], "credit_msat": 1000, "step": 6, "role": None, "until": None},
@@ -428,6 +460,7 @@ PASSED: dict[R | T, list[dict[str, Any]]] = {
             (SHARED_FEE, "fund_first", "pick"),
             ({}, "hire_first", "first"),
             ({}, "hire_first", "pick"),
+            (ESTIMATED, "fund_first", "first"),
         )
     ],
     T.MAKING_INVOICE: [ABOUT],
@@ -435,6 +468,7 @@ PASSED: dict[R | T, list[dict[str, Any]]] = {
         ABOUT | INVOICED,
         ABOUT | INVOICED | SHARED_FEE,
         ABOUT | INVOICED | {"renews": True, "last_safe_height": 612},
+        ABOUT | INVOICED | FROZEN,
     ],
     T.ROLLOVER_ASKED: [ABOUT | {"last_safe_height": 612}],
     T.ROLLED_OVER: [ABOUT | {"amount_msat": 50_500_000, "last_safe_height": 1112}],
@@ -454,15 +488,15 @@ PASSED: dict[R | T, list[dict[str, Any]]] = {
         | {"expiry_height": 964, "last_safe_height": 612, "claim": claim}
         for claim in ("first", "pick")
     ],
-    T.APPLIED: WORK,
+    T.APPLIED: [*WORK, WORK[0] | ESTIMATED | {"dropped_destination": True}],
     T.PROPOSED: [
         ABOUT | {"worker": WORKER, "note": note, "applicants": 3} for note in ("", "I have done ten of these.")
     ],
     T.WITHDRAWN: [ABOUT | {"worker": WORKER, "applicants": left} for left in (0, 2)],
     T.PASSED_OVER: [ABOUT],
-    T.ACCEPTED: WORK,
+    T.ACCEPTED: [*WORK, WORK[0] | ESTIMATED | {"dropped_destination": True}],
     T.ACCEPTED_BY: [ABOUT | {"worker": WORKER, "note": note} for note in ("", "I have done ten of these.")],
-    T.CLAIMED: [each | {"how": how} for how in ("claim", "hire", "funded") for each in WORK],
+    T.CLAIMED: [each | {"how": how} for how in ("claim", "hire", "funded") for each in (*WORK, WORK[0] | FROZEN)],
     T.CLAIMED_BY: [
         ABOUT | {"how": how, "worker": WORKER, "deadline": NOW + DAY, "custody": "hold", "note": note}
         for how, note in (("claim", ""), ("claim", "I have done ten of these."), ("hire", ""), ("funded", ""))

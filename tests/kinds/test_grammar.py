@@ -85,6 +85,11 @@ def refusal(text: str) -> BadWord:
         ("post 50_000 deadline=3d Build a page", Post(amount=50000, title="Build a page", terms={"deadline": "3d"})),
         (r'post 7 "say \"hi\" in C:\tmp"', Post(amount=7, title=r'say "hi" in C:\tmp')),
         ('post 5 usd "x"', Post(amount=5, currency="usd", title="x")),
+        ('post 12.50 USD "x"', Post(amount="12.50", currency="USD", title="x")),
+        (
+            'post 1,250.5 kwd deadline=3d "x"',
+            Post(amount="1250.5", currency="kwd", title="x", terms={"deadline": "3d"}),
+        ),
         (
             'post 5 "x" description="two words" max_rejects=2',
             Post(amount=5, title="x", terms={"description": "two words", "max_rejects": "2"}),
@@ -126,9 +131,11 @@ def test_text_is_understood(text: str, command: Command) -> None:
         (f"cancel {TASK} give him 50%", Refused.BAD_USAGE, {"action": "cancel"}),
         *(
             (f'post {amount} "x"', Refused.BAD_AMOUNT, {})
-            for amount in ("-5", "1.5", "1e5", "x", "٥٠", "5" * 5000, "0x5")
+            for amount in ("-5", "1.", ".5", "1.5555", "12,5", "1.5k", "1e5", "x", "NaN", "٥٠", "5" * 5000, "0x5")
         ),
         ('post 50 000 "x"', Refused.BAD_USAGE, {"action": "post"}),
+        ("post 500 all my photos sorted", Refused.BAD_USAGE, {"action": "post"}),
+        ("post 500 INR my photos sorted", Refused.BAD_USAGE, {"action": "post"}),
         ("post 50 000 page", Refused.BAD_USAGE, {"action": "post"}),
         ("post 50 Build 'it' \"now\"", Refused.BAD_USAGE, {"action": "post"}),
         ("post 50 sats", Refused.BAD_USAGE, {"problem": "the title is missing"}),
@@ -244,7 +251,11 @@ commands = st.one_of(
     st.builds(Help, topic=words),
     st.builds(Status, task=tasks_ids),
     st.builds(
-        Post, amount=st.integers(0, 10**15), currency=st.sampled_from(["sats", "SAT", "usd"]), title=some, terms=terms
+        Post,
+        amount=st.integers(0, 10**15) | st.sampled_from(["12.50", "0.001"]),
+        currency=st.sampled_from(["sats", "SAT", "usd"]),
+        title=some,
+        terms=terms,
     ),
     st.builds(Fund, task=tasks_ids, mode=words),
     st.builds(Cancel, task=tasks_ids, percent=st.none() | st.integers(0, 100), reason=words),

@@ -69,7 +69,7 @@ def test_foreign_uses_of_the_kind_are_not_tasks(kind: int, tags: list[Tag]) -> N
             for bad in ("", "0", "-5", "1.5", "50k", "٥٠", "1e5", "9" * 17, "9" * 16, "x")
         ),
         *(("deadline", bad, Refused.BAD_DEADLINE) for bad in ("", "0", "-5", "soon", "9" * 16)),
-        ("currency", "USD", Refused.NOT_BUILT),
+        *(("currency", bad, Refused.BAD_AMOUNT) for bad in ("", "XXX", "US", "USDT", "ＵＳＤ", "€", "x" * 5000)),
         ("title", "", Refused.BAD_FIELD),
         ("title", "x" * 201, Refused.BAD_FIELD),
     ],

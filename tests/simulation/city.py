@@ -14,13 +14,15 @@ from typing import Any
 from sqlalchemy import select
 from sqlalchemy.exc import OperationalError
 
-from bot.config import Daemon, FeeSettings, Settings, SettlementSettings, TermsSettings
+from bot.config import Daemon, FeeSettings, PriceSettings, Settings, SettlementSettings, TermsSettings
 from bot.daemon import open_shop, remembered, rules
 from bot.hearing import OVERLAP, wants
 from bot.life import Life
+from bot.limits import Limits
 from bot.moments import Moments
 from bot.nodes.simnet import Params, SimNode
-from bot.world import Limits, World
+from bot.prices.board import Board
+from bot.world import World
 from kinds.states import Payer
 from kinds.units import Secret
 from storage import commit
@@ -28,6 +30,7 @@ from storage.schema import effects, events, inputs
 from tests.simulation import judge
 from tests.simulation.gazette import Gazette
 from tests.simulation.guard import Guard, Violation
+from tests.simulation.market import moving_price
 from tests.simulation.operator import Operator
 from tests.simulation.pace import empty_database
 from tests.simulation.person import Person, Post
@@ -61,6 +64,7 @@ def settings_of(seed: int) -> Settings:
     rounds = SettlementSettings(batch_seconds=chance.choice((0, 0, 300)), batch_from=2)
     return Settings(
         settlement=rounds,
+        prices=PriceSettings(currencies=("INR",), invoice_expiry=600 if seed % 2 else HOUR),
         daemon=Daemon(operator=PlainSigner(Secret(f"{OPERATOR:064x}")).pubkey),
         terms=terms,
         fees=FEES[seed % len(FEES)],
@@ -123,6 +127,10 @@ class City:
     @property
     def time(self) -> int:
         return int(self.clock())
+
+    def board(self, network: str) -> Board:
+        """Rates move all the time."""
+        return Board(self.settings.prices, network, fixed=moving_price)
 
     def mine(self, blocks: int) -> None:
         self.node.network.mine(blocks)
@@ -201,6 +209,7 @@ class City:
             policy=rules(self.settings, self.bot, facts),
             policy_id="",
             cursors=memory.cursors,
+            prices=self.board(facts.network),
             limits=Limits(),
             batching=self.settings.settlement.batching(),
         )
@@ -227,7 +236,7 @@ class City:
         employers = [self.person(f"employer{n}", 1000 + n) for n in range(many)]
         workers = [self.person(f"worker{n}", 2000 + n) for n in range(many)]
         thieves = [self.person(f"thief{n}", 3000 + n) for n in range(max(1, lives // 20))]
-        chance = self._chance
+        chance, prices = self._chance, random.Random(f"{self.seed}/prices")
         tempers = [Temper.HONEST] * 5 + [Temper.FORGETFUL, Temper.PICKY, Temper.FICKLE, Temper.HOSTILE, Temper.HOSTILE]
         for number in range(lives):
             terms: dict[str, Any] = {
@@ -261,6 +270,9 @@ class City:
                     posted=chance.random() < 0.4,
                 )
             )
+            if prices.random() < 0.25:
+                deal = self.deals[-1]
+                deal.rupees = f"{max(deal.sat, 1_000) * 8 / 100:.2f}"
 
     async def _deal(self, deal: Deal, begins: float) -> None:
         await asyncio.sleep(begins)

@@ -47,8 +47,9 @@ class Public:
         """Those of this milestone."""
         first: dict[str, Any] = self.entries[1]["facts"]
         agreed = self.last("plan.agreed")
-        if agreed is None:
-            return first
+        if agreed is None:  # of a price in a currency: as it was shown with the newest invoice
+            invoice = self.last("invoice.created") if "currency" in first else None
+            return {**first, **invoice["facts"], "hold_msat": invoice["facts"]["amount_msat"]} if invoice else first
         plans = [entry["facts"] for entry in self.entries.values() if entry["type"] == "plan.proposed"]
         plan = next(facts for facts in plans if facts["plan"] == agreed["facts"]["plan"])
         part = plan["milestones"][number - 1]

@@ -3,8 +3,11 @@ agreement end for a reason that its people or its terms gave? The reasons are re
 
 from __future__ import annotations
 
+import math
 import traceback
 from collections import defaultdict
+from decimal import Decimal
+from fractions import Fraction
 from typing import TYPE_CHECKING, Any
 
 from sqlalchemy import select
@@ -14,6 +17,7 @@ from kinds.state import STATE_TAG
 from storage.schema import heard, inputs, log
 from tests.simulation.gazette import Public
 from tests.simulation.guard import Violation
+from tests.simulation.market import moving_price
 from tests.simulation.players import Deal
 from tests.virtual.lives import books, secrets_kept
 from verifier import check
@@ -170,10 +174,10 @@ def _has_a_reason(city: City, task: str, public: Public) -> None:
 
 def _cost_what_was_shown(task: str, public: Public, deal: Deal) -> None:
     """The hold is what everybody was shown, and the operator keeps no more than his fee; a hold that was lost brings none."""
-    shown = public.entries[1]["facts"]
+    shown = public.shown_of(1) if public.last("plan.agreed") is None else public.entries[1]["facts"]
     if shown["hold_msat"] != shown["net_msat"] + shown["service_fee_msat"] + shown["budget_msat"]:
         raise Violation(task, "the parts of the hold that were shown are not the hold")
-    if not shown["net_msat"] <= shown["reward_msat"] == deal.sat * 1000:
+    if not shown["net_msat"] <= shown["reward_msat"] == _offered_reward(deal, shown):
         raise Violation(task, "the reward is not the one that was offered")
     done = public.last("settlement.completed")
     if done is None:
@@ -186,6 +190,14 @@ def _cost_what_was_shown(task: str, public: Public, deal: Deal) -> None:
     )
     if facts["fee_msat"] * 100 > fee * (100 - shown["insurance_percent"]):
         raise Violation(task, f"of a fee of {fee} msat the operator keeps {facts['fee_msat']}")
+
+
+def _offered_reward(deal: Deal, shown: dict[str, Any]) -> int:
+    """msat; of a price in a currency by the rate of that moment, which everybody knows here."""
+    if not deal.rupees:
+        return deal.sat * 1000
+    exact = Fraction(deal.rupees) * 10**8 / Fraction(moving_price("INR", shown["rate_time"]).quantize(Decimal("0.01")))
+    return math.ceil(exact) * 1000
 
 
 def _end(public: Public) -> dict[str, Any]:

@@ -128,7 +128,7 @@ MUTANTS = (
         (
             (
                 "handlers/task.py",
-                "        return hold.expiry_height - self.terms.margin - self.terms.payout_limit - 6 if hold else 0",
+                "        return self.terms.last_safe(hold.expiry_height) if hold else 0",
                 "        return hold.expiry_height if hold else 0",
             ),
         ),
@@ -232,6 +232,23 @@ MUTANTS = (
         (
             ("handlers/account.py", "    back = which.amount + which.budget\n", "    back = 0\n"),
             ("handlers/booking.py", "else (whole, \"withdrawal_failed\")", "else (0, \"withdrawal_failed\")"),
+        ),
+    ),
+    Mutant(
+        "a price in a currency is rounded down",
+        (
+            (
+                "kinds/rate.py",
+                "        return sats(-(-amount * SATS_PER_BTC * part // (price * _whole(self.currency))))",
+                "        return sats(amount * SATS_PER_BTC * part // (price * _whole(self.currency)))",
+            ),
+        ),
+    ),
+    Mutant(
+        "an invoice at the rate of the offer",
+        (
+            ("handlers/funding.py", "    quoted = pricing.quote(task, moment)", "    quoted = task"),
+            ("handlers/funding.py", "    if pricing.is_stale(made_now, moment):", "    if False:"),
         ),
     ),
     Mutant(

@@ -110,9 +110,12 @@ class Person:
         said = json.dumps({"v": 1, "action": action, "task": task, **words})
         self.send(self.signer._sign(Unsigned(self.pubkey, self._clock(), RECORD, tags, said)))
 
-    def offer(self, sat: int, title: str, deadline: int, d: str, terms: dict[str, Any]) -> EventId:
+    def offer(self, price: tuple[str, str], title: str, deadline: int, d: str, terms: dict[str, Any]) -> EventId:
+        """`price`: amount and currency, "" for sats."""
+        amount, currency = price
         tags = (
-            ("d", d), ("p", self._bot), ("t", OFFER_TAG), ("title", title), ("amount", str(sat)), ("deadline", str(deadline)),
+            ("d", d), ("p", self._bot), ("t", OFFER_TAG), ("title", title), ("amount", amount), ("deadline", str(deadline)),
+            *((("currency", currency),) if currency else ()),
         )  # fmt: skip
         event = self.signer._sign(Unsigned(self.pubkey, self._clock(), TASK, tags, json.dumps(terms)))
         self.send(event)

@@ -51,6 +51,7 @@ class Deal:
     terms: dict[str, Any]
     deadline: int
     posted: bool
+    rupees: str = ""  # the price, where it is not in sats
     task: str = ""
     said: list[Said] = field(default_factory=list)
     hurry: dict[str, asyncio.Event] = field(default_factory=dict)  # by role: act now
@@ -179,16 +180,21 @@ class Player:
         deal = self.deal
         if deal.posted:
             terms = {name: str(value) for name, value in deal.terms.items()} | {"deadline": str(deal.deadline)}
-            pinned = self.me.tell("post", amount=deal.sat, title=f"Job {deal.number}", terms=terms)
+            cost: dict[str, Any] = {"amount": deal.rupees, "currency": "INR"} if deal.rupees else {"amount": deal.sat}
+            pinned = self.me.tell("post", **cost, title=f"Job {deal.number}", terms=terms)
         else:
-            pinned = self.me.offer(deal.sat, f"Job {deal.number}", deal.deadline, f"job-{deal.number}", deal.terms)
+            price = (deal.rupees, "INR") if deal.rupees else (str(deal.sat), "")
+            pinned = self.me.offer(price, f"Job {deal.number}", deal.deadline, f"job-{deal.number}", deal.terms)
         deal.task = task_id(EventId(pinned))
-        self.story.tell(f"{self.me.name} offers {deal.sat} sat, {deal.tempers}", deal.task)
+        cost_told = f"{deal.rupees} INR" if deal.rupees else f"{deal.sat} sat"
+        self.story.tell(f"{self.me.name} offers {cost_told}, {deal.tempers}", deal.task)
 
     def _repost(self, public: Public) -> None:
         """The same address with another amount."""
         if not self.deal.posted:
-            self.me.offer(self.deal.sat * 2, "changed", self.deal.deadline, f"job-{self.deal.number}", self.deal.terms)
+            self.me.offer(
+                (str(self.deal.sat * 2), ""), "changed", self.deal.deadline, f"job-{self.deal.number}", self.deal.terms
+            )
 
     def _fund(self, public: Public) -> None:
         if self.temper is Temper.HOSTILE or self.me.desk(self.deal.task).rests_until <= self.clock():

@@ -541,6 +541,17 @@ PROJECTS = (
     Scenario("a project whose second milestone is never funded", PLANNED + _MONEY + _DONE, "Expired", terms=HIRES, deadline=8 * 3600),
     Scenario("a project ends in a split", PLANNED + _MONEY + "worker cancel 40\nuntil cancel.offered\nemployer cancel 40\nuntil Verified\nwait 120\nworker payout", "Paid", terms=HIRES, deadline=8 * 3600),
 )  # fmt: skip
+PRICED = (
+    Scenario("priced in rupees, and paid", APPROVED, "Paid", rupees="1680.50"),
+    Scenario("priced in rupees, and parted", CLAIMED + "worker cancel 33\nuntil cancel.offered\nemployer cancel 33\nuntil Verified\nwait 120\nworker payout\nuntil Paid", "Paid", rupees="1680.50"),
+    Scenario("priced in rupees, and asked for until the rate is better", "employer fund\nuntil PendingFunding\nuntil invoice.expired\n" * 3 + "employer fund\nwait 600\nnever invoice.accepted", "Expired", rupees="1680.50"),
+    Scenario("priced in rupees, and paid at the second invoice", "employer fund\nuntil PendingFunding\nuntil invoice.expired\nwait 1200\n" + APPROVED, "Paid", rupees="0080.08"),
+    Scenario("priced in rupees, and taken before the money", TAKEN + "wait 900\nemployer fund\nuntil PendingFunding\nemployer lock\n" + WORKED, "Paid", terms=HIRES, rupees="1680.50"),
+    Scenario("priced in rupees, and an invoice of the wrong moment", "worker claim_named\nuntil task.accepted\nwait 900\nemployer fund\nuntil PendingFunding\nemployer lock\n" + WORKED, "Paid", terms=HIRES, rupees="1680.50"),
+    Scenario("priced in rupees, and kept in the books", CLAIMED + "until ledger.locked\nworker submit\nuntil proof.submitted\nemployer approve", "Paid", terms=BOOKS, rupees="1680.50"),
+    Scenario("priced in rupees, and renewed", DISPUTED + "blocks R\nuntil rollover.asked\nemployer lock\nuntil rollover.completed\nemployer approve", "Paid", terms=ROLLS, settings=LONG, rupees="1680.50"),
+    Scenario("priced in rupees, and lost", CLAIMED + "node dies back\nuntil hold.lost", "Expired", rupees="1680.50"),
+)  # fmt: skip
 
 # Wherever a task can stand: an invoice that was given up is paid, and the operator freezes it and lets it go on.
 _GIVEN_UP = """
@@ -594,5 +605,5 @@ PLACES = (
 )
 
 SCENARIOS: dict[str, Scenario] = {
-    each.name: each for each in (*INCIDENTS, *HOSTILE, *WAYS, *BOOKED, *HIRED, *PROJECTS, *PLACES)
+    each.name: each for each in (*INCIDENTS, *HOSTILE, *WAYS, *BOOKED, *HIRED, *PROJECTS, *PRICED, *PLACES)
 }

@@ -73,6 +73,7 @@ class Scenario:
     terms: dict[str, Any] = field(default_factory=dict)  # of the agreement
     settings: dict[str, Any] = field(default_factory=dict)  # of the house
     deadline: int = _SOON
+    rupees: str = ""  # the price, where it is not in sats
 
 
 class Stage:
@@ -95,6 +96,7 @@ class Stage:
         deal = Deal(
             number=1, employer=employer, worker=worker, thief=thief, tempers=dict.fromkeys(_ROLES, Temper.HONEST), sat=21_000,
             terms=terms | scenario.terms, deadline=city.time + scenario.deadline, posted=self._chance.random() < 0.5, tired=True,
+            rupees=scenario.rupees,
         )  # fmt: skip
         self._begin(deal)
         async with city.running():

@@ -129,8 +129,10 @@ class Life:
         posted: bool = False,
         terms: dict[str, Any] | None = None,
         fee: Fee | None = None,
+        cost: str = "",
         **facts: Any,
     ) -> None:
+        """`cost`: amount and currency as the offer names them, "4000 INR"; the facts of its rate come by name."""
         self.fee = fee or Fee()
         self.net = REWARD - self.fee.workers
         self.hold = self.net + self.fee.whole + BUDGET
@@ -154,8 +156,9 @@ class Life:
         self.offer_terms = {"description": "with a form", **(terms or {})}
         self.offer: Event = EMPLOYER.sign(
             30078,
-            [["d", name], ["p", BOT.pub], ["t", "holdfast-task"], ["title", "A page"], ["amount", "50000"],
-             ["deadline", str(self.deadline)]],
+            [["d", name], ["p", BOT.pub], ["t", "holdfast-task"], ["title", "A page"],
+             ["amount", cost.split()[0] if cost else "50000"], ["deadline", str(self.deadline)],
+             *([["currency", cost.split()[1]]] if cost else [])],
             plain(self.offer_terms), T0 - 5,
         )  # fmt: skip
         self.posted = posted
@@ -219,11 +222,11 @@ class Life:
 
     # the chapters
 
-    def fund(self) -> Life:
+    def fund(self, **quoted: Any) -> Life:
         self.wait()
         ref = f"{self.id}/h1"
         self.add("invoice.created", "PendingFunding", "PENDING", "node", funding=ref, amount_msat=self.hold,
-                 expires_at=self.time + HOUR, hash_commitment=commit(self.salt, self.hash))  # fmt: skip
+                 expires_at=self.time + HOUR, hash_commitment=commit(self.salt, self.hash), **quoted)  # fmt: skip
         self.wait()
         self.expiry = self.height + CLTV
         self.safe = self.expiry - MARGIN - LIMIT - 6

@@ -11,9 +11,9 @@ import pytest
 
 import bot.dispatch
 import handlers.decide
+from bot.limits import Limits
 from bot.nodes.opening import OtherNode, bind
 from bot.nodes.simnet.faults import Faults
-from bot.world import Limits
 from handlers.decision import Decision
 from handlers.decision import Refusal as Refused
 from handlers.task import Task

@@ -11,8 +11,8 @@ import pytest
 from sqlalchemy import func, select
 
 import bot.outbox.publish
+from bot.limits import Limits
 from bot.relays.values import Ack, Filter
-from bot.world import Limits
 from kinds.events import DM_NIP04, DM_RUMOR, DM_SEAL, DM_WRAP, PROOF, TASK, Event, Unsigned
 from kinds.units import Secret
 from storage.schema import events, heard

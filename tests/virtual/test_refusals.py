@@ -13,7 +13,7 @@ from typing import Any
 
 import pytest
 
-from bot.world import Limits
+from bot.limits import Limits
 from kinds.events import DM_WRAP, Event
 from kinds.states import TaskState
 from kinds.units import Msat

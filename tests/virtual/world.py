@@ -12,6 +12,7 @@ import random
 from collections.abc import Callable, Coroutine, Sequence
 from typing import Any, TypeVar
 
+import httpx
 from sqlalchemy import Connection, Engine
 
 from bot.config import Settings
@@ -19,12 +20,14 @@ from bot.daemon import open_shop, remembered, rules
 from bot.dispatch import Dispatch
 from bot.hearing import OVERLAP, wants
 from bot.life import Life
+from bot.limits import Limits
 from bot.memory import recover
 from bot.memory.recover import Line
 from bot.moments import Moments
 from bot.nodes.simnet import Params, SimNode
+from bot.prices.board import Board
 from bot.relays.signer import KeySigner
-from bot.world import Limits, World
+from bot.world import World
 from bot.writer import Writer
 from kinds.events import DM_NIP04, DM_RUMOR, DM_WRAP, PROOF, RECORD, TASK, Event, Unsigned
 from kinds.units import PaymentHash, Pubkey, Secret
@@ -123,10 +126,12 @@ class Person:
             await self.signer.sign(Unsigned(self.pubkey, self.town.time, DM_NIP04, (("p", self.town.bot),), sealed))
         )
 
-    async def offer(self, sat: int, title: str, deadline: int, d: str = "job", **terms: Any) -> Event:
+    async def offer(
+        self, sat: int | str, title: str, deadline: int, d: str = "job", currency: str = "", **terms: Any
+    ) -> Event:
         tags = (
             ("d", d), ("p", self.town.bot), ("t", "holdfast-task"), ("title", title), ("amount", str(sat)),
-            ("deadline", str(deadline)),
+            ("deadline", str(deadline)), *((("currency", currency),) if currency else ()),
         )  # fmt: skip
         return await self.post(Unsigned(self.pubkey, self.town.time, TASK, tags, json.dumps(terms)))
 
@@ -153,8 +158,11 @@ class Town:
     """Made inside a running VirtualLoop."""
 
     def __init__(
-        self, relays: int = 1, settings: Settings | None = None, seed: int = 1, limits: Limits | None = None
-    ) -> None:
+        self, relays: int = 1, settings: Settings | None = None, seed: int = 1, limits: Limits | None = None,
+        web: httpx.AsyncBaseTransport | None = None,
+    ) -> None:  # fmt: skip
+        """`web`: the sources of exchange rates that the settings name, behind httpx's own interface."""
+        self._web = web
         self.random = random.Random(seed)
         self.settings = settings or Settings()
         self.limits = limits or Limits()
@@ -179,6 +187,9 @@ class Town:
     @property
     def time(self) -> int:
         return int(self.clock())
+
+    def board(self, network: str) -> Board:
+        return Board(self.settings.prices, network, self._web)
 
     def publish(self, event: Event) -> None:
         """Somebody's event reaches every relay that is up."""
@@ -218,6 +229,7 @@ class Town:
             policy=rules(self.settings, self.bot, facts),
             policy_id="",
             cursors=memory.cursors,
+            prices=self.board(facts.network),
             limits=self.limits,
             batching=self.settings.settlement.batching(),
         )

@@ -141,6 +141,17 @@ def _until(cli: Cli, house: House, task: str, state: str) -> list[dict[str, Any]
         ),
         (("client", "task", "--title", "x", "--amount", "-5", "--deadline", "2d"), 2, "above zero"),
         (("client", "task", "--title", "x", "--amount", "5", "--deadline", "2d"), 1, "100 sats"),
+        (("client", "task", "--title", "x", "--amount", "1e3", "--deadline", "2d"), 2, "whole number"),
+        (
+            ("client", "task", "--title", "x", "--amount", "5", "--currency", "XXX", "--deadline", "2d"),
+            2,
+            "code of a currency",
+        ),
+        (
+            ("client", "task", "--title", "x", "--amount", "0.05", "--currency", "USD", "--deadline", "2d"),
+            1,
+            r"100 sats",
+        ),
         (("client", "task", "--title", "x", "--amount", "500", "--deadline", "soon"), 2, "deadline"),
         (("client", "task", "--title", "x", "--amount", "500", "--deadline", "2d", "--term", "x"), 2, "NAME=VALUE"),
         (("client", "proof", "7qk2m", "--url", "https://e.org"), 2, "--file"),

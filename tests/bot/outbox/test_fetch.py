@@ -145,6 +145,7 @@ async def house() -> AsyncIterator[House]:
         signer=nothing,
         node=nothing,
         cursors=nothing,
+        prices=nothing,
         moments=Moments((), clock, bytes, confirmed=None, deaf=0),
         policy=policy,
         policy_id="3" * 64,
