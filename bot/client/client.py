@@ -23,7 +23,7 @@ from bot.relays.client import CaughtUp, Relays, Want
 from bot.relays.sdk import nostr_sdk
 from bot.relays.signer import KeySigner, Unreadable
 from bot.relays.values import Filter
-from kinds.commands import Command
+from kinds.commands import Command, Submit
 from kinds.commands.base import TaskCommand
 from kinds.events import DM_NIP04, DM_RUMOR, DM_WRAP, RECORD, TASK, Event, Tag, Unsigned
 from kinds.grammar import read_command_text, write_json, write_text
@@ -165,6 +165,10 @@ class Client:
         said = read_command_text(command) if isinstance(command, str) else command
         if not isinstance(said, TaskCommand):
             raise NoBasis(f"only commands about one task can be signed, and {said.action} is none")
+        if isinstance(said, Submit) and said.key is not None:
+            raise NoBasis(
+                "a signed decision is public, and a key never goes into one: send it by message, or publish a proof"
+            )
         rests_on = basis or await self.public.basis(said, self.pubkey)
         return await self.say(voice.decision(self.pubkey, self._now(), self.bot, said.letters, said, rests_on))
 

@@ -35,6 +35,10 @@ def test_a_sealed_life(cli: Cli, house: House, employer: Person, worker: Person,
     worker.done("claim", task, cli("simnet", "invoice", 5000, *data).out.strip())
     link = ("--url", "https://e.org/logo.svg.sealed")
     assert worker.ask("proof", task, *link, "--file", sealed, "--key", "ff" * 3).code == 2
+    public = worker.ask("submit", task, link[1], made["sha256"], f"key={key}", "--signed")
+    assert public.code == 1
+    assert "never goes into one" in public.err
+    assert key not in public.err
     worker.done("proof", task, *link, "--file", sealed, "--key", key)
     shown = employer.done("status", task, "--json").json()
     assert (shown["proof"]["sha256"], shown["proof"]["key_hash"]) == (made["sha256"], made["key_hash"])
