@@ -166,6 +166,12 @@ class TermsSettings(_Section):
 
     min_reward_sat: Sats = Field(100, description="Smallest reward, in sats.")
     max_reward_sat: Sats = Field(1_000_000, description="Largest reward, in sats.")
+    milestones_above_sat: Sats = Field(
+        100_000, description="Larger projects are advised to be cut into milestones, in sats."
+    )
+    milestones_above_price: Annotated[int, Field(ge=0, le=10**9)] = Field(
+        10_000, description="... and those with a price in a currency above so much of it."
+    )
     budget_base_sat: Sats = Field(
         10, description="A payout's fee budget is at least this, in sats, paid by the employer."
     )
@@ -456,6 +462,8 @@ def policy_from(settings: Settings, bot: Pubkey, facts: NodeFacts, terms_version
         operator=settings.daemon.operator,
         min_reward=sats(terms.min_reward_sat),
         max_reward=sats(min(terms.max_reward_sat, settings.nwc.max_sat if settings.node.kind == "nwc" else SUPPLY)),
+        milestones_above=sats(terms.milestones_above_sat),
+        milestones_above_price=terms.milestones_above_price,
         budget_base=sats(terms.budget_base_sat),
         budget_ppm=terms.budget_ppm,
         fees=settings.fees.terms(),

@@ -14,7 +14,7 @@ from handlers.decision import Decision, Moment, refuse
 from handlers.guards import may_plan, need_evidence, need_role, need_state, salt, wrong_state
 from handlers.holds import drop_invoice
 from handlers.policy import DAY, Policy
-from handlers.task import Milestone, Proposal, Task, Terms
+from handlers.task import Milestone, Proposal, Task, Terms, in_both
 from handlers.transitions import Cause, move
 from kinds.codes import Refused, Told
 from kinds.commands import Agree, Milestones
@@ -166,7 +166,7 @@ def _need_sum(costs: list[_Cost], task: Task) -> None:
         found, whole = sum(cost.price for cost in costs), sum(each.price for each in task.milestones)
         if found != whole:
             said = {"sum_price": plain(found, task.currency), "total_price": plain(whole, task.currency)}
-            raise refuse(Refused.PLAN_SUM, unit=task.currency, **said)
+            raise refuse(Refused.PLAN_SUM, currency=task.currency, **said)
         return
     total = sum(cost.reward for cost in costs)
     if total != task.total:
@@ -240,12 +240,17 @@ def listed(each: Milestone, now: Now, secret: bool) -> Mapping[str, Any]:
 
 def options(task: Task, policy: Policy) -> dict[str, Any]:
     """Both ways of being paid, and which one fits the size."""
+    rate = task.current.rate
+    limit = (
+        rate.reward(read_amount_of(policy.milestones_above_price, rate.currency)) if rate else policy.milestones_above
+    )
     return {
+        **in_both(task),
         "task": task.id,
         "title": task.title,
         "total_msat": task.total,
-        "threshold_msat": policy.milestones_above,
-        "recommended": MILESTONE if task.total > policy.milestones_above else FIXED_PRICE,
+        "threshold_msat": limit,
+        "recommended": MILESTONE if task.total > limit else FIXED_PRICE,
         "selected": task.terms.payment_type if not may_plan(task) and task.worker else None,
         "plan": task.proposal.hash if task.proposal else None,
         "by": task.proposal.by if task.proposal else None,

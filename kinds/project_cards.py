@@ -54,7 +54,8 @@ def completed_card(facts: Facts, now: int) -> str:
 
 def milestone_lines(facts: Facts, now: int) -> Sequence[str]:
     """A line for each milestone; of a long project those around the current one."""
-    parts = listed(facts.get("milestones"))
+    unit = {name: facts[name] for name in ("currency", "rate", "indicative") if name in facts}
+    parts = [{**unit, **each} for each in listed(facts.get("milestones"))]
     at = facts["milestone"] - 1 if isinstance(facts.get("milestone"), int) else 0
     first = max(0, min(at - 2, len(parts) - _SHOWN))
     shown = parts[first : first + _SHOWN]

@@ -59,8 +59,8 @@ SENTENCES: Mapping[R | T, str] = {
     R.PLAN_CHANGED: "That is not the newest proposal. Look at it with options {task}; to agree: agree {task} {plan:short}",
     R.PLAN_YOURS: "That is your own proposal: the other side has to agree to it. To change it, send milestones {task} again.",
     R.PLAN_LOCKED: "The milestones of task {task} are agreed on and locked.",
-    R.PLAN_SUM: "[unit? The milestones come to {sum_price} {unit}, and the project is {total_price} {unit}: the sums must be equal.]"
-    "[!unit? The milestones come to {sum_msat:sats}, and the project is {total_msat:sats}: the sums must be equal"
+    R.PLAN_SUM: "[sum_price? The milestones come to {sum_price:price}, and the project is {total_price:price}: the sums must be equal.]"
+    "[!sum_price? The milestones come to {sum_msat:sats}, and the project is {total_msat:sats}: the sums must be equal"
     " (it is {off_msat:sats} off).] Nothing was proposed.",
     R.BAD_PLAN: "The milestones cannot be used: {problem:problem}.[ The deadline is {deadline:date}.] Nothing was proposed.",
     R.NOBODY_THERE: "There is no other side in task {task} yet to hear you.",

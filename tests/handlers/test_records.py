@@ -48,7 +48,7 @@ def given(number: int = 1, **more: Any) -> Given:
 def project(parts: int = 3) -> Task:
     """A task that forgot all money but the present milestone's."""
     task = builders.paid().task
-    each = tuple(Milestone(number=n + 1, title=f"part {n + 1}", reward=PAID) for n in range(parts))
+    each = tuple(Milestone(number=n + 1, title=f"part {n + 1}", reward=PAID, budget=Msat(0)) for n in range(parts))
     return dataclasses.replace(task, milestones=each, fundings=(), payouts=(), credits=())
 
 

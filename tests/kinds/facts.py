@@ -255,7 +255,7 @@ PASSED: dict[R | T, list[dict[str, Any]]] = {
     R.PLAN_LOCKED: [{"task": TASK}],
     R.PLAN_SUM: [
         {"sum_msat": 19_000_000, "total_msat": 20_000_000, "off_msat": -1_000_000},
-        {"unit": "INR", "sum_price": "19,000", "total_price": "20,000"},
+        {"currency": "INR", "sum_price": "19000.00", "total_price": "20000.00"},
     ],
     R.BAD_PLAN: [
         {"problem": "a plan has 2 to 100 milestones"},

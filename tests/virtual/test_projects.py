@@ -162,3 +162,47 @@ def test_full_payment_is_chosen_by_asking_for_it() -> None:
         await sound(town)
 
     run_virtually(life())
+
+
+def test_four_milestones_in_rupees() -> None:
+    """The module's own example, 20,000 INR in four milestones: each is turned into sats by the rate of its own invoice."""
+
+    async def life() -> None:
+        town = await a_town()
+        worker, employer = town.worker, town.employer
+        await employer.say('post 20000 INR "A shop" deadline=3d order=hire_first on_hold_end="rollover then refund"')
+        found = re.search(r"its id is (\w+)", await told(town, employer, "its id is"))
+        assert found
+        task = found[1]
+        await worker.say(f"claim {task}")
+        await entry(town, task, "task.accepted")
+        await worker.say(f"milestones {task} {NEAR.replace('8000', '8001')}")
+        await told(town, worker, "come to 20,001 INR, and the project is 20,000 INR")
+        await worker.say(f"milestones {task} {NEAR}")
+        card = await told(town, employer, "Milestones, proposed by")
+        assert "5,000 INR" in card
+        agree = re.search(r"agree \w+ ([0-9a-f]{12})", card)
+        assert agree, card
+        await employer.say(f"agree {task} {agree[1]}")
+        await entry(town, task, "plan.agreed")
+        start = worker.wallet.balance
+        for number in range(1, 5):
+            employer.wallet.pay(await invoiced(town, task))
+            await counted(town, task, "task.claimed", number)
+            since = len(await employer.read())
+            await worker.say(f"submit {task} https://example.org/part{number}.zip {HASH} part {number}")
+            await counted(town, task, "proof.submitted", number)
+            await told(town, employer, "approve", since=since)
+            await town.pass_time(30)
+            await employer.say(f"approve {task}")
+            await counted(town, task, "proof.verified", number)
+            owed = Msat(town.state_of(task)["net_msat"])
+            await worker.say(f"payout {task} {worker.wallet.invoice(owed, expiry=30 * 86400)}")
+            await counted(town, task, "settlement.completed", number)
+        await state(town, task, "Paid")
+        created = [each["facts"] for each in town.log_of(task) if each["type"] == "invoice.created"]
+        assert [facts["price"] for facts in created] == [f"{amount}.00" for amount in AMOUNTS]
+        assert worker.wallet.balance - start == sum(facts["reward_msat"] for facts in created)
+        await sound(town)
+
+    run_virtually(life())
