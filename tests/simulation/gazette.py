@@ -47,9 +47,10 @@ class Public:
         """Those of this milestone."""
         first: dict[str, Any] = self.entries[1]["facts"]
         agreed = self.last("plan.agreed")
-        if agreed is None:  # of a price in a currency: as it was shown with the newest invoice
-            invoice = self.last("invoice.created") if "currency" in first else None
-            return {**first, **invoice["facts"], "hold_msat": invoice["facts"]["amount_msat"]} if invoice else first
+        if "currency" in first and (invoice := self._invoice_of(number)):  # as it was shown with the newest one
+            return {**first, **invoice, "hold_msat": invoice["amount_msat"]}
+        if agreed is None:
+            return first
         plans = [entry["facts"] for entry in self.entries.values() if entry["type"] == "plan.proposed"]
         plan = next(facts for facts in plans if facts["plan"] == agreed["facts"]["plan"])
         part = plan["milestones"][number - 1]
@@ -61,6 +62,15 @@ class Public:
         fee, net = fees.of(Msat(reward)), reward - fees.of_worker(Msat(reward))
         own = {"reward_msat": reward, "budget_msat": budget, "service_fee_msat": fee, "net_msat": net}
         return first | own | {"hold_msat": net + fee + budget}
+
+    def _invoice_of(self, number: int) -> dict[str, Any] | None:
+        """The facts of the newest invoice for this milestone."""
+        found = [
+            seq
+            for seq, entry in self.entries.items()
+            if entry["type"] == "invoice.created" and entry["facts"].get("milestone", 1) == number
+        ]
+        return self.entries[max(found)]["facts"] if found else None
 
     @property
     def net(self) -> int:

@@ -8,6 +8,7 @@ import hashlib
 import random
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from decimal import Decimal
 from enum import StrEnum
 from typing import Any
 
@@ -257,10 +258,14 @@ class Player:
         """Two milestones of odd sizes, the second one due with the task; where somebody is hired, and nothing is agreed on."""
         if public.last("task.accepted") is None or (public.last("plan.agreed") and self.temper is not Temper.HOSTILE):
             return
-        first = self.deal.sat // 2 + self.chance.randint(-500, 500)
+        whole = Decimal(self.deal.rupees or self.deal.sat)
+        first = (whole / 2).quantize(Decimal("0.01") if self.deal.rupees else Decimal(1)) + self.chance.randint(-5, 5)
         half = self.deal.deadline - (self.deal.deadline - int(self.clock())) // 3
-        parts = [(first, half), (self.deal.sat - first, self.deal.deadline)]
-        written = [{"title": f"Part {n}", "amount": sat, "due": str(due)} for n, (sat, due) in enumerate(parts, 1)]
+        parts = [(first, half), (whole - first, self.deal.deadline)]
+        written = [
+            {"title": f"Part {n}", "amount": str(amount) if self.deal.rupees else int(amount), "due": str(due)}
+            for n, (amount, due) in enumerate(parts, 1)
+        ]
         self._say(
             "milestones",
             public,

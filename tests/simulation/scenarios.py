@@ -535,6 +535,7 @@ _DONE = """
 """
 PROJECTS = (
     Scenario("a project of two milestones", PLANNED + _MONEY + _DONE + _MONEY + _DONE, "Paid", terms=HIRES, deadline=8 * 3600),
+    Scenario("a project in rupees", PLANNED + _MONEY + _DONE + "wait 900\n" + _MONEY + _DONE, "Paid", terms=HIRES, deadline=8 * 3600, rupees="1680.51"),
     Scenario("a project in the books", PLANNED + _MONEY + "until ledger.locked\n" + _DONE + _MONEY + "until ledger.locked\n" + _DONE, "Paid", terms=HIRES | BOOKS, deadline=8 * 3600),
     Scenario("a project is given up between two milestones", PLANNED + _MONEY + _DONE + "employer cancel", "Refunded", terms=HIRES, deadline=8 * 3600),
     Scenario("a project is refunded in its second milestone", PLANNED + _MONEY + _DONE + _MONEY + "worker cancel 0\nuntil cancel.offered\nemployer cancel 0", "Refunded", terms=HIRES, deadline=8 * 3600),
