@@ -61,7 +61,7 @@ class Narrator(Protocol):
 
     def step(self, step: Step) -> None: ...
 
-    def end(self, report: Report, lives: int) -> None: ...
+    def end(self, report: Report, lives: int, **more: int) -> None: ...
 
 
 class AsJson:
@@ -73,9 +73,9 @@ class AsJson:
     def step(self, step: Step) -> None:
         self._line({"life": step.life, "step": step.name, "state": step.state, "task": step.task})
 
-    def end(self, report: Report, lives: int) -> None:
+    def end(self, report: Report, lives: int, **more: int) -> None:
         result = "ok" if report.ok and len(report.tasks) == lives else "violated"
-        self._line({"result": result, "lives": lives, "verified": report.ok})
+        self._line({"result": result, **(more or {"lives": lives}), "verified": report.ok})
 
     def _line(self, said: dict[str, Any]) -> None:
         print(json.dumps(said), flush=True)
@@ -101,7 +101,7 @@ class AsStory:
         if step.answer:
             self._console.print(Panel(Text(step.answer), title="the bot answers", title_align="left", style="green"))
 
-    def end(self, report: Report, lives: int) -> None:
+    def end(self, report: Report, lives: int, **more: int) -> None:
         self._console.print(Rule("Anyone verifies the public log"))
         self._console.print(Text(report.to_text()))
 
@@ -174,7 +174,7 @@ def legible(letter: Letter) -> str:
 
 async def play(narrator: Narrator) -> bool:
     """All three lives and the verification. True when everything went as it must."""
-    async with _stage(narrator) as stage:
+    async with staged(narrator) as stage:
         try:
             tasks = [await paid(stage), await cancelled(stage), await disputed(stage)]
         except (Waited, NoBasis) as error:
@@ -187,7 +187,7 @@ async def play(narrator: Narrator) -> bool:
 
 
 @asynccontextmanager
-async def _stage(narrator: Narrator) -> AsyncIterator[Stage]:
+async def staged(narrator: Narrator) -> AsyncIterator[Stage]:
     """A daemon of our own and two people."""
     with tempfile.TemporaryDirectory(prefix="holdfast-demo-") as folder:
         place, relays = Daemon(data=Path(folder)), RelaySettings(embedded_port=0)

@@ -1,8 +1,9 @@
-"""`holdfast demo`: three lives, told as a story or as JSON lines."""
+"""`holdfast demo`: three lives, or a project, told as a story or as JSON lines."""
 
 from __future__ import annotations
 
 import asyncio
+from enum import StrEnum
 from typing import Annotated
 
 import typer
@@ -11,16 +12,28 @@ from bot.cli.complaints import Complaint, friendly
 from bot.cli.logs import start_logging
 from bot.client import Waited
 from bot.demo import AsJson, AsStory, Unplayable, play
+from bot.demo_project import play_project
+
+
+class Play(StrEnum):
+    """What is played."""
+
+    TASKS = "tasks"
+    PROJECT = "project"
 
 
 @friendly
 def demo_command(
+    what: Annotated[
+        Play, typer.Argument(help="tasks: three short lives; project: four milestones, priced in rupees.")
+    ] = Play.TASKS,
     as_json: Annotated[bool, typer.Option("--json", help="One JSON object a line instead of a story.")] = False,
 ) -> None:
-    """Play three complete lives of a task against a daemon of its own, with play money."""
+    """Play complete lives against a daemon of its own, with play money."""
     start_logging("error", False)
     try:
-        fine = asyncio.run(play(AsJson() if as_json else AsStory()))
+        narrator = AsJson() if as_json else AsStory()
+        fine = asyncio.run(play_project(narrator) if what is Play.PROJECT else play(narrator))
     except (Unplayable, Waited) as error:
         raise Complaint(f"the demo did not go through: {error}") from error
     if not fine:

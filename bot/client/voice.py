@@ -10,7 +10,7 @@ from typing import Any
 from bot.client.attempts import attempts
 from bot.relays.client import Relays
 from bot.relays.signer import KeySigner
-from kinds.commands import Approve, Claim, Reject
+from kinds.commands import Agree, Approve, Claim, Reject
 from kinds.commands.base import TaskCommand
 from kinds.decision import DECISION_TAG
 from kinds.events import PROOF, RECORD, TASK, Event, Tag, Unsigned
@@ -24,6 +24,7 @@ RESTS_ON: dict[type[TaskCommand], LogType] = {
     Claim: LogType.TASK_CREATED,
     Approve: LogType.PROOF_SUBMITTED,
     Reject: LogType.PROOF_SUBMITTED,
+    Agree: LogType.PLAN_PROPOSED,
 }
 """Which entry a signed decision answers; a cancel answers the offer that it accepts, all others the newest entry."""
 

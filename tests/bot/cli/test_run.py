@@ -219,6 +219,17 @@ def test_the_demo_plays_three_lives_whatever_the_environment_says() -> None:
     assert "Disputed" in {line["state"] for line in lines[:-1] if line["life"] == 3}
 
 
+def test_the_demo_plays_a_project_of_four_milestones() -> None:
+    """20,000 rupees at the play rate of 8,000,000 a bitcoin, one delivery refused."""
+    command = [sys.executable, "-c", "from bot.cli import main; main()", "demo", "project", "--json"]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=100, check=False)
+    assert done.returncode == 0, done.stderr
+    lines = [json.loads(line) for line in done.stdout.splitlines()]
+    assert lines[-1] == {"result": "ok", "milestones": 4, "paid_msat": 250_000_000, "deposit_msat": 0, "verified": True}
+    steps = [line["step"] for line in lines[:-1]]
+    assert (steps.count("released"), steps.count("reject"), steps.count("submit"), steps.count("receipt")) == (4, 1, 5, 2)
+
+
 def test_the_doctor_tells_by_its_exit_code(cli: Cli, house: House, monkeypatch: pytest.MonkeyPatch) -> None:
     """Beside a running daemon."""
     monkeypatch.setenv("HOLDFAST__RELAYS__URLS", json.dumps([house.relay]))

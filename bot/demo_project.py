@@ -1,0 +1,128 @@
+"""A project as two ordinary clients live through it: 20,000 INR in four milestones, one of them rejected and delivered again.
+
+Both decide on the milestones after hiring, talk through the bot, and each milestone has a hold, a rate and a payment of its own.
+"""
+
+from __future__ import annotations
+
+from bot.client import Letter, NoBasis, Waited
+from bot.client.heard import Entry
+from bot.demo import DIGEST, Narrator, Stage, Unplayable, staged
+from kinds.commands import Agree, Approve, Claim, Fund, Milestones, Payout, Post, Receipt, Reject, Say, Submit
+from kinds.plan import MilestoneWords
+from kinds.units import EventId, task_id
+from verifier import verify
+
+WHOLE = 20_000
+PARTS = (
+    ("UI Design", 5_000, "Homepage & dashboard mockups"),
+    ("Backend API", 8_000, "REST API implementation"),
+    ("Frontend Dev", 5_000, "React component implementation"),
+    ("Testing & QA", 2_000, "Full testing & bug fixes"),
+)
+REJECTED = 2  # the milestone whose first delivery is refused
+
+
+async def play_project(narrator: Narrator) -> bool:
+    """All of it and the verification. True when everything went as it must."""
+    async with staged(narrator) as stage:
+        try:
+            paid = await project(stage)
+        except (Waited, NoBasis) as error:
+            raise Unplayable(f"{error}; the last answer was: {stage.last or 'none'}") from error
+        await stage.employer.public.published(stage.task)
+        report = await verify(list(stage.ready.relays), stage.ready.pubkey)
+        narrator.end(report, 1, milestones=len(PARTS), paid_msat=paid, deposit_msat=0)
+        return report.ok and {verdict.task for verdict in report.tasks} == {stage.task}
+
+
+async def project(stage: Stage) -> int:
+    """From the offer to the last receipt; what the worker was paid, msat."""
+    await _hired(stage)
+    await _agreed(stage)
+    paid = 0
+    for number in range(1, len(PARTS) + 1):
+        paid += await _milestone(stage, number)
+    await stage.reach("Paid")
+    done = await stage.employer.letter(lambda letter: letter.code == "project_completed", "the end of the project")
+    await stage.tell(
+        "completed", "bot", "NIP-17 text", "the project is completed, all files listed", state="Paid", answer=done
+    )
+    for who, person in (("employer", stage.employer), ("worker", stage.worker)):
+        answer = await person.ask(Receipt(task=stage.task))
+        await stage.tell("receipt", who, "NIP-17 text", f"receipt {stage.task}", state="Paid", answer=answer)
+    return paid
+
+
+async def _hired(stage: Stage) -> None:
+    employer, worker = stage.employer, stage.worker
+    stage.begin("a project in four milestones")
+    terms = {"deadline": "60d", "order": "hire_first", "on_hold_end": "rollover then ledger"}
+    question = await employer.tell(Post(amount=WHOLE, currency="INR", title="Build a shop", terms=terms))
+    stage.task = task = task_id(EventId(question))
+    answer = await employer.answer(question)
+    await stage.tell(
+        "task", "employer", "NIP-17 text", f"post {WHOLE} INR “Build a shop”", state="Draft", answer=answer
+    )
+    answer = await worker.ask(Claim(task=task))
+    await stage.tell("claim", "worker", "NIP-17 text", f"claim {task}", state="Draft", answer=answer)
+    shown = await employer.letter(lambda letter: "A · Full payment" in letter.text, "the options")
+    await stage.tell(
+        "options", "bot", "NIP-17 text", "shows both the two ways of being paid", state="Draft", answer=shown
+    )
+
+
+async def _agreed(stage: Stage) -> None:
+    employer, worker, task = stage.employer, stage.worker, stage.task
+    answer = await worker.ask(Say(task=task, text="four parts, the backend first to be seen in the third week?"))
+    await stage.tell("say", "worker", "NIP-17 text", f"say {task} ...", state="Draft", answer=answer)
+    parts = tuple(
+        MilestoneWords(title=title, amount=amount, due=f"{14 * number}d", description=about)
+        for number, (title, amount, about) in enumerate(PARTS, 1)
+    )
+    answer = await worker.ask(Milestones(task=task, milestones=parts))
+    await stage.tell("milestones", "worker", "NIP-17 text", "proposes four milestones", state="Draft", answer=answer)
+    plan = (await worker.public.entry(task, "plan.proposed")).facts["plan"]
+    answer = await employer.ask(Agree(task=task, plan=plan))
+    await stage.tell("agree", "employer", "NIP-17 text", f"agree {task} {plan[:12]}", state="Draft", answer=answer)
+
+
+async def _milestone(stage: Stage, number: int) -> int:
+    employer, worker, task = stage.employer, stage.worker, stage.task
+    seen, since = len(employer.letters()), stage.seq
+    await employer.ask(Fund(task=task))
+
+    def invoiced(letter: Letter) -> bool:
+        return bool(letter.invoice) and task in letter.text and letter in employer.letters()[seen:]
+
+    invoice = await employer.letter(invoiced, "the invoice")
+    await stage.tell("fund", "employer", "NIP-17 text", f"fund {task}", state="PendingFunding", answer=invoice)
+    await stage.pay(invoice)
+    await stage.tell(
+        "pay", "employer", "Lightning", f"pays for milestone {number}; the work on it begins", state="Claimed"
+    )
+    proof = await _delivered(stage, number, "first", stage.seq)
+    if number == REJECTED:
+        reject = Reject(task=task, reason="the login is missing; please revise and deliver again")
+        answer = await employer.answer((await employer.decide(reject, proof.id)).id)
+        await stage.tell("reject", "employer", "signed decision 78", "rejects the work", state="Claimed", answer=answer)
+        proof = await _delivered(stage, number, "revised", proof.seq)
+    decision = await employer.decide(Approve(task=task, feedback="exactly as requested"), proof.id)
+    answer = await employer.answer(decision.id)
+    await stage.tell(
+        "approve", "employer", "signed decision 78", "approves, resting on that proof", state="Verified", answer=answer
+    )
+    owed = int((await employer.public.entry(task, "invoice.created", after=since)).facts["net_msat"])
+    mine = await stage.invoice("worker", owed // 1000)
+    answer = await worker.ask(Payout(task=task, destination=mine))
+    what = f"milestone {number} of {len(PARTS)} is paid and released"
+    state = "Paid" if number == len(PARTS) else "Draft"
+    await stage.tell("released", "bot", "Lightning", what, state=state, answer=answer)
+    return owed
+
+
+async def _delivered(stage: Stage, number: int, which: str, since: int) -> Entry:
+    url = f"https://example.org/shop/{number}-{which}.zip"
+    answer = await stage.worker.ask(Submit(task=stage.task, url=url, sha256=DIGEST))
+    await stage.tell("submit", "worker", "NIP-17 text", f"delivers {url}", state="Claimed", answer=answer)
+    return await stage.employer.public.entry(stage.task, "proof.submitted", after=since)
