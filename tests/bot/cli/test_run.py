@@ -227,7 +227,12 @@ def test_the_demo_plays_a_project_of_four_milestones() -> None:
     lines = [json.loads(line) for line in done.stdout.splitlines()]
     assert lines[-1] == {"result": "ok", "milestones": 4, "paid_msat": 250_000_000, "deposit_msat": 0, "verified": True}
     steps = [line["step"] for line in lines[:-1]]
-    assert (steps.count("released"), steps.count("reject"), steps.count("submit"), steps.count("receipt")) == (4, 1, 5, 2)
+    assert (steps.count("released"), steps.count("reject"), steps.count("submit"), steps.count("receipt")) == (
+        4,
+        1,
+        5,
+        2,
+    )
 
 
 def test_the_doctor_tells_by_its_exit_code(cli: Cli, house: House, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -1,0 +1,101 @@
+"""A memory older than the world, of a project: its milestones, the step from one to the next, and the amounts in a currency come back."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable
+
+import pytest
+
+from kinds.units import Msat
+from tests.virtual.lives import HASH, a_town, entry, invoiced, offered, sound, state, stuck_inputs, task_of, told
+from tests.virtual.loop import run_virtually
+from tests.virtual.test_memory import open_again, restarted, stays_read_only
+from tests.virtual.test_projects import counted, types
+from tests.virtual.world import Town
+
+Step = Callable[[Town, str], Awaitable[None]]
+PLAN = '"One" 12000 20h: as we said; "Two" 8000 60h'
+
+
+async def hire(town: Town, task: str) -> None:
+    await town.worker.say(f"claim {task}")
+    await entry(town, task, "task.accepted")
+
+
+async def propose(town: Town, task: str) -> None:
+    await town.worker.say(f"milestones {task} {PLAN}")
+    await entry(town, task, "plan.proposed")
+
+
+async def agree(town: Town, task: str) -> None:
+    plan = (await entry(town, task, "plan.proposed"))["facts"]["plan"]
+    await town.employer.say(f"agree {task} {plan[:12]}")
+    await entry(town, task, "plan.agreed")
+
+
+async def fund(town: Town, task: str) -> None:
+    number = types(town, task).count("task.claimed") + 1
+    town.employer.wallet.pay(await invoiced(town, task))
+    await counted(town, task, "task.claimed", number)
+
+
+async def deliver(town: Town, task: str) -> None:
+    number = types(town, task).count("proof.submitted") + 1
+    since = len(await town.employer.read())
+    await town.worker.say(f"submit {task} https://example.org/{number}.zip {HASH}")
+    await counted(town, task, "proof.submitted", number)
+    await told(town, town.employer, "approve", since=since)
+    await town.pass_time(30)
+
+
+async def be_paid(town: Town, task: str) -> None:
+    number = types(town, task).count("settlement.completed") + 1
+    proof = [each["id"] for each in town.log_of(task) if each["type"] == "proof.submitted"][-1]
+    await town.employer.decide(task, "approve", proof)
+    await counted(town, task, "proof.verified", number)
+    owed = Msat(town.state_of(task)["net_msat"])
+    await town.worker.say(f"payout {task} {town.worker.wallet.invoice(owed, expiry=30 * 86400)}")
+    await counted(town, task, "settlement.completed", number)
+
+
+LIFE: tuple[Step, ...] = (hire, propose, agree, fund, deliver, be_paid, fund, deliver, be_paid)
+
+
+@pytest.mark.parametrize(
+    ("backed_up", "until"),
+    [(0, 3), (0, 6), (1, 9), (2, 3), (2, 5), (2, 8), (3, 6), (4, 6), (5, 7), (6, 8), (6, 9), (8, 9)],
+)
+def test_a_backup_of_a_project_is_brought_to_any_later_moment(backed_up: int, until: int) -> None:
+    """Backed up before step `backed_up`, lost after step `until`, restored, recovered, and lived to its end."""
+
+    async def life() -> None:
+        town = await a_town()
+        start = town.worker.wallet.balance
+        task = await offered(town, sat=20_000, order="hire_first", on_hold_end="rollover then refund")
+        backup = b""
+        for number, step in enumerate(LIFE):
+            if number == backed_up:
+                await town.pass_time(30)
+                backup = town.backup()
+            if number == until:
+                break
+            await step(town, task)
+        await town.pass_time(30)
+        there = town.log_of(task)
+        await restarted(town, backup)
+        await stays_read_only(town)
+        await open_again(town)
+        assert town.log_of(task) == there
+        known = task_of(town, task)
+        assert (known.seq, known.at) == (len(there), min(types(town, task).count("settlement.completed"), 1))
+        if until > 2:
+            assert [each.reward for each in known.milestones] == [12_000_000, 8_000_000]
+        for step in LIFE[until:]:
+            await step(town, task)
+        await state(town, task, "Paid")
+        await town.pass_time(600)
+        assert town.worker.wallet.balance - start == 20_000_000
+        assert not stuck_inputs(town)
+        await sound(town)
+
+    run_virtually(life())
