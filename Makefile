@@ -10,7 +10,7 @@ PACKAGES := bot handlers kinds storage verifier
 # Extra arguments for the program a target runs: make test ARGS="-k paid"
 ARGS ?=
 
-.PHONY: .venv run demo test simulate soak mutants test-slow test-regtest regtest test-cln lint format bench bench-holds bench-crowded lock clean
+.PHONY: .venv run demo test simulate soak mutants test-slow test-regtest regtest test-cln lint format bench bench-holds bench-crowded bench-projects lock clean
 
 # --- environment -----------------------------------------------------------
 
@@ -102,6 +102,10 @@ bench-holds: .venv/.installed
 # A daemon with many open agreements.
 bench-crowded: .venv/.installed
 	@exec $(BIN)/python -m benchmarks.crowded $(ARGS)
+
+# Projects by their number of milestones.
+bench-projects: .venv/.installed
+	@exec $(BIN)/python -m benchmarks.projects $(ARGS)
 
 # --- upkeep ----------------------------------------------------------------
 

@@ -187,11 +187,13 @@ async def play(narrator: Narrator) -> bool:
 
 
 @asynccontextmanager
-async def staged(narrator: Narrator) -> AsyncIterator[Stage]:
-    """A daemon of our own and two people."""
+async def staged(narrator: Narrator, **more: Any) -> AsyncIterator[Stage]:
+    """A daemon of our own and two people. `more`: other sections of its settings."""
     with tempfile.TemporaryDirectory(prefix="holdfast-demo-") as folder:
         place, relays = Daemon(data=Path(folder)), RelaySettings(embedded_port=0)
-        settings = Settings.model_construct(daemon=place, relays=relays)  # not by the environment: this is play money
+        settings = Settings.model_construct(
+            daemon=place, relays=relays, **more
+        )  # not by the environment: this is play money
         stop, ready = asyncio.Event(), asyncio.get_running_loop().create_future()
         daemon = asyncio.ensure_future(run(settings, ready.set_result, stop))
         try:
