@@ -15,7 +15,10 @@ class Sieve:
         self._rows = [_Row(each) for each in filters]
 
     def passes(self, event: Event) -> bool:
-        return any(row.matches(event) for row in self._rows)
+        for row in self._rows:  # noqa: SIM110  # the hottest line of the daemon's ear: a generator costs as much as the rest
+            if row.matches(event):
+                return True
+        return False
 
 
 class _Row:
@@ -40,4 +43,7 @@ class _Row:
         )
 
     def _names(self, event: Event) -> bool:
-        return not any(values.isdisjoint(event.tag_values(name)) for name, values in self._tags)
+        for name, values in self._tags:  # noqa: SIM110
+            if values.isdisjoint(event.tag_values(name)):
+                return False
+        return True
