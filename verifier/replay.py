@@ -45,7 +45,7 @@ STEPS: dict[str, Step] = {
     "compensation": money.compensated,
 }
 
-AFTER_LOSS = frozenset({"settlement.completed", "task.expired", "funding.stray"})
+AFTER_LOSS = frozenset({"settlement.completed", "task.expired", "funding.stray", "task.frozen", "task.unfrozen"})
 
 
 def replay(chain: Chain, book: Book, notes: Notes) -> Standing:

@@ -380,10 +380,12 @@ def lost() -> Life:
     return life
 
 
-def lost_after_payout(fee: Fee | None = None) -> Life:
+def lost_after_payout(fee: Fee | None = None, frozen: bool = False) -> Life:
     life = Life(fee=fee).fund().claim().proof().approve()
     life.wait()
     life.add("hold.lost", "Verified", "APPROVED", "node", **opening(life))
+    if frozen:
+        life.freeze().unfreeze()
     facts = {
         "funding": f"{life.id}/h1", "hold_msat": life.hold, "payment_hash": life.hash, "hash_salt": life.salt,
         "percent": 100, "payouts": [life.payment(life.net)], "credited": [], "insurance_msat": 0, **life.kept(0),
@@ -439,6 +441,7 @@ SOUND: dict[str, Spoil] = {
     "abandoned and cancelled on an old entry": cancelled_after_abandoning,
     "approved once more after a dispute": lambda: reapproved(),
     "approved in a dispute without a proof": lambda: approved_on(4),
+    "lost under a payout, and frozen meanwhile": lambda: lost_after_payout(frozen=True),
     "lost before a payout": lost,
     "lost, and made good for": lambda: made_good(lost()),
     "lost, made good for and paid": lambda: withdrawn(made_good(lost()), 5_000_000),
