@@ -175,7 +175,7 @@ def disputed(task: Task, entry: Entry) -> Task:
     opened = Dispute(
         state=DisputeState.OPEN, by=Pubkey(by) if by and by != "silence" else task.employer, opened=entry.heard
     )
-    return replace(quiet(drop_waiting(task)), dispute=opened, offers=())
+    return replace(quiet(drop_waiting(task)), dispute=opened, offers=(), closing=False)
 
 
 def resolved(task: Task, entry: Entry) -> Task:
