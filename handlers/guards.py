@@ -153,8 +153,9 @@ def need_evidence(task: Task, said: Said, rests_on: LogType | None = None) -> No
         raise refuse(
             Refused.BASIS_STALE, task=task.id, action=action, needs=str(rests_on), latest=task.seq_of(rests_on)
         )
-    if basis.seq < task.bound and task.role_of(said.by):  # said of an earlier worker
-        bound_by = LogType.TASK_CLAIMED if task.bound == task.seq_of(LogType.TASK_CLAIMED) else LogType.TASK_ACCEPTED
+    if basis.seq < task.bound and task.role_of(said.by):  # said of an earlier worker or milestone
+        binding = (LogType.TASK_CLAIMED, LogType.SETTLEMENT_COMPLETED)
+        bound_by = next((kind for kind in binding if task.bound == task.seq_of(kind)), LogType.TASK_ACCEPTED)
         raise refuse(Refused.BASIS_STALE, task=task.id, action=action, needs=str(bound_by), latest=task.bound)
 
 
