@@ -91,9 +91,13 @@ def agreed(task: Task, wanted: Proposal) -> Task:
     )  # fmt: skip
 
 
+def lacks_plan(task: Task) -> bool:
+    return task.terms.payment_type == MILESTONE and not task.is_project
+
+
 def need_plan(task: Task) -> None:
     """A project whose terms are milestones is not paid before they are agreed to."""
-    if task.terms.payment_type == MILESTONE and not task.is_project:
+    if lacks_plan(task):
         raise refuse(Refused.PLAN_NEEDED, task=task.id)
 
 
