@@ -327,7 +327,7 @@ class Task:
         """The price is in a currency, and no rate is frozen: the next invoice says what it is in sats, or would have."""
         if self.terms.pricing is None or self.state in (None, TaskState.DRAFT):
             return self.terms.pricing is not None
-        return self.state is not None and self.state.is_final and not any(f.expiry_height for f in self.fundings)
+        return self.state is not None and self.state.is_final and not any(f.expiry_height for f in self.own_fundings)
 
     @property
     def deadline(self) -> int:
