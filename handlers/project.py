@@ -10,7 +10,7 @@ from typing import Any
 
 from handlers.decision import Decision, Moment
 from handlers.plan import listed
-from handlers.task import Milestone, Patience, Task
+from handlers.task import Funding, Milestone, Patience, Task
 from kinds.codes import Told
 from kinds.states import FundingState, PayoutState
 from kinds.units import Msat

@@ -400,7 +400,10 @@ class Task:
     @property
     def kept(self) -> Funding | None:
         """The hold of old whose money is now in the books."""
-        return next((f for f in self.own_fundings if self.locked and f.state is FundingState.SETTLED), None)
+        return next(
+            (f for f in self.own_fundings if self.locked and f.state is FundingState.SETTLED and f.goal != "stray"),
+            None,
+        )
 
     @property
     def locking(self) -> bool:
