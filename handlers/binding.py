@@ -35,7 +35,7 @@ def need_time(task: Task, moment: Moment) -> None:
         raise refuse(Refused.TOO_LATE, task=task.id, what="deadline", since=deadline + moment.now.deaf)
     if hold:
         need_fit(task, moment, hold.expiry_height, SLACK_BLOCKS)
-    elif task.state is TaskState.DRAFT:
+    elif task.state is TaskState.DRAFT and not plan.lacks_plan(task):  # each milestone has a hold of its own
         need_fit(task, moment, moment.now.height + moment.policy.hold_cltv)
 
 

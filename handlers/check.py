@@ -134,7 +134,7 @@ def _money(task: Task) -> Iterator[str]:
     yield from _priced(task)
     for each in task.milestones[: task.at]:
         yield from _released(task, each)
-    settled = [f.amount for f in task.own_fundings if f.state is F.SETTLED]
+    settled = [f.amount for f in task.own_fundings if f.state is F.SETTLED and f.goal != "stray"]
     if task.locked and (settled != [task.locked] or not task.terms.outlasts_hold or task.hold):
         yield "money in the books that did not come from the task's one settled hold, or against its terms"
     if task.state in (S.PAID, S.REFUNDED, S.EXPIRED):
@@ -145,12 +145,13 @@ def _money(task: Task) -> Iterator[str]:
 
 def _released(task: Task, milestone: Milestone) -> Iterator[str]:
     """In = out + given to accounts + fees, to the msat, of a milestone that is over; and the worker has his share of it."""
-    given = {e.role: e.amount for e in task.credits if e.milestone == milestone.number}
-    went = milestone.share + milestone.routing + sum(given.values()) + milestone.fee + milestone.insurance
+    given = [e for e in task.credits if e.milestone == milestone.number]
+    went = milestone.share + milestone.routing + sum(e.amount for e in given) + milestone.fee + milestone.insurance
     if milestone.came != went or milestone.routing > milestone.budget:
         yield f"milestone {milestone.number}: {milestone.came} came and {went} went"
     net = milestone.reward - task.terms.fees.of_worker(milestone.reward)
-    if milestone.share != net if milestone.share else given.get(Role.WORKER) != net + milestone.budget:
+    credited = sum(e.amount for e in given if e.role is Role.WORKER)
+    if milestone.share != net if milestone.share else credited != net + milestone.budget:
         yield f"milestone {milestone.number}: the worker did not get his share"
 
 

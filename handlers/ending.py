@@ -75,10 +75,11 @@ def settled(done: Decision, funding: Funding, view: HoldView, moment: Moment) ->
         kept = taken.task.funding(funding.ref) or funding
         in_books = ledger.locked(taken, kept, moment)
         return _give_back(in_books, kept, moment) if in_books.task.phase is Phase.REFUNDING else in_books
-    taken = credit(taken, Role.EMPLOYER, funding.amount, "refund")  # settled behind our back: all of it is owed
+    taken = taken.on(project.came_late(taken.task, funding))
+    taken = credit(taken, Role.EMPLOYER, funding.amount, "refund", funding.milestone)  # all of it is owed
     taken = taken.incident("settled_instead_of_refunded", funding=funding.ref, amount_msat=funding.amount)
     known = len(done.task.credits)
-    if taken.task.phase is Phase.REFUNDING:
+    if taken.task.phase is Phase.REFUNDING and funding.goal != "stray":
         taken = _ended(taken, funding, moment, amount_msat=0, credited=public_credits(taken.task, known))
     return _tell_credits(taken, moment, known)
 
@@ -205,12 +206,13 @@ def public_credits(task: Task, known: int) -> list[dict[str, Any]]:
     return [{"role": str(entry.role), "to": entry.to, "amount_msat": entry.amount} for entry in task.credits[known:]]
 
 
-def credit(done: Decision, role: Role, amount: Msat, why: str) -> Decision:
-    """Puts money of this task to somebody's account; the commit books it there."""
+def credit(done: Decision, role: Role, amount: Msat, why: str, milestone: int = 0) -> Decision:
+    """Puts money of this task to somebody's account; the commit books it there. `milestone`: 0 for the current one."""
     to = done.task.worker if role is Role.WORKER else done.task.employer
     if amount <= 0 or to is None:
         return done
-    entry = CreditEntry(role=role, to=to, amount=amount, why=why, milestone=done.task.current.number)
+    number = milestone or done.task.current.number
+    entry = CreditEntry(role=role, to=to, amount=amount, why=why, milestone=number)
     return done.change(credits=(*done.task.credits, entry))
 
 

@@ -11,7 +11,7 @@ from handlers.task import Task, Terms
 from kinds.codes import Refused
 from kinds.commands import OPERATOR, Command, Payout
 from kinds.inputs import BY_HAND, Now, Proven, Said
-from kinds.states import LogType, Phase, Role, TaskState, WorkState
+from kinds.states import LogType, PayoutState, Phase, Role, TaskState, WorkState
 from kinds.units import SECONDS_PER_BLOCK, Msat, Pubkey
 
 S, W = TaskState, WorkState
@@ -69,7 +69,8 @@ def _has_receipt(task: Task, who: Pubkey) -> bool:
     """Money of his has moved in this task."""
     if who == task.employer:
         return any(funding.accepted_at for funding in task.fundings)
-    return task.paid_share is not None or bool(task.credit(who))
+    paid = any(payout.to == who and payout.state is PayoutState.COMPLETE for payout in task.payouts)
+    return paid or bool(task.credit(who))
 
 
 def may_withdraw(task: Task, who: Pubkey) -> bool:
@@ -153,8 +154,9 @@ def need_evidence(task: Task, said: Said, rests_on: LogType | None = None) -> No
         raise refuse(
             Refused.BASIS_STALE, task=task.id, action=action, needs=str(rests_on), latest=task.seq_of(rests_on)
         )
-    if basis.seq < task.bound and task.role_of(said.by):  # said of an earlier worker
-        bound_by = LogType.TASK_CLAIMED if task.bound == task.seq_of(LogType.TASK_CLAIMED) else LogType.TASK_ACCEPTED
+    if basis.seq < task.bound and task.role_of(said.by):  # said of an earlier worker or milestone
+        binding = (LogType.TASK_CLAIMED, LogType.SETTLEMENT_COMPLETED)
+        bound_by = next((kind for kind in binding if task.bound == task.seq_of(kind)), LogType.TASK_ACCEPTED)
         raise refuse(Refused.BASIS_STALE, task=task.id, action=action, needs=str(bound_by), latest=task.bound)
 
 

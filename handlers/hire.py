@@ -92,7 +92,7 @@ def _freed(done: Decision, said: Said, until: int | None = None) -> Decision:
     task = done.task
     freed = replace(
         task.with_current(task.current.anew()), worker=None, claimed_at=0, bound_seq=0, consented=0, rushed=False,
-        destination=None, dest_hash=None, offers=(),
+        destination=None, dest_hash=None, offers=(), proposal=None,
     )  # fmt: skip
     told = done.on(freed).say(said.by, Told.ABANDONED, refunding=False)
     return told.say(task.employer, Told.ABANDONED, refunding=False, until=until, applicants=len(task.applicants))

@@ -91,9 +91,13 @@ def agreed(task: Task, wanted: Proposal) -> Task:
     )  # fmt: skip
 
 
+def lacks_plan(task: Task) -> bool:
+    return task.terms.payment_type == MILESTONE and not task.is_project
+
+
 def need_plan(task: Task) -> None:
     """A project whose terms are milestones is not paid before they are agreed to."""
-    if task.terms.payment_type == MILESTONE and not task.is_project:
+    if lacks_plan(task):
         raise refuse(Refused.PLAN_NEEDED, task=task.id)
 
 
@@ -120,7 +124,7 @@ def cut(parts: tuple[MilestoneWords, ...], task: Task, moment: Moment, name: str
         due = read_moment(part.due, now.time)
         if due is None:
             raise refuse(Refused.BAD_PLAN, problem=f"milestone {number}: a date looks like 2026-12-31, or 14d")
-        if not last < due - now.deaf <= terms.deadline or (number > 1 and due - now.deaf < found[-1].due):
+        if not last < due - now.deaf <= terms.deadline or (number > 1 and due - now.deaf <= found[-1].due):
             raise refuse(
                 Refused.BAD_PLAN,
                 problem=f"milestone {number}: dates follow one another, from now to the task's deadline",

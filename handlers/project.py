@@ -10,7 +10,7 @@ from typing import Any
 
 from handlers.decision import Decision, Moment
 from handlers.plan import listed
-from handlers.task import Milestone, Patience, Task
+from handlers.task import Funding, Milestone, Patience, Task
 from kinds.codes import Told
 from kinds.states import FundingState, PayoutState
 from kinds.units import Msat
@@ -29,7 +29,7 @@ def next_due(task: Task, heard: int) -> int:
 def go_on(done: Decision, moment: Moment) -> Decision:
     """The released milestone becomes a record, and the next one waits for its money."""
     task = done.task
-    done = done.on(advanced(task, moment.now.heard, next_due(task, moment.now.heard)))
+    done = done.on(advanced(task, task.seq, moment.now.heard, next_due(task, moment.now.heard)))
     facts: dict[str, Any] = {"released": task.current.number, "of": len(task.milestones), "total_msat": task.total}
     upcoming = listed(done.task.current, moment.now, secret=True)
     for who in (task.employer, task.worker):
@@ -37,8 +37,9 @@ def go_on(done: Decision, moment: Moment) -> Decision:
     return done
 
 
-def advanced(task: Task, heard: int, due: int) -> Task:
-    """The task at its next milestone, which is due then; the dates behind it move by as much."""
+def advanced(task: Task, seq: int, heard: int, due: int) -> Task:
+    """The task at its next milestone, which is due then; the dates behind it move by as much. `seq`: of the entry of the release, which
+    binds the worker to it: nothing that was signed before counts for it."""
     number = (
         task.current.number
     )  # its own payments are kept once more, those before it only where something may still come of them
@@ -50,11 +51,20 @@ def advanced(task: Task, heard: int, due: int) -> Task:
         milestones=(*task.milestones[: task.at], _record(task, heard), *rest),
         terms=replace(task.terms, deadline=task.terms.deadline + later),
         at=task.at + 1,
-        ending="", reason="", marked=False, consented=heard, rushed=False, claimed_at=0, funded_until=0, destination=None,
+        ending="", reason="", marked=False, bound_seq=seq, consented=heard, rushed=False, claimed_at=0, funded_until=0, destination=None,
         dest_hash=None, dispute=None, offers=(), split=100, patience=Patience(), warned=(), reached=(),
         fundings=tuple(each for each in task.fundings if each.milestone == number or each.state is not FundingState.SETTLED),
         payouts=tuple(each for each in task.payouts if each.milestone == number or each.state is PayoutState.FAILED),
     )  # fmt: skip
+
+
+def came_late(task: Task, funding: Funding) -> Task:
+    """A stray hold of a released milestone was settled after all: its record has that, too."""
+    at = funding.milestone - 1
+    if at >= task.at:
+        return task
+    record = replace(task.milestones[at], came=Msat(task.milestones[at].came + funding.amount))
+    return replace(task, milestones=(*task.milestones[:at], record, *task.milestones[at + 1 :]))
 
 
 def _record(task: Task, heard: int) -> Milestone:

@@ -327,7 +327,7 @@ class Task:
         """The price is in a currency, and no rate is frozen: the next invoice says what it is in sats, or would have."""
         if self.terms.pricing is None or self.state in (None, TaskState.DRAFT):
             return self.terms.pricing is not None
-        return self.state is not None and self.state.is_final and not any(f.expiry_height for f in self.fundings)
+        return self.state is not None and self.state.is_final and not any(f.expiry_height for f in self.own_fundings)
 
     @property
     def deadline(self) -> int:
@@ -400,7 +400,10 @@ class Task:
     @property
     def kept(self) -> Funding | None:
         """The hold of old whose money is now in the books."""
-        return next((f for f in self.own_fundings if self.locked and f.state is FundingState.SETTLED), None)
+        return next(
+            (f for f in self.own_fundings if self.locked and f.state is FundingState.SETTLED and f.goal != "stray"),
+            None,
+        )
 
     @property
     def locking(self) -> bool:

@@ -53,7 +53,7 @@ def abandoned(s: Standing, entry: Entry, move: Move) -> None:
             s.sayer(entry)(Code.TOO_LATE, "after the deadline nobody else can take the task")
         s.funded_until = min(entry.heard + s.words["hold_timeout"], s.deadline)
     s.quote = ""
-    s.worker, s.dest_hash, s.offers, s.bound, s.consent = "", "", {}, 0, []
+    s.worker, s.dest_hash, s.offers, s.bound, s.consent, s.plan = "", "", {}, 0, [], None
 
 
 def _bind(s: Standing, entry: Entry, move: Move) -> None:

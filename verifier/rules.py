@@ -247,7 +247,7 @@ ACTIONS: dict[tuple[str, str], str] = {
 HIRES = frozenset({"task.accepted", "task.claimed"})  # by the employer these are his choice, the action hire
 
 # The entry that a signed decision must rest on, the newest of its type. Any other action: any earlier entry of the task; while a
-# worker is bound, none of the parties' before the entry that bound him.
+# worker is bound, none of the parties' before the entry that bound him or released the milestone before.
 BASIS = {
     "claim": "task.created",
     "hire": "task.created",

@@ -220,7 +220,7 @@ def _basis(s: Standing, event: Event, action: str, move: Move, say: Say) -> None
     if needs and basis not in (standing if needs == "cancel.offered" else [s.newest[needs].id]):
         return say(Code.BASIS_STALE, f"a newer {needs} exists, or this one does not stand")
     if s.worker and entry.seq < s.bound and move.by != "applicant":
-        say(Code.BASIS_STALE, "it was signed before this worker was bound")
+        say(Code.BASIS_STALE, "it was signed before this worker was bound, or before this milestone")
 
 
 def _differ(action: str, content: Mapping[str, Any], facts: Mapping[str, Any], move: Move) -> list[str]:

@@ -197,7 +197,7 @@ def disputed(s: Standing, entry: Entry, move: Move) -> None:
         say(Code.BAD_FACTS, "by is somebody else than the one who did it")
     if s.state == "Verified" and s.percent != 100:
         say(Code.AGAINST_TERMS, "what both agreed on cannot be disputed")
-    s.approved_at, s.disputed_at, s.offers = 0, entry.heard, {}
+    s.approved_at, s.disputed_at, s.offers, s.closing = 0, entry.heard, {}, False
 
 
 def offered(s: Standing, entry: Entry, move: Move) -> None:

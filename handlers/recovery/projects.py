@@ -51,4 +51,4 @@ def parts(said: Iterable[Mapping[str, Any]], deaf: int, rate: Rate | None) -> tu
 
 def next_one(task: Task, entry: Entry) -> Task:
     """The milestone is released, and another one follows."""
-    return advanced(task, entry.heard, entry.facts["next_deadline"] - entry.deaf)
+    return advanced(task, entry.seq, entry.heard, entry.facts["next_deadline"] - entry.deaf)

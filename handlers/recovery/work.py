@@ -116,7 +116,7 @@ def abandoned(task: Task, entry: Entry) -> Task:
     until = min(now + task.terms.hold_timeout, task.deadline) if entry.state == S.FUNDED else 0
     return replace(
         task.with_current(task.current.anew()), worker=None, claimed_at=0, funded_until=until, destination=None,
-        dest_hash=None, offers=(), bound_seq=0, consented=0, rushed=False,
+        dest_hash=None, offers=(), proposal=None, bound_seq=0, consented=0, rushed=False,
     )  # fmt: skip
 
 
@@ -175,7 +175,7 @@ def disputed(task: Task, entry: Entry) -> Task:
     opened = Dispute(
         state=DisputeState.OPEN, by=Pubkey(by) if by and by != "silence" else task.employer, opened=entry.heard
     )
-    return replace(quiet(drop_waiting(task)), dispute=opened, offers=())
+    return replace(quiet(drop_waiting(task)), dispute=opened, offers=(), closing=False)
 
 
 def resolved(task: Task, entry: Entry) -> Task:
