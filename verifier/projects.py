@@ -147,7 +147,7 @@ def _next(s: Standing, entry: Entry) -> None:
         return
     said = entry.facts.get("next_deadline")
     following = s.parts[s.number :]
-    wanted = following[0].due + max(0, entry.heard - s.deadline)
+    wanted = following[0].due + max(0, (s.frozen or entry).heard - s.deadline)
     found = said - entry.deaf if type(said) is int else -1
     if not wanted - CLOCK_SLACK <= found <= wanted + CLOCK_SLACK:
         s.sayer(entry)(Code.WRONG_UNTIL, f"the next milestone is due {found - wanted:+d} s off")
