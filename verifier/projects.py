@@ -47,8 +47,7 @@ def proposed(s: Standing, entry: Entry, move: Move) -> None:
         or facts["review_window"] <= 0
     ):
         say(Code.BAD_FACTS, "these are not rules of milestones")
-    read_parts(s, entry, s.total, say)
-    s.plan = entry
+    s.plan, s.drafted = entry, read_parts(s, entry, s.total, say)
 
 
 def agreed(s: Standing, entry: Entry, move: Move) -> None:
@@ -64,7 +63,7 @@ def agreed(s: Standing, entry: Entry, move: Move) -> None:
     s.words = {**s.words, **{name: plan.facts[name] for name in RULES}}
     s.planned_with, s.plan = s.worker, None
     s.dest_hash, s.claim_signed, s.quote = "", False, ""
-    cut(s, plan, [], say)
+    cut(s, plan, s.drafted, say)
 
 
 def cut(s: Standing, entry: Entry, owed: list[Part], say: Say) -> None:
