@@ -115,6 +115,28 @@ def test_killed_at_each_passage(where: str) -> None:
             raise AssertionError(f"killed {where} commit {at}") from error
 
 
+@pytest.mark.parametrize("title", ['"' * 40, "\U0001f600" * 10])
+def test_the_longest_plan_fits_into_a_letter(title: str) -> None:
+    """Each word of it: whoever is to agree sees all of it."""
+
+    async def life() -> None:
+        town = await a_town()
+        task = await hired(town)
+        parts = [{"title": title, "amount": 200, "due": 1_800_100_000 + number} for number in range(100)]
+        await town.worker.say(json.dumps({"v": 1, "action": "milestones", "task": task, "milestones": parts}))
+        card = await told(town, town.employer, "Milestones, proposed by")
+        assert card.count(title) == 100
+        await town.employer.say(json.dumps({"v": 1, "action": "agree", "task": task, "plan": plan_of(town, task)}))
+        await told(town, town.employer, '"code":"plan_agreed"')
+        await sound(town)
+
+    run_virtually(life())
+
+
+def plan_of(town: Town, task: str) -> str:
+    return str([each for each in town.log_of(task) if each["type"] == "plan.proposed"][-1]["facts"]["plan"])
+
+
 def test_the_plan_as_signed_decisions() -> None:
     """Proposed and agreed to by signature: the hash stands in the log, and the verifier reads both."""
 
