@@ -208,3 +208,12 @@ def test_a_plan_is_shown_whole_to_whoever_agrees_to_it() -> None:
     parts[0]["description"], parts[1]["description"], parts[2]["description"] = ("long" * 250,) * 3
     parts[3]["description"] = "long" * 249
     assert life.refuses(life.said(WORKER, life.command("milestones", milestones=parts))) == "bad_plan"
+
+
+def test_the_log_tells_no_sum_that_the_next_rate_changes() -> None:
+    """A sum of the rewards is for cards; the log has the milestones themselves."""
+    priced = builders.released(sizes=((1_600, 20), (2_400, 40)), **builders.RUPEES)
+    funded(priced)
+    named = {"payment_type": "MILESTONE", "milestones": builders.parts((20_000, 2), (30_000, 4))}
+    lines = [*priced.lines, *builders.draft(deadline=9 * DAY, **named).lines]
+    assert not [line.type for line in lines if "total_msat" in line.facts]
