@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from handlers.guards import fitting
 from handlers.policy import DAY
 from kinds.cards import card
@@ -214,6 +216,6 @@ def test_the_log_tells_no_sum_that_the_next_rate_changes() -> None:
     """A sum of the rewards is for cards; the log has the milestones themselves."""
     priced = builders.released(sizes=((1_600, 20), (2_400, 40)), **builders.RUPEES)
     funded(priced)
-    named = {"payment_type": "MILESTONE", "milestones": builders.parts((20_000, 2), (30_000, 4))}
+    named: dict[str, Any] = {"payment_type": "MILESTONE", "milestones": builders.parts((20_000, 2), (30_000, 4))}
     lines = [*priced.lines, *builders.draft(deadline=9 * DAY, **named).lines]
     assert not [line.type for line in lines if "total_msat" in line.facts]

@@ -65,7 +65,7 @@ class Project(Hiring):
         written = [
             {"title": part["title"], "amount": part["reward_msat"] // 1000, "due": str(part["due"])} for part in parts
         ]
-        rules = {"review_window": DAY, "on_reject": "revise", "max_rejects": 3}
+        rules: dict[str, Any] = {"review_window": DAY, "on_reject": "revise", "max_rejects": 3}
         event = self.decide(who, "milestones", len(self.lines), milestones=written, **rules) if signed else None
         self.add("plan.proposed", "Draft", "PENDING", who, event, **({"by": who.pub, "plan": self.plan} | said))
         return self
@@ -173,7 +173,7 @@ def fewer_parts() -> Life:
     life = Project()
     life.bind(WORKER)
     parts = [{"title": f"Part {n}", "amount": amount, "due": "1d"} for n, amount in ((1, 20_000), (2, 30_000), (3, 5))]
-    rules = {"review_window": DAY, "on_reject": "revise", "max_rejects": 3}
+    rules: dict[str, Any] = {"review_window": DAY, "on_reject": "revise", "max_rejects": 3}
     event = life.decide(EMPLOYER, "milestones", len(life.lines), milestones=parts, **rules)
     life.propose(EMPLOYER, signed=True)
     life.lines[-1].event = event
