@@ -76,7 +76,7 @@ def create(offered: Offered, moment: Moment) -> Decision:
         pinned=task.pinned,
         employer=task.employer,
         title=task.title,
-        **shown(task),
+        **{name: fact for name, fact in shown(task).items() if name != "total_msat"},
         **pricing.public(task.terms),
         **task.terms.fees.public(),
         deadline=offer.deadline,

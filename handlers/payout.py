@@ -36,7 +36,7 @@ def plan(done: Decision, moment: Moment, feedback: str = "") -> Decision:
     facts: dict[str, Any] = {"amount_msat": amount, "percent": task.split, "feedback": feedback}
     if fits:
         return order(done.say(task.worker, Told.APPROVED, needs_destination=False, **facts))
-    return done.say(task.worker, Told.APPROVED, ref="patience", needs_destination=True, **facts)
+    return done.say(task.worker, Told.APPROVED, ref=task.waits_for, needs_destination=True, **facts)
 
 
 def payout(task: Task, said: Said, command: commands.Payout, moment: Moment) -> Decision:
@@ -157,7 +157,7 @@ def _failed(done: Decision, payout: Payout, what: PaymentSeen, moment: Moment) -
     return done.say(
         payout.to,
         Told.PAYOUT_FAILED,
-        ref="patience" if blamed else "",  # the clock of his side starts when he has been told
+        ref=task.waits_for if blamed else "",  # the clock of his side starts when he has been told
         amount_msat=payout.amount,
         reason=reason,
         fault=str(Fault.OURS if ours else Fault.THEIRS),
@@ -195,7 +195,7 @@ def retry(task: Task, moment: Moment) -> Decision:
 def _ask_again(done: Decision, payout: Payout, reason: str, moment: Moment) -> Decision:
     task = done.task.with_payout(payout.ref, state=P.FAILED, reason=reason, ordered=False, next_try=0)
     done = done.on(_with_new(task, payout.role, payout.amount, payout.budget, None))
-    return done.say(payout.to, Told.DESTINATION_NEEDED, ref="patience", amount_msat=payout.amount, reason=reason)
+    return done.say(payout.to, Told.DESTINATION_NEEDED, ref=task.waits_for, amount_msat=payout.amount, reason=reason)
 
 
 def _promised(task: Task, command: commands.Payout, named: Destination) -> Destination:

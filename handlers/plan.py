@@ -20,7 +20,7 @@ from kinds.codes import Refused, Told
 from kinds.commands import Agree, Milestones
 from kinds.figures import read_moment
 from kinds.inputs import Now, Said
-from kinds.plan import MOST, MilestoneWords, plan_hash
+from kinds.plan import MOST, MOST_WORDS, MilestoneWords, plan_hash
 from kinds.rate import BadAmount, plain, read_amount_of
 from kinds.states import LogType, Role, TaskState
 from kinds.units import Msat, commitment, sats
@@ -116,6 +116,8 @@ def cut(parts: tuple[MilestoneWords, ...], task: Task, moment: Moment, name: str
     now, terms = moment.now, task.terms
     if not 2 <= len(parts) <= MOST:
         raise refuse(Refused.BAD_PLAN, problem=f"a plan has 2 to {MOST} milestones")
+    if sum(len(f"{part.title}{part.description}".encode()) for part in parts) > MOST_WORDS:
+        raise refuse(Refused.BAD_PLAN, problem=f"titles and descriptions have {MOST_WORDS} bytes together at most")
     costs = [_cost(part, task, moment.policy) for part in parts]
     _need_sum(costs, task)
     found: list[Milestone] = []

@@ -94,7 +94,7 @@ def frozen(task: Task) -> dict[str, Any]:
     """What invoice.created tells of the rate, and of all amounts that follow from it."""
     if not task.currency:
         return {}
-    return {name: fact for name, fact in shown(task).items() if name != "hold_msat"} | priced(task)
+    return {name: fact for name, fact in shown(task).items() if name not in ("hold_msat", "total_msat")} | priced(task)
 
 
 def _at(task: Task, rate: Rate) -> Task:

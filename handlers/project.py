@@ -22,8 +22,8 @@ def goes_on(task: Task) -> bool:
 
 
 def next_due(task: Task, heard: int) -> int:
-    """The next milestone's deadline: as planned, or as much later as the present one is released late."""
-    return task.milestones[task.at + 1].due + max(0, heard - task.deadline)
+    """The next milestone's deadline: as planned, or as much later as the present one is released late; while it is frozen no time passes."""
+    return task.milestones[task.at + 1].due + max(0, (task.frozen_at or heard) - task.deadline)
 
 
 def go_on(done: Decision, moment: Moment) -> Decision:

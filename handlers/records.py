@@ -220,7 +220,8 @@ def _own(record: Record, who: Pubkey) -> dict[str, Any]:
 
 def receipt(task: Task, rows: Rows, asker: Pubkey, now: Now) -> Mapping[str, Any]:
     """The facts of a party's receipt. Raises Refusal when he is no party, or when no money of his has moved yet."""
-    role = task.role_of(asker)
+    paid = [*((each.to, each.state is P.COMPLETE) for each in rows.sent), *((each.to, True) for each in rows.given)]
+    role = task.role_of(asker) or (Role.WORKER if (asker, True) in paid else None)  # also a worker who left later
     if role is None:
         raise refuse(Refused.NOT_YOUR_TASK, task=task.id, role="employer or worker", action="receipt")
     own = [each for each in records(task, rows) if concerns(each, asker, task)]

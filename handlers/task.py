@@ -440,6 +440,11 @@ class Task:
         return next((p for p in self.own_payouts if p.state is PayoutState.COMPLETE), None)
 
     @property
+    def waits_for(self) -> str:
+        """The ref of the letters that start the clock of the worker's side: those of this milestone, no earlier ones."""
+        return f"patience/{self.current.number}" if self.at else "patience"
+
+    @property
     def share_amount(self) -> Msat:
         """What the worker gets of what was agreed on: his part of the reward less that of his part of the fee."""
         return Msat(part(self.reward, self.split) - part(self.terms.fees.of_worker(self.reward), self.split))

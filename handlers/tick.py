@@ -273,7 +273,7 @@ def _next_unfunded(task: Task) -> Iterator[Warning]:
 
 def reached(task: Task, ref: str, moment: Moment) -> Decision:
     """A relay that the person reads has a message which the task waits for."""
-    if ref == "patience":
+    if ref == task.waits_for:
         waiting = task.state is S.VERIFIED and task.phase is Phase.NONE and not task.patience.since
         if waiting and task.share and (task.patience.told or not task.share.invoice):
             return Decision(replace(task, patience=replace(task.patience, since=moment.now.heard)))

@@ -18,6 +18,9 @@ from kinds.rate import is_fraction, read_fraction
 from kinds.words import quote, word_at
 
 MOST = 100  # milestones of one project
+MOST_WORDS = (
+    4000  # bytes of all their titles and descriptions: whoever is to agree gets every one of them in one letter
+)
 _MAX_SAT = 21_000_000 * 100_000_000
 _PIECE = re.compile(r'"(?:[^"\\]|\\.)*"|[;\n]|[^";\n]+|"', re.DOTALL)
 _PART = re.compile(

@@ -25,7 +25,9 @@ def plan_card(facts: Facts, now: int) -> str:
     """A plan as a whole, with what it costs and how it is judged."""
     head = label("plan" if facts.get("stage") == "agreed" else "proposed by", facts, now)
     rules = [label(name, facts, now) for name in ("plan total", "plan cost", "plan rules")]
-    return joined([heading(facts), head, *milestone_lines(facts, now), *rules, label("plan next", facts, now)])
+    return joined(
+        [heading(facts), head, *milestone_lines(facts, now, whole=True), *rules, label("plan next", facts, now)]
+    )
 
 
 def released_card(facts: Facts, now: int) -> str:
@@ -52,10 +54,13 @@ def completed_card(facts: Facts, now: int) -> str:
     return joined([heading(facts), label("completed", facts, now), progress, *files])
 
 
-def milestone_lines(facts: Facts, now: int) -> Sequence[str]:
-    """A line for each milestone; of a long project those around the current one."""
+def milestone_lines(facts: Facts, now: int, whole: bool = False) -> Sequence[str]:
+    """A line for each milestone; of a long project those around the current one. `whole`: all, with what they ask for, since that is what
+    somebody agrees to."""
     unit = {name: facts[name] for name in ("currency", "rate", "indicative") if name in facts}
     parts = [{**unit, **each} for each in listed(facts.get("milestones"))]
+    if whole:
+        return [label(name, each, now) for each in parts for name in ("part", "part about")]
     at = facts["milestone"] - 1 if isinstance(facts.get("milestone"), int) else 0
     first = max(0, min(at - 2, len(parts) - _SHOWN))
     shown = parts[first : first + _SHOWN]

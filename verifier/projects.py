@@ -47,8 +47,7 @@ def proposed(s: Standing, entry: Entry, move: Move) -> None:
         or facts["review_window"] <= 0
     ):
         say(Code.BAD_FACTS, "these are not rules of milestones")
-    read_parts(s, entry, s.total, say)
-    s.plan = entry
+    s.plan, s.drafted = entry, read_parts(s, entry, s.total, say)
 
 
 def agreed(s: Standing, entry: Entry, move: Move) -> None:
@@ -64,7 +63,7 @@ def agreed(s: Standing, entry: Entry, move: Move) -> None:
     s.words = {**s.words, **{name: plan.facts[name] for name in RULES}}
     s.planned_with, s.plan = s.worker, None
     s.dest_hash, s.claim_signed, s.quote = "", False, ""
-    cut(s, plan, [], say)
+    cut(s, plan, s.drafted, say)
 
 
 def cut(s: Standing, entry: Entry, owed: list[Part], say: Say) -> None:
@@ -147,7 +146,7 @@ def _next(s: Standing, entry: Entry) -> None:
         return
     said = entry.facts.get("next_deadline")
     following = s.parts[s.number :]
-    wanted = following[0].due + max(0, entry.heard - s.deadline)
+    wanted = following[0].due + max(0, (s.frozen or entry).heard - s.deadline)
     found = said - entry.deaf if type(said) is int else -1
     if not wanted - CLOCK_SLACK <= found <= wanted + CLOCK_SLACK:
         s.sayer(entry)(Code.WRONG_UNTIL, f"the next milestone is due {found - wanted:+d} s off")

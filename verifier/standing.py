@@ -85,6 +85,7 @@ class Standing:
     parts: list[Part] = field(default_factory=list)  # milestones; none in a task that is no project
     number: int = 1  # of the one whose turn it is
     plan: Entry | None = None  # the newest proposal
+    drafted: list[Part] = field(default_factory=list)  # its milestones, at the rate of that moment
     planned_with: str = ""
     closing: bool = False  # both agreed on an end
     terms: Mapping[str, Any] = field(default_factory=dict)  # the operator's terms that it names

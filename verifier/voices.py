@@ -127,13 +127,15 @@ def _first_reward(terms: Mapping[str, Any], event: Event) -> int:
     return int(amounts[0]) * 1000 if len(amounts) == len(parts) and sum(amounts) == whole else -1
 
 
-def _same_parts(published: list[Any], signed: list[Any]) -> bool:
-    """Titles and amounts; dates may be written as spans, which only the daemon's own clock fixes."""
+def _same_parts(published: list[Any], signed: object) -> bool:
+    """As many, with their titles and amounts; dates may be written as spans, which only the daemon's own clock fixes."""
+    if not isinstance(signed, list) or len(signed) != len(published):
+        return False
     return all(
         isinstance(theirs, dict)
         and ours.get("title") == str(theirs.get("title", "")).strip()
         and _same_amount(ours, theirs.get("amount"))
-        for ours, theirs in zip(published, signed, strict=False)
+        for ours, theirs in zip(published, signed, strict=True)
     )
 
 
@@ -238,7 +240,13 @@ def _differ(action: str, content: Mapping[str, Any], facts: Mapping[str, Any], m
             pairs = {"plan": (begins, True)}
         case "milestones":
             signed = content.get("milestones")
-            pairs = {"milestones": (isinstance(signed, str) or _same_parts(facts["milestones"], signed or []), True)}
+            window = content.get("review_window", 5 * DAY)
+            pairs = {
+                "milestones": (isinstance(signed, str) or _same_parts(facts["milestones"], signed), True),
+                "on_reject": (content.get("on_reject", "revise"), facts["on_reject"]),
+                "max_rejects": (str(content.get("max_rejects", 10)), str(facts["max_rejects"])),
+                "review_window": (window if type(window) is int else facts["review_window"], facts["review_window"]),
+            }
         case "submit":
             pairs = {
                 "sha256": (_lower(content.get("sha256")), facts["sha256"]),

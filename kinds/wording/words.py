@@ -159,6 +159,7 @@ LABELS: Mapping[str, str] = {
     "plan next": "[stage=asked? If you agree: agree {task} {plan:short}\nTo change it: milestones {task} ...]"
     "[stage=waiting? The other side is asked to agree.][stage=agreed? Next: fund {task} gives the invoice of milestone 1.]",
     "part": "{state:badge} {number}. {title:says} · {reward_msat:sats} · {due:date}",
+    "part about": "[description?   {description:says}]",
     "earlier parts": "✅ {count} earlier ones",
     "released": "✅ Milestone {released} is paid and released.",
     "upcoming": "Next: {number}. {title:says} · {reward_msat:sats} · due {due:when}",

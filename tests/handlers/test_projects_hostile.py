@@ -2,8 +2,13 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from handlers.guards import fitting
 from handlers.policy import DAY
+from kinds.cards import card
+from kinds.codes import Told
+from kinds.inputs import Reached
 from kinds.lightning import HoldStatus, PaymentStatus
 from kinds.states import LogType, TaskState
 from kinds.units import sats
@@ -158,3 +163,59 @@ def test_a_milestone_whose_money_never_came_has_no_rate_of_its_own() -> None:
     life.until(life.task.deadline).ticks()
     assert life.task.state is S.EXPIRED
     assert life.task.indicative
+
+
+def test_a_letter_of_an_earlier_milestone_starts_no_clock() -> None:
+    """That the worker was asked then, as a relay says much later, does not mean that he has been asked now."""
+    life = builders.begun()
+    life.submit()
+    life.approve()
+    asked = life.told(Told.APPROVED)[-1].ref
+    funded(paid(life))
+    life.submit()
+    life.reach(Told.PROOF_ARRIVED).wait(60)
+    life.approve()
+    life.did(Reached(asked))
+    assert not life.task.patience.since
+    life.did(Reached(life.told(Told.APPROVED)[-1].ref))
+    assert life.task.patience.since == life.now.heard
+
+
+def test_a_release_in_a_freeze_moves_the_dates_by_the_freeze_alone() -> None:
+    life = builders.begun()
+    life.submit()
+    life.approve()
+    life.payout()
+    life.leave()
+    life.pay(PS.COMPLETE)
+    builders.freeze(life)
+    planned, since = life.task.milestones[1].due, life.now.heard
+    life.until(life.task.deadline + 5 * DAY)
+    life.see(H.SETTLED)
+    life.wait(DAY)
+    builders.unfreeze(life)
+    assert life.task.deadline - planned == life.now.heard - since
+
+
+def test_a_plan_is_shown_whole_to_whoever_agrees_to_it() -> None:
+    """Also what the thirteenth milestone asks for."""
+    life = builders.hired()
+    parts = builders.parts(*((2_500, days) for days in range(1, 21)))
+    parts[12]["description"] = "all of it for free"
+    life.say(WORKER, life.command("milestones", milestones=parts))
+    shown = card(Told.PLAN_PROPOSED, life.told(Told.PLAN_PROPOSED, EMPLOYER)[-1].facts, life.time)
+    assert "13. Part 13" in shown
+    assert "20. Part 20" in shown
+    assert "all of it for free" in shown
+    parts[0]["description"], parts[1]["description"], parts[2]["description"] = ("long" * 250,) * 3
+    parts[3]["description"] = "long" * 249
+    assert life.refuses(life.said(WORKER, life.command("milestones", milestones=parts))) == "bad_plan"
+
+
+def test_the_log_tells_no_sum_that_the_next_rate_changes() -> None:
+    """A sum of the rewards is for cards; the log has the milestones themselves."""
+    priced = builders.released(sizes=((1_600, 20), (2_400, 40)), **builders.RUPEES)
+    funded(priced)
+    named: dict[str, Any] = {"payment_type": "MILESTONE", "milestones": builders.parts((20_000, 2), (30_000, 4))}
+    lines = [*priced.lines, *builders.draft(deadline=9 * DAY, **named).lines]
+    assert not [line.type for line in lines if "total_msat" in line.facts]

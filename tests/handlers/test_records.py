@@ -165,3 +165,11 @@ def test_a_long_project_shows_its_newest_and_counts_all() -> None:
     assert facts["earlier"] == 2 * (many - 1) - MOST
     assert facts["escrow_msat"] == (many - 1) * HOLD
     assert facts["transactions"][-1]["id"] == f"t/p{many - 1}"
+
+
+def test_a_worker_who_left_has_a_receipt_of_what_he_was_paid() -> None:
+    """Of that alone: what came to the one after him is none of his."""
+    task = dataclasses.replace(project(), worker=STRANGER)
+    rows = Rows(locks=(lock(1), lock(2)), sent=(sent(1), sent(2, to=STRANGER)))
+    facts = receipt(task, rows, WORKER, builders.paid().now)
+    assert (facts["role"], [each["id"] for each in facts["transactions"]]) == ("worker", ["t/p1"])

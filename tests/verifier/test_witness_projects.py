@@ -65,7 +65,8 @@ class Project(Hiring):
         written = [
             {"title": part["title"], "amount": part["reward_msat"] // 1000, "due": str(part["due"])} for part in parts
         ]
-        event = self.decide(who, "milestones", len(self.lines), milestones=written) if signed else None
+        rules: dict[str, Any] = {"review_window": DAY, "on_reject": "revise", "max_rejects": 3}
+        event = self.decide(who, "milestones", len(self.lines), milestones=written, **rules) if signed else None
         self.add("plan.proposed", "Draft", "PENDING", who, event, **({"by": who.pub, "plan": self.plan} | said))
         return self
 
@@ -156,6 +157,39 @@ def other_parts(**change: Any) -> Callable[[], Life]:
     return spoil
 
 
+def otherwise(**facts: Any) -> Callable[[], Life]:
+    """The plan is judged otherwise than its author has signed, and its hash is right."""
+
+    def spoil() -> Life:
+        life = Project()
+        life.bind(WORKER)
+        return life.propose(EMPLOYER, signed=True, **facts).agree(WORKER)
+
+    return spoil
+
+
+def fewer_parts() -> Life:
+    """Two are published of the three that were signed."""
+    life = Project()
+    life.bind(WORKER)
+    parts = [{"title": f"Part {n}", "amount": amount, "due": "1d"} for n, amount in ((1, 20_000), (2, 30_000), (3, 5))]
+    rules: dict[str, Any] = {"review_window": DAY, "on_reject": "revise", "max_rejects": 3}
+    event = life.decide(EMPLOYER, "milestones", len(life.lines), milestones=parts, **rules)
+    life.propose(EMPLOYER, signed=True)
+    life.lines[-1].event = event
+    return life
+
+
+def of_an_earlier_worker() -> Life:
+    life = Project()
+    life.bind(WORKER)
+    life.propose(WORKER)
+    life.wait()
+    life.add("task.abandoned", "Draft", "PENDING", WORKER, worker=WORKER.pub)
+    life.bind(STRANGER)
+    return life.agree(EMPLOYER)
+
+
 def alone() -> Life:
     life = Project()
     life.bind(WORKER)
@@ -216,6 +250,11 @@ SPOILT: dict[str, tuple[str, Callable[[], Life]]] = {
     "agreed to an older one": ("no_agreement", stale),
     "proposed before anybody is hired": ("against_terms", nobody_hired),
     "proposed by a stranger": ("wrong_author", by_a_stranger),
+    "agreed to what an earlier worker proposed": ("no_agreement", of_an_earlier_worker),
+    "judged in less time than was signed": ("embedded_disagrees", otherwise(review_window=HOUR)),
+    "judged otherwise than was signed": ("embedded_disagrees", otherwise(on_reject="dispute")),
+    "fewer tries than were signed": ("embedded_disagrees", otherwise(max_rejects=1)),
+    "fewer milestones than were signed": ("embedded_disagrees", fewer_parts),
     "another hash": ("commitment_broken", changed("plan.proposed", plan="ab" * 32)),
     "by somebody else": ("bad_facts", changed("plan.proposed", by=EMPLOYER.pub)),
     "a sum off by a sat": ("wrong_amount", other_parts(reward_msat=30_001_000)),

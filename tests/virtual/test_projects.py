@@ -12,7 +12,9 @@ from kinds.events import RECORD
 from kinds.units import Msat
 from tests.virtual.lives import HASH, a_town, entry, invoiced, offered, sound, state, told
 from tests.virtual.loop import run_virtually
-from tests.virtual.world import Town
+from tests.virtual.market import INR, Market
+from tests.virtual.test_prices import posted, town_with
+from tests.virtual.world import Person, Town
 
 PLAN = '"UI design" 5000 20d: two pages; "Backend API" 8000 40d; "Frontend" 5000 60d; "Testing & QA" 2000 70d'
 AMOUNTS = (5000, 8000, 5000, 2000)
@@ -115,6 +117,28 @@ def test_killed_at_each_passage(where: str) -> None:
             raise AssertionError(f"killed {where} commit {at}") from error
 
 
+@pytest.mark.parametrize("title", ['"' * 40, "\U0001f600" * 10])
+def test_the_longest_plan_fits_into_a_letter(title: str) -> None:
+    """Each word of it: whoever is to agree sees all of it."""
+
+    async def life() -> None:
+        town = await a_town()
+        task = await hired(town)
+        parts = [{"title": title, "amount": 200, "due": 1_800_100_000 + number} for number in range(100)]
+        await town.worker.say(json.dumps({"v": 1, "action": "milestones", "task": task, "milestones": parts}))
+        card = await told(town, town.employer, "Milestones, proposed by")
+        assert card.count(title) == 100
+        await town.employer.say(json.dumps({"v": 1, "action": "agree", "task": task, "plan": plan_of(town, task)}))
+        await told(town, town.employer, '"code":"plan_agreed"')
+        await sound(town)
+
+    run_virtually(life())
+
+
+def plan_of(town: Town, task: str) -> str:
+    return str([each for each in town.log_of(task) if each["type"] == "plan.proposed"][-1]["facts"]["plan"])
+
+
 def test_the_plan_as_signed_decisions() -> None:
     """Proposed and agreed to by signature: the hash stands in the log, and the verifier reads both."""
 
@@ -132,6 +156,40 @@ def test_the_plan_as_signed_decisions() -> None:
         await town.employer.decide(task, "agree", proposed["id"], plan=plan)
         agreed = await entry(town, task, "plan.agreed")
         assert agreed["proven"] == "signed"
+        await sound(town)
+
+    run_virtually(life())
+
+
+def test_a_plan_is_judged_by_the_rate_at_which_it_was_proposed() -> None:
+    """An invoice over the whole, at another rate, came and went before the other side agreed."""
+
+    async def life() -> None:
+        market = Market()
+        town = await town_with(market)
+        offer = 'post 4000 INR "A page" deadline=3d order=hire_first on_hold_end="rollover then refund"'
+        task, other = await posted(town, offer), Person(town, "other", 14)
+        await town.worker.say(f"claim {task}")
+        await entry(town, task, "task.accepted")
+        await town.worker.say(f"milestones {task} One 1600 20h; Two 2400 40h")
+        await entry(town, task, "plan.proposed")
+        market.all_say(INR * 11 // 10)
+        await town.pass_time(120)
+        await invoiced(town, task)
+        await town.pass_time(900)
+        await counted(town, task, "invoice.expired", 1)
+        await town.employer.say(f"agree {task} {plan_of(town, task)}")
+        await entry(town, task, "plan.agreed")
+        await town.worker.say(f"abandon {task}")
+        await entry(town, task, "task.abandoned")
+        await other.say(f"claim {task}")
+        await counted(town, task, "task.accepted", 2)
+        await other.say(f"milestones {task} One 1000 20h; Two 3000 40h")
+        await counted(town, task, "plan.proposed", 2)
+        await town.employer.say(f"agree {task} {plan_of(town, task)}")
+        await counted(town, task, "plan.agreed", 2)
+        town.employer.wallet.pay(await invoiced(town, task))
+        await counted(town, task, "task.claimed", 1)
         await sound(town)
 
     run_virtually(life())
