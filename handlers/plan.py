@@ -47,7 +47,7 @@ def propose(task: Task, said: Said, command: Milestones, moment: Moment) -> Deci
         on_reject=command.on_reject,
         max_rejects=command.max_rejects,
     )
-    facts = public(wanted, now)
+    facts = {"nonce": salt(now, f"{task.id}/plan"), **public(wanted, now)}  # so that nobody can choose the hash
     wanted = replace(wanted, hash=plan_hash(facts))
     done = Decision(replace(task, proposal=wanted, proposed=(*today, now.time)))
     done = move(done, Cause.PLAN_PROPOSED, moment, by=said.by, plan=wanted.hash, **facts)

@@ -97,7 +97,7 @@ Parts = Annotated[tuple[MilestoneWords, ...], BeforeValidator(read_parts), Field
 
 def plan_hash(facts: Mapping[str, Any]) -> str:
     """What both sides agree to by this hash: the public facts of the proposal that shape the agreement."""
-    named = ("payment_type", "review_window", "on_reject", "max_rejects")
+    named = ("nonce", "payment_type", "review_window", "on_reject", "max_rejects")
     parts = [
         {name: part[name] for name in ("title", "price" if "price" in part else "reward_msat", "due", "details")}
         for part in facts["milestones"]

@@ -125,7 +125,7 @@ def plan_hash(facts: Mapping[str, Any]) -> str:
         {name: part.get(name) for name in ("title", "price" if "price" in part else "reward_msat", "due", "details")}
         for part in facts["milestones"]
     ]
-    said = {name: facts[name] for name in RULES} | {"milestones": parts}
+    said = {name: facts[name] for name in ("nonce", *RULES)} | {"milestones": parts}
     text = json.dumps(said, sort_keys=True, separators=(",", ":"), ensure_ascii=False)
     return hashlib.sha256(text.encode(errors="surrogatepass")).hexdigest()
 

@@ -273,7 +273,7 @@ _FACTS = {
     "hold_timeout:int on_reject:text max_rejects:int on_silence:text on_hold_end:text min_evidence:text margin:int "
     "payout_limit:int custody_mode:text dispute_limit?:int order?:text claim?:text sealed?:text payment_type?:text milestones?:list terms:hex pinned:hex "
     f"{_RATE} budget_base_msat?:msat budget_ppm?:int min_reward_msat?:msat max_reward_msat?:msat",
-    "plan.proposed": "by:hex plan:hex payment_type:text review_window:int on_reject:text max_rejects:int milestones:list",
+    "plan.proposed": "by:hex plan:hex nonce:hex payment_type:text review_window:int on_reject:text max_rejects:int milestones:list",
     "plan.agreed": "by:hex plan:hex",
     "invoice.created": f"funding:text amount_msat:msat expires_at:int hash_commitment:hex {_RATE} reward_msat?:msat net_msat?:msat "
     "service_fee_msat?:msat budget_msat?:msat",

@@ -49,13 +49,14 @@ class Project(Hiring):
             for n, ((reward, budget), due) in enumerate(zip(PARTS, self.dues, strict=True), 1)
         ]
         said: dict[str, Any] = {
+            "nonce": sha("nonce"),
             "payment_type": "MILESTONE",
             "review_window": DAY,
             "on_reject": "revise",
             "max_rejects": 3,
             "milestones": parts,
         } | facts
-        hashed = {name: said[name] for name in ("payment_type", "review_window", "on_reject", "max_rejects")}
+        hashed = {name: said[name] for name in ("nonce", "payment_type", "review_window", "on_reject", "max_rejects")}
         hashed |= {
             "milestones": [
                 {name: part[name] for name in ("title", "reward_msat", "due", "details")} for part in said["milestones"]
