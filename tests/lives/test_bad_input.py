@@ -405,7 +405,7 @@ async def test_bad_posts_and_bad_json(stage: Stage, message: str, code: str) -> 
 )
 async def test_terms_that_are_not_built_are_refused_by_name(stage: Stage, name: str) -> None:
     values: dict[str, list[Any]] = {
-        "payment_type": ["HOURLY_RATE", "MILESTONE"],
+        "payment_type": ["HOURLY_RATE"],
         "funding": ["on_approval"],
         "deposit_percent": [10],
         "custody_mode": ["onchain_submarine", "direct"],
