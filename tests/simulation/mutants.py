@@ -107,6 +107,10 @@ MUTANTS = (
         (("handlers/dispute.py", "        if offered == percent:", "        if True:"),),
     ),
     Mutant(
+        "one side's milestones are an agreement",
+        (("handlers/plan.py", "    if wanted.by == said.by:", "    if False:"),),
+    ),
+    Mutant(
         "a wrong amount is kept",
         (("handlers/holds.py", "    if view.received != funding.amount:", "    if False:"),),
     ),
@@ -192,7 +196,7 @@ MUTANTS = (
                 '        done = credit(done, Role.WORKER, owed, "unpaid at the end of the hold")',
                 "        pass",
             ),
-            ("handlers/check.py", "    if came != went + going + given + task.fee + task.insurance:", "    if False:"),
+            ("handlers/check.py", "    if came != went + going + given + fee + insurance:", "    if False:"),
             ("handlers/check.py", "    if task.state is S.PAID and not _worker_has_his_share(task):", "    if False:"),
         ),
     ),
