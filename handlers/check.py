@@ -157,9 +157,9 @@ def _released(task: Task, milestone: Milestone) -> Iterator[str]:
 
 def _priced(task: Task) -> Iterator[str]:
     """What is invoiced or held is what was agreed, and that is the price at the frozen rate, rounded up, to the msat."""
-    for funding in task.fundings:
+    for funding in task.own_fundings:
         kept = funding.state in (F.CREATED, F.ACCEPTED) and funding.goal not in ("cancel", "stray")
-        if kept and funding.milestone == task.current.number and funding.amount != task.hold_amount:
+        if kept and funding.amount != task.hold_amount:
             yield f"{funding.ref} is over {funding.amount}, and {task.hold_amount} were agreed"
     agreed = task.terms.pricing
     for each in task.milestones:

@@ -40,9 +40,7 @@ def go_on(done: Decision, moment: Moment) -> Decision:
 def advanced(task: Task, seq: int, heard: int, due: int) -> Task:
     """The task at its next milestone, which is due then; the dates behind it move by as much. `seq`: of the entry of the release, which
     binds the worker to it: nothing that was signed before counts for it."""
-    number = (
-        task.current.number
-    )  # its own payments are kept once more, those before it only where something may still come of them
+    number = task.current.number  # whose payments are kept once more; older ones only while something may come of them
     later = due - task.milestones[task.at + 1].due
     rest = tuple(replace(each, due=each.due + later) for each in task.milestones[task.at + 1 :])
     rest = (replace(rest[0], proofs=task.current.proofs), *rest[1:])  # numbers of proofs run on
