@@ -96,6 +96,13 @@ def need_role(task: Task, said: Said, *roles: Role) -> None:
         raise refuse(Refused.NOT_YOUR_TASK, task=task.id, role=" or ".join(roles), action=said.command.action)
 
 
+def need_private(said: Said, problem: str) -> None:
+    """Some words must never be public. `problem`: why, and what to do."""
+    if said.evidence.proven is Proven.SIGNED:
+        command = said.command
+        raise refuse(Refused.BAD_USAGE, action=command.action, usage=command.example, problem=problem)
+
+
 def need_state(task: Task, said: Said, *states: TaskState, work: tuple[WorkState, ...] = ()) -> None:
     """In one of these states, and not while the node is carrying out an end."""
     if task.state not in states or task.phase is not Phase.NONE or (work and task.current.state not in work):

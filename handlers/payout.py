@@ -12,12 +12,12 @@ from typing import Any
 from handlers import ending, rollover, safety
 from handlers.decision import Decision, Moment, Pay, refuse
 from handlers.destination import check_destination
-from handlers.guards import need_role, next_ref, wrong_state
+from handlers.guards import need_private, need_role, next_ref, wrong_state
 from handlers.task import Destination, Patience, Payout, Task
 from handlers.transitions import Cause
 from kinds import commands
 from kinds.codes import Refused, Told
-from kinds.inputs import PaymentSeen, PayWanted, Proven, Said
+from kinds.inputs import PaymentSeen, PayWanted, Said
 from kinds.lightning import Fault, PaymentStatus
 from kinds.states import PayoutState, Phase, Role, TaskState
 from kinds.units import Msat, commitment
@@ -41,13 +41,7 @@ def plan(done: Decision, moment: Moment, feedback: str = "") -> Decision:
 
 def payout(task: Task, said: Said, command: commands.Payout, moment: Moment) -> Decision:
     """Names a destination, or replaces one that failed for good or is not on its way."""
-    if said.evidence.proven is Proven.SIGNED:
-        raise refuse(
-            Refused.BAD_USAGE,
-            action="payout",
-            usage=command.example,
-            problem="an invoice is private: send it by DM, not signed",
-        )
+    need_private(said, "an invoice is private: send it by DM, not signed")
     need_role(task, said, Role.WORKER, Role.EMPLOYER)
     if said.by != task.worker:
         raise refuse(Refused.NOTHING_OWED, task=task.id)

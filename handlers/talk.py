@@ -3,23 +3,17 @@
 from __future__ import annotations
 
 from handlers.decision import Decision, Moment, refuse
-from handlers.guards import need_role
+from handlers.guards import need_private, need_role
 from handlers.task import Task
 from kinds.codes import Refused, Told
 from kinds.commands import Say
-from kinds.inputs import Proven, Said
+from kinds.inputs import Said
 from kinds.states import Role
 
 
 def say(task: Task, said: Said, command: Say, moment: Moment) -> Decision:
     """Passes words on, also when the task is over. Raises Refusal when there is nobody to hear them."""
-    if said.evidence.proven is Proven.SIGNED:
-        raise refuse(
-            Refused.BAD_USAGE,
-            action="say",
-            usage=command.example,
-            problem="what is said here is private: send it by DM",
-        )
+    need_private(said, "what is said here is private: send it by DM")
     need_role(task, said, Role.EMPLOYER, Role.WORKER)
     other = task.worker if said.by == task.employer else task.employer
     if other is None:
