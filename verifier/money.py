@@ -10,7 +10,7 @@ from verifier.chain import Entry, check_facts
 from verifier.crypto import commit, is_hex64, opens
 from verifier.findings import Code
 from verifier.rules import CREDIT_FACTS, ENDS_MARKED, PAYOUT_FACTS, Move
-from verifier.standing import CLOCK_SLACK, DAY, SETTLE_SLACK, Credit, Say, Standing, strength, weakest
+from verifier.standing import CLOCK_SLACK, DAY, FALL_BACK, SETTLE_SLACK, Credit, Say, Standing, strength, weakest
 
 RENEWAL_BLOCKS = 144  # a fresh hold is asked for so long before L, and ends so much later than the one before
 
@@ -116,7 +116,7 @@ def _unpaid(s: Standing, entry: Entry) -> None:
     say = s.sayer(entry)
     if (entry.facts["reason"] == "unreached") != s.locked:
         say(Code.ILLEGAL_MOVE, "a hold has a margin, and money in the books has none")
-    if s.locked and entry.heard < s.approved_at + DAY:
+    if s.locked and entry.heard < s.approved_at + DAY - FALL_BACK:
         say(Code.TOO_EARLY, "he could not yet have been tried for a day")
 
 

@@ -16,6 +16,8 @@ SETTLE_SLACK = 6  # blocks in L = E - M - D - 6
 CLOCK_SLACK = 60
 """Seconds by which a published time may lie before what its entry's clock gives: an entry never shows an earlier time than the one
 before it, so after a correction of the daemon's clock its own time is the later one."""
+FALL_BACK = 600
+"""Seconds by which the hearing clock may fall back between two entries: so long a silence is no deafness, and when it lasts, all of it is."""
 
 Say = Callable[[Code, str], None]
 

@@ -8,7 +8,7 @@ from verifier.crypto import task_id
 from verifier.findings import Code
 from verifier.money import budget
 from verifier.rules import Move
-from verifier.standing import CLOCK_SLACK, DAY, Standing, strength
+from verifier.standing import CLOCK_SLACK, DAY, FALL_BACK, Standing, strength
 
 PROLONGATIONS = 3
 FETCH_TIME = 3600  # the longest that looking at a deliverable may keep its entry back
@@ -261,7 +261,7 @@ def refund_started(s: Standing, entry: Entry, move: Move) -> None:
         case "worker_unreachable" if s.locked:
             say(Code.ILLEGAL_MOVE, "money in the books waits for the worker")
         case "worker_unreachable":
-            if heard < s.approved_at + DAY and entry.height < s.settle_height:
+            if heard < s.approved_at + DAY - FALL_BACK and entry.height < s.settle_height:
                 say(Code.TOO_EARLY, late)
         case "agreed" if move.types == ("refund.started",):
             return agreed(s, entry)

@@ -12,4 +12,9 @@ KEPT: tuple[tuple[int, int, str], ...] = (
     (12, 100, ""),  # a hold lost before the claim
     (2, 60, ""),  # a late heartbeat ended an outage before an entry of the log that knew nothing of it
     (2, 100, ""),  # frozen while a silence became deafness: the verifier took the clock that fell back for a lie
+    (
+        141405231,
+        100,
+        "",
+    ),  # the same after an approval: a day from when the worker was told seemed to be less than a day
 )

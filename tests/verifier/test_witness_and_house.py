@@ -286,6 +286,20 @@ def unreachable() -> Town:
     raise AssertionError("it never ended")
 
 
+def unreachable_after_deafness() -> Town:
+    """Approved in a silence that turns out to be deafness before the worker is told: the hearing clock falls back behind the approval."""
+    town = Town().fund().claim().proof()
+    since = town.time
+    town.wait(540)
+    town.approve().wait(60)
+    town.checkpoint("clock.paused", {"since": since})
+    town.deaf += town.time - since
+    town.checkpoint("clock.resumed", {"since": since, "until": town.time, "deaf": town.deaf})
+    town.happen(Reached("patience"))
+    town.tick(DAY)
+    return town.node(HoldStatus.CANCELLED)
+
+
 def at_margin() -> Town:
     town = Town().fund().claim().proof().approve()
     town.mine(town.task.settle_height)
@@ -454,6 +468,7 @@ def frozen_until(state: str) -> Town:
 LIVES: dict[str, Any] = {
     "paid": lambda: paid(Town()),
     "worker unreachable": unreachable,
+    "worker unreachable, told after deafness": unreachable_after_deafness,
     "credited at the margin": at_margin,
     "an outage": outlived,
     "prolonged": prolonged,

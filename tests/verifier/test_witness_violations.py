@@ -881,7 +881,7 @@ SPOILT: dict[str, tuple[str, Spoil]] = {
     "a hold timeout before its time": ("too_early", lambda: ended("hold_timeout", early=5)),
     "no proof before the deadline": ("too_early", lambda: ended("no_proof", early=5)),
     "the hold's end before its height": ("too_early", lambda: hold_end(early=1)),
-    "unreachable after less than a day": ("too_early", lambda: unreachable(early=5)),
+    "unreachable after less than a day": ("too_early", lambda: unreachable(early=601)),
     "prolonged before the end": ("too_early", lambda: edited(prolonged(1), lambda life: setattr(life.lines[-1], "time", life.time - DAY))),
     "settled at a margin that is not reached": ("too_early", lambda: lower(margin())),
     "unfunded before the deadline": ("too_early", lambda: edited(Life(), lambda life: life.add("task.expired", "Expired", "PENDING", "clock", reason="unfunded", mark=None))),
