@@ -17,7 +17,7 @@ from handlers.house import OPEN, House
 from handlers.policy import Policy
 from handlers.task import Task
 from kinds.codes import Refused
-from kinds.commands import OPERATOR, Compensate, Fund, Hire
+from kinds.commands import OPERATOR, Approve, Cancel, Compensate, Fund, Hire, Select
 from kinds.grammar import write_text
 from kinds.inputs import Now, Offered, Said, What
 from kinds.lightning import NodeFacts
@@ -46,7 +46,7 @@ def rate_for(tx: Connection, row: Row, what: What, task: Task | None, board: Boa
     currency = ""
     if isinstance(what, Offered):
         currency = what.offer.currency
-    elif isinstance(what, Said) and isinstance(what.command, Fund) and task:
+    elif isinstance(what, Said) and task and _asks_for_money(what, task):
         currency = task.currency
     if not currency:
         return None
@@ -55,6 +55,11 @@ def rate_for(tx: Connection, row: Row, what: What, task: Task | None, board: Boa
     found = board.rate(tx, currency, row.now.time)
     rates.meet(tx, row.n, found)
     return found
+
+
+def _asks_for_money(said: Said, task: Task) -> bool:
+    """Where nothing is held yet, what ends the judgement does so, too."""
+    return isinstance(said.command, Fund | Select) or (task.unfunded and isinstance(said.command, Approve | Cancel))
 
 
 def ruled(tx: Connection, said: Said, now: Now, policy: Policy) -> Ruling | Refusal:

@@ -35,7 +35,9 @@ def need_time(task: Task, moment: Moment) -> None:
         raise refuse(Refused.TOO_LATE, task=task.id, what="deadline", since=deadline + moment.now.deaf)
     if hold:
         need_fit(task, moment, hold.expiry_height, SLACK_BLOCKS)
-    elif task.state is TaskState.DRAFT and not plan.lacks_plan(task):  # each milestone has a hold of its own
+    elif task.state is TaskState.DRAFT and not (
+        plan.lacks_plan(task) or task.on_approval
+    ):  # each milestone has a hold of its own
         need_fit(task, moment, moment.now.height + moment.policy.hold_cltv)
 
 
@@ -54,6 +56,7 @@ def reward(task: Task, destination: Destination | None, moment: Moment) -> dict[
         "needs_destination": destination is None,
         "description": task.description,
         "custody": holder(task),
+        "funding": task.terms.funding,
         "dest_salt": destination.salt if destination else None,
     }
 
@@ -77,8 +80,8 @@ def bind(
         facts = {"worker": who, "dest_hash": shown(destination, dest_hash)}
         done = move(Decision(bound), Cause.CHOSEN if picked else Cause.ACCEPTED, moment, **facts)
         done = done.say(who, Told.ACCEPTED, **reward(task, destination, moment), dropped_destination=dropped)
-        done = done.say(task.employer, Told.ACCEPTED_BY, worker=who, note=note)
-        done = _offer_choice(done, moment)
+        done = done.say(task.employer, Told.ACCEPTED_BY, worker=who, note=note, funding=task.terms.funding)
+        done = _offer_choice(begin_unfunded(done, moment), moment)
     for each in others:
         done = done.say(each.who, Told.PASSED_OVER)
     return done
@@ -104,8 +107,16 @@ def begin(done: Decision, cause: Cause, how: str, moment: Moment, note: str = ""
     begun = begun.say(task.worker, Told.CLAIMED, how=how, **told)
     return begun.say(
         task.employer, Told.CLAIMED_BY, how=how, worker=task.worker, deadline=told["deadline"], custody=told["custody"],
-        note=note,
+        note=note, funding=task.terms.funding,
     )  # fmt: skip
+
+
+def begin_unfunded(done: Decision, moment: Moment) -> Decision:
+    """Where nothing is held before the work, and it is agreed what is paid for, it begins at once."""
+    task = done.task
+    if not (task.on_approval and task.is_project and task.worker):
+        return done
+    return begin(done, Cause.BEGUN, "begun", replace(moment, by="clock", evidence=None))
 
 
 def begin_on_payment(done: Decision, held: Funding, parts: int, moment: Moment) -> Decision:

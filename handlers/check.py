@@ -21,7 +21,7 @@ _WORK: dict[TaskState, tuple[WorkState, ...]] = {
     S.DRAFT: (W.PENDING,),
     S.PENDING_FUNDING: (W.PENDING,),
     S.FUNDED: (W.PENDING,),
-    S.CLAIMED: (W.IN_PROGRESS, W.SUBMITTED, W.REJECTED),
+    S.CLAIMED: (W.IN_PROGRESS, W.SUBMITTED, W.REJECTED, W.APPROVED),
     S.DISPUTED: (W.IN_PROGRESS, W.SUBMITTED, W.REJECTED),
     S.VERIFIED: (W.APPROVED,),
     S.PAID: (W.RELEASED,),
@@ -75,7 +75,12 @@ def _machines(task: Task) -> Iterator[str]:
         return
     if work not in _WORK[state]:
         yield f"{state} with {work}"
-    if state in (S.FUNDED, S.CLAIMED, S.DISPUTED, S.VERIFIED) and not (task.hold or task.lost or _settled(task)):
+    if task.awaits_payment != (state is S.CLAIMED and work is W.APPROVED) or (
+        task.awaits_payment and not task.unfunded
+    ):
+        yield f"{state} with {work}, and it {'waits' if task.awaits_payment else 'does not wait'} for the money"
+    held = task.hold or task.lost or task.unfunded or _settled(task)
+    if state in (S.FUNDED, S.CLAIMED, S.DISPUTED, S.VERIFIED) and not held:
         yield f"{state} without a hold"
     if state in (S.CLAIMED, S.DISPUTED, S.VERIFIED, S.PAID) and task.worker is None:
         yield f"{state} without a worker"

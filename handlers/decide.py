@@ -7,6 +7,7 @@ from typing import assert_never
 from handlers import (
     account,
     applying,
+    choice,
     compensation,
     dispute,
     doors,
@@ -44,6 +45,7 @@ from kinds.commands import (
     Payout,
     Reject,
     Say,
+    Select,
     Submit,
     Unfreeze,
     Withdraw,
@@ -153,8 +155,10 @@ def _said(task: Task, said: Said, moment: Moment) -> Decision:
             return dispute.cancel(task, said, command, moment)
         case Milestones() as command:
             return plan.propose(task, said, command, moment)
+        case Select() as command:
+            return choice.select(task, said, command, moment)
         case Agree() as command:
-            return plan.agree(task, said, command, moment)
+            return choice.agree(task, said, command, moment)
         case Say() as command:
             return talk.say(task, said, command, moment)
         case Claim() as command:

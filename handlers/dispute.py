@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import Any
 
-from handlers import ending, payout, review
+from handlers import due, ending, review
 from handlers.decision import Decision, Moment, refuse
 from handlers.guards import need_evidence, need_role, need_state, wrong_state
 from handlers.holds import drop_invoice
@@ -77,11 +77,11 @@ def _agreed(task: Task, said: Said, percent: int, offer: int, moment: Moment) ->
     facts: dict[str, Any] = {"how": "agreement", "percent": percent}
     if split.share_amount == 0:
         done = Decision(replace(split, split=0))
+        if task.unfunded:
+            return due.end(review.end_dispute(done), Cause.ENDED_UNPAID, moment, "agreed", **facts)
         done = ending.begin_refund(done, Cause.AGREED_REFUND, moment, "agreed", Cause.REFUNDED, **facts)
         for who in (task.employer, task.worker) if disputed or not task.locked else ():
             done = done.say(who, Told.DISPUTE_ENDED if disputed else Told.REFUNDING, reason="agreed", **facts)
         return review.end_dispute(done)
-    done = move(Decision(split), Cause.AGREED_SPLIT, moment, verified_by="agreement", **facts)
-    done = done.on(done.task.with_milestone(review_until=0, resubmit_until=0, arriving=None))
-    done = done.say(task.employer, Told.DISPUTE_ENDED, share_msat=split.share_amount, **facts)
-    return payout.plan(review.end_dispute(done), moment)
+    done = Decision(split).say(task.employer, Told.DISPUTE_ENDED, share_msat=split.share_amount, **facts)
+    return due.approved(review.end_dispute(done), Cause.AGREED_SPLIT, moment, verified_by="agreement", **facts)

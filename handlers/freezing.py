@@ -65,7 +65,11 @@ def later(task: Task, seconds: int) -> Task:
         funded_until=moved(task.funded_until),
         dispute=replace(dispute, opened=moved(dispute.opened)) if dispute else None,
         patience=replace(patience, since=moved(patience.since), ours_at=moved(patience.ours_at)),
-    ).with_milestone(review_until=moved(milestone.review_until), resubmit_until=moved(milestone.resubmit_until))
+    ).with_milestone(
+        review_until=moved(milestone.review_until),
+        resubmit_until=moved(milestone.resubmit_until),
+        pay_until=moved(milestone.pay_until),
+    )
 
 
 def _tell(done: Decision, said: Said, code: Told, **facts: Any) -> Decision:

@@ -4,11 +4,19 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from handlers import binding, ending, ledger, plan, pricing, rollover
+from handlers import binding, due, ending, ledger, plan, pricing, rollover
 from handlers.decision import Decision, Moment, refuse
-from handlers.guards import SLACK_BLOCKS, need_evidence, need_fit, need_role, need_room, need_state, need_welcome
+from handlers.guards import (
+    SLACK_BLOCKS,
+    need_evidence,
+    need_fit,
+    need_quote,
+    need_role,
+    need_room,
+    need_state,
+    need_welcome,
+)
 from handlers.holds import drop_invoice, invoice_card, order, put, refused, stray, wrong_parts
-from handlers.policy import DAY
 from handlers.task import Funding, Task
 from handlers.transitions import Cause, move
 from kinds.bolt11 import BadInvoice, decode
@@ -30,7 +38,10 @@ def fund(task: Task, said: Said, command: Fund, moment: Moment) -> Decision:
     if command.mode not in ("", "lightning_self"):
         raise refuse(Refused.NOT_BUILT, what=f"funding {command.mode}", built=["lightning_self"])
     renews = rollover.may_be_asked(task, moment)
-    if not renews:
+    first = not (renews or task.awaits_payment)
+    if first:
+        if task.on_approval:
+            raise refuse(Refused.PAYS_LATER, task=task.id)
         need_state(task, said, TaskState.DRAFT, TaskState.PENDING_FUNDING)
         if task.hires_first and task.worker is None:
             raise refuse(Refused.NOT_HIRED, task=task.id, claim=task.terms.claim)
@@ -41,12 +52,12 @@ def fund(task: Task, said: Said, command: Fund, moment: Moment) -> Decision:
         return Decision(task).say(said.by, Told.MAKING_INVOICE)
     if quote:
         return invoice_card(Decision(task), quote)
-    if not renews:
+    if task.awaits_payment:
+        return due.fund(task, moment)
+    if first:
         need_welcome(moment)
+    need_quote(task, moment)
     now, policy = moment.now, moment.policy
-    today = [f.asked for f in task.own_fundings if f.asked > now.time - DAY]
-    if len(today) >= policy.quotes_a_day:
-        raise refuse(Refused.TOO_MANY_QUOTES, limit=policy.quotes_a_day, wait=today[0] + DAY - now.time)
     if renews:
         return rollover.ask(task, moment).say(said.by, Told.MAKING_INVOICE)
     need_fit(task, moment, now.height + policy.hold_cltv)
@@ -73,7 +84,7 @@ def made(task: Task, what: HoldMade, moment: Moment) -> Decision:
         funding, state=F.CREATED, payment_hash=view.payment_hash, invoice=view.invoice, expires_at=view.expires_at,
         salt=what.salt or funding.salt,
     )  # fmt: skip
-    first = task.state is TaskState.DRAFT and not (funding.goal or task.frozen)
+    first = (task.state is TaskState.DRAFT or task.awaits_payment) and not (funding.goal or task.frozen)
     wanted = rollover.is_wanted(task, made_now) if made_now.replaces else first
     if not wanted:
         return drop_invoice(done, made_now)
@@ -163,6 +174,8 @@ def _paid(done: Decision, funding: Funding, view: HoldView, moment: Moment) -> D
     task = done.task
     if funding.replaces:
         return rollover.paid(done, funding, view, moment)
+    if task.awaits_payment and not funding.goal:
+        return due.paid(done, funding, view, moment)
     if funding.goal or task.state is not TaskState.PENDING_FUNDING or task.phase is not Phase.NONE:
         return stray(done, funding, view, moment)
     expiry = view.expiry_height
@@ -217,7 +230,7 @@ def _void(done: Decision, funding: Funding, moment: Moment) -> Decision:
     task = done.task
     if funding.replaces:
         return rollover.void(done, funding, moment)
-    if funding.goal or task.state is not TaskState.PENDING_FUNDING:
+    if funding.goal or not (task.state is TaskState.PENDING_FUNDING or task.awaits_payment):
         return done.on(task.with_funding(funding.ref, state=F.CANCELLED))
     gone = done.on(task.with_funding(funding.ref, state=F.EXPIRED))
     return move(gone, Cause.INVOICE_VOID, moment, funding=funding.ref).say(task.employer, Told.INVOICE_EXPIRED)

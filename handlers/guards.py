@@ -6,7 +6,7 @@ import hashlib
 
 from handlers.decision import Moment, refuse
 from handlers.liquidity import shortage
-from handlers.policy import Policy
+from handlers.policy import DAY, Policy
 from handlers.task import Task, Terms
 from kinds.codes import Refused
 from kinds.commands import OPERATOR, Command, Payout
@@ -21,6 +21,9 @@ SLACK_BLOCKS = 12  # that may come faster than ten minutes each between an invoi
 def fitting(task: Task, who: Pubkey) -> list[str]:
     """The actions that fit the task's state for this person: what answers offer as the next step."""
     role = task.role_of(who)
+    if task.awaits_payment and not task.frozen:
+        named = ["payout"] if role is Role.WORKER and not task.indicative else []
+        return [*(["fund"] if role is Role.EMPLOYER else named), "status"]
     if task.phase is not Phase.NONE or task.state is None or task.frozen:
         return ["status"]
     if task.state.is_final:
@@ -30,7 +33,7 @@ def fitting(task: Task, who: Pubkey) -> list[str]:
     renew = ["fund"] if task.rollover else []
     pick = ["hire"] if task.is_open and task.applicants else []
     take_off = ["abandon"] if may_withdraw(task, who) else []
-    start = [] if task.hires_first and task.worker is None else ["fund"]
+    start = [] if task.hires_first and task.worker is None else ["select" if task.on_approval else "fund"]
     choose = _choosing(task, who)
     by_state: dict[TaskState, dict[Role | None, list[str]]] = {
         S.DRAFT: {
@@ -42,7 +45,7 @@ def fitting(task: Task, who: Pubkey) -> list[str]:
         S.FUNDED: {Role.EMPLOYER: [*pick, "cancel"], None: ["claim", *take_off]},
         S.CLAIMED: {
             Role.EMPLOYER: [*(["approve", "reject"] if submitted else []), *renew, "cancel", "dispute"],
-            Role.WORKER: ["submit", "payout", "abandon", "cancel", "dispute"],
+            Role.WORKER: ["submit", *([] if task.indicative else ["payout"]), "abandon", "cancel", "dispute"],
             None: take_off,
         },
         S.VERIFIED: {Role.WORKER: ["payout", "dispute"] if verified else []},
@@ -137,6 +140,14 @@ def need_room(task: Task, amount: Msat, moment: Moment) -> None:
     what = shortage(found, amount, moment.policy) if found else ""
     if what:
         raise refuse(Refused.NO_ROOM, task=task.id, what=what, amount_msat=amount)
+
+
+def need_quote(task: Task, moment: Moment) -> None:
+    """One more invoice for the present milestone today."""
+    now, limit = moment.now, moment.policy.quotes_a_day
+    today = [funding.asked for funding in task.own_fundings if funding.asked > now.time - DAY]
+    if len(today) >= limit:
+        raise refuse(Refused.TOO_MANY_QUOTES, limit=limit, wait=today[0] + DAY - now.time)
 
 
 def need_thawed(task: Task, said: Said) -> None:

@@ -76,7 +76,7 @@ def abandon(task: Task, said: Said, command: Abandon, moment: Moment) -> Decisio
     need_role(task, said, Role.WORKER)
     need_state(task, said, TaskState.DRAFT, TaskState.PENDING_FUNDING, TaskState.CLAIMED)
     need_evidence(task, said)
-    if task.state is not TaskState.CLAIMED:
+    if task.state is not TaskState.CLAIMED or task.unfunded:
         done = drop_invoice(Decision(task), task.quote)
         return _freed(move(done, Cause.GIVEN_UP, moment, worker=said.by), said)
     if not _has_room_for_another(task, moment):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from typing import Any
 
 from handlers.decision import CancelHold, Decision, MakeHold, Moment
 from handlers.guards import next_ref, salt
@@ -93,8 +94,17 @@ def invoice_card(done: Decision, funding: Funding) -> Decision:
         payment_hash=funding.payment_hash,
         amount_msat=funding.amount,
         **shown(task),
+        **_asked(task),
         expires_at=funding.expires_at,
         hash_salt=funding.salt,
         renews=bool(funding.replaces),
         last_safe_height=task.last_safe_height,
     )
+
+
+def _asked(task: Task) -> dict[str, Any]:
+    """What a share that both agreed on costs, where the employer is asked for no more."""
+    percent = task.current.asked
+    if percent == 100:
+        return {}
+    return {"net_msat": task.share_of(percent), "service_fee_msat": task.fee_due}

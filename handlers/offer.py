@@ -20,7 +20,7 @@ BUILT: dict[str, frozenset[object]] = {
     "order": frozenset({"fund_first", "hire_first"}),
     "claim": frozenset({"first", "pick"}),
     "payment_type": frozenset({"FIXED_PRICE", "MILESTONE"}),
-    "funding": frozenset({"upfront"}),
+    "funding": frozenset({"upfront", "on_approval"}),
     "deposit_percent": frozenset({0}),
     "custody_mode": frozenset({"lightning_self", "ledger"}),
     "verification": frozenset({"manual"}),
@@ -38,6 +38,7 @@ def create(offered: Offered, moment: Moment) -> Decision:
         if value not in built:
             raise refuse(Refused.NOT_BUILT, what=f"{name} = {value}", built=sorted(str(v) for v in built))
     _need_offered(offer.terms, moment)
+    _need_together(offer.terms)
     cost = pricing.first(offer, moment)
     words = offer.terms
     review = words.review_window or (PROJECT_REVIEW if words.payment_type == plan.MILESTONE else policy.review_window)
@@ -45,7 +46,8 @@ def create(offered: Offered, moment: Moment) -> Decision:
         raise refuse(Refused.BAD_DEADLINE, problem="it has passed already")
     terms = replace(_terms(offer.terms, offer.deadline - now.deaf, review, moment), pricing=cost.agreed)
     latest = now.heard + policy.max_deadline
-    if not (terms.outlasts_hold or terms.payment_type == plan.MILESTONE):  # each milestone has a hold of its own
+    one_hold = terms.payment_type != plan.MILESTONE and terms.funding == "upfront"  # over all of the work
+    if one_hold and not terms.outlasts_hold:
         latest = min(latest, latest_deadline(now, review, now.height + policy.hold_cltv, policy))
     if offer.deadline - now.deaf > latest:
         raise refuse(Refused.DOES_NOT_FIT, limit=latest + now.deaf)
@@ -90,11 +92,12 @@ def create(offered: Offered, moment: Moment) -> Decision:
         margin=task.terms.margin,
         payout_limit=task.terms.payout_limit,
         custody_mode=task.terms.custody_mode,
-        **({"dispute_limit": task.terms.dispute_limit} if task.terms.outlasts_hold else {}),
+        **({"dispute_limit": task.terms.dispute_limit} if task.terms.outlasts_hold or task.hires_first else {}),
         order=task.terms.order,
         claim=task.terms.claim,
         payment_type=task.terms.payment_type,
         **({"milestones": plan.public_parts(task.milestones, now)} if task.is_project else {}),
+        **({"funding": task.terms.funding} if task.on_approval else {}),
         **({"sealed": task.terms.sealed} if task.terms.sealed != "refused" else {}),
         terms=task.terms.version,
     )
@@ -107,7 +110,15 @@ def create(offered: Offered, moment: Moment) -> Decision:
         order=task.terms.order,
         claim=task.terms.claim,
         sealed=task.terms.sealed,
+        funding=task.terms.funding,
     )
+
+
+def _need_together(words: TermsWords) -> None:
+    """Terms that belong together."""
+    if words.funding == "on_approval" and (words.order, words.custody_mode) != ("hire_first", "lightning_self"):
+        problem = "on_approval goes with order = hire_first and custody_mode = lightning_self"
+        raise refuse(Refused.BAD_FIELD, field="funding", problem=problem)
 
 
 def _need_offered(words: TermsWords, moment: Moment) -> None:
@@ -142,6 +153,7 @@ def _terms(words: TermsWords, deadline: int, review: int, moment: Moment) -> Ter
         claim=words.claim,
         payment_type=words.payment_type,
         sealed=words.sealed,
+        funding=words.funding,
     )
 
 

@@ -45,14 +45,8 @@ def payout(task: Task, said: Said, command: commands.Payout, moment: Moment) -> 
     need_role(task, said, Role.WORKER, Role.EMPLOYER)
     if said.by != task.worker:
         raise refuse(Refused.NOTHING_OWED, task=task.id)
-    if task.state is TaskState.CLAIMED and task.phase is Phase.NONE:
-        live_until = task.deadline + task.terms.review_window + moment.now.deaf
-        destination = _promised(
-            task, command, check_destination(task, command.destination, task.net, live_until, moment)
-        )
-        return Decision(replace(task, destination=destination)).say(
-            said.by, Told.DESTINATION_NOTED, amount_msat=task.net
-        )
+    if task.state is TaskState.CLAIMED and (task.phase is Phase.NONE or task.awaits_payment):
+        return _named_ahead(task, said, command, moment)
     share = task.share
     if task.state is not TaskState.VERIFIED or share is None:
         raise wrong_state(task, said.by, command)
@@ -69,6 +63,17 @@ def payout(task: Task, said: Said, command: commands.Payout, moment: Moment) -> 
     else:
         task = replace(task, payouts=tuple(_to(p, destination) if p.ref == share.ref else p for p in task.payouts))
     return order(Decision(task)).say(said.by, Told.DESTINATION_NOTED, amount_msat=share.amount)
+
+
+def _named_ahead(task: Task, said: Said, command: commands.Payout, moment: Moment) -> Decision:
+    """Before there is anything to pay out; the amount must be known."""
+    if task.indicative:
+        raise wrong_state(task, said.by, command)
+    amount = task.share_of(task.current.asked)
+    until = task.current.pay_until or task.deadline + task.terms.review_window
+    live_until = until + moment.now.deaf
+    destination = _promised(task, command, check_destination(task, command.destination, amount, live_until, moment))
+    return Decision(replace(task, destination=destination)).say(said.by, Told.DESTINATION_NOTED, amount_msat=amount)
 
 
 def order(done: Decision) -> Decision:

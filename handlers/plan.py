@@ -46,7 +46,9 @@ def propose(task: Task, said: Said, command: Milestones, moment: Moment) -> Deci
         review_window=command.review_window,
         on_reject=command.on_reject,
         max_rejects=command.max_rejects,
+        funding=command.funding or task.terms.funding,
     )
+    _need_funding(task, wanted)
     facts = {"nonce": salt(now, f"{task.id}/plan"), **public(wanted, now)}  # so that nobody can choose the hash
     wanted = replace(wanted, hash=plan_hash(facts))
     done = Decision(replace(task, proposal=wanted, proposed=(*today, now.time)))
@@ -83,12 +85,19 @@ def agreed(task: Task, wanted: Proposal) -> Task:
     """With these milestones, which take the place of the whole. A destination over the whole amount is of no use any more."""
     terms = replace(
         task.terms, payment_type=MILESTONE, review_window=wanted.review_window, on_reject=wanted.on_reject,
-        max_rejects=wanted.max_rejects,
+        max_rejects=wanted.max_rejects, funding=wanted.funding,
     )  # fmt: skip
     return replace(
         task, terms=terms, milestones=wanted.milestones, proposal=None, planned_with=task.worker, destination=None,
         dest_hash=None,
     )  # fmt: skip
+
+
+def _need_funding(task: Task, wanted: Proposal) -> None:
+    if wanted.funding == "on_approval" and task.terms.custody_mode != "lightning_self":
+        raise refuse(
+            Refused.BAD_PLAN, problem="money that goes into the books at the claim is asked for before the work"
+        )
 
 
 def lacks_plan(task: Task) -> bool:
@@ -194,6 +203,7 @@ def public(wanted: Proposal, now: Now) -> dict[str, Any]:
         "on_reject": wanted.on_reject,
         "max_rejects": wanted.max_rejects,
         "milestones": public_parts(wanted.milestones, now),
+        **({"funding": wanted.funding} if wanted.funding != "upfront" else {}),
     }
 
 
@@ -222,6 +232,7 @@ def shown(task: Task, wanted: Proposal, now: Now) -> dict[str, Any]:
         "review_window": wanted.review_window,
         "on_reject": wanted.on_reject,
         "max_rejects": wanted.max_rejects,
+        "funding": wanted.funding,
         "total_msat": sum(each.reward for each in parts),
         "cost_msat": sum(
             each.reward - fees.of_worker(each.reward) + fees.of(each.reward) + each.budget for each in parts
@@ -256,6 +267,7 @@ def options(task: Task, policy: Policy) -> dict[str, Any]:
         "title": task.title,
         "total_msat": task.total,
         "threshold_msat": limit,
+        "funding": task.terms.funding,
         "recommended": MILESTONE if task.total > limit else FIXED_PRICE,
         "selected": task.terms.payment_type if not may_plan(task) and task.worker else None,
         "plan": task.proposal.hash if task.proposal else None,

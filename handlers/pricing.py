@@ -48,15 +48,17 @@ def first(offer: Offer, moment: Moment) -> Cost:
     return Cost(reward, rate, agreed)
 
 
-def quote(task: Task, moment: Moment) -> Task:
-    """The task as it is at the present rate, within the limits that it was made with. Raises Refusal."""
+def quote(task: Task, moment: Moment, limits: bool = True) -> Task:
+    """The task as it is at the present rate, within the limits that it was made with. Raises Refusal. `limits` False: it is owed, whatever
+    it comes to."""
     agreed = task.terms.pricing
     if agreed is None:
         return task
     rate = _need_rate(agreed.currency, moment, task.id)
     quoted = _at(task, rate)
-    _need_between(quoted.reward, agreed.min_reward, agreed.max_reward, rate)
-    need_net(quoted)
+    if limits:
+        _need_between(quoted.reward, agreed.min_reward, agreed.max_reward, rate)
+        need_net(quoted)
     return quoted
 
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import Any
 
+from handlers import binding
 from handlers.decision import Decision, Moment
 from handlers.plan import listed
 from handlers.task import Funding, Milestone, Patience, Task
@@ -31,10 +32,11 @@ def go_on(done: Decision, moment: Moment) -> Decision:
     task = done.task
     done = done.on(advanced(task, task.seq, moment.now.heard, next_due(task, moment.now.heard)))
     facts: dict[str, Any] = {"released": task.current.number, "of": len(task.milestones), "total_msat": task.total}
+    facts |= {"funding": task.terms.funding}
     upcoming = listed(done.task.current, moment.now, secret=True)
     for who in (task.employer, task.worker):
         done = done.say(who, Told.MILESTONE_RELEASED, upcoming=upcoming, hold_msat=done.task.hold_amount, **facts)
-    return done
+    return binding.begin_unfunded(done, moment)
 
 
 def advanced(task: Task, seq: int, heard: int, due: int) -> Task:

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from typing import Any
 
-from handlers import payout
+from handlers import due
 from handlers.decision import Decision, Moment
 from handlers.guards import (
     height_seconds,
@@ -37,10 +38,10 @@ def approve(task: Task, said: Said, command: Approve, moment: Moment) -> Decisio
         return show_again(task)
     disputed = task.state is TaskState.DISPUTED
     cause = Cause.DISPUTE_APPROVED if disputed else Cause.APPROVED
-    facts = {"how": "approve", "percent": 100} if disputed else {}
-    done = move(Decision(task), cause, moment, verified_by=said.by, proof=proof.number if proof else None, **facts)
-    done = done.say(said.by, Told.APPROVAL_NOTED, amount_msat=task.net)
-    return payout.plan(end_dispute(done), moment, feedback=command.feedback)
+    facts: dict[str, Any] = {"how": "approve", "percent": 100} if disputed else {}
+    done = end_dispute(Decision(task).say(said.by, Told.APPROVAL_NOTED, amount_msat=task.net))
+    facts |= {"verified_by": said.by, "proof": proof.number if proof else None}
+    return due.approved(done, cause, moment, command.feedback, **facts)
 
 
 def reject(task: Task, said: Said, command: Reject, moment: Moment) -> Decision:
@@ -81,8 +82,8 @@ def silence(task: Task, moment: Moment) -> Decision:
         return done
     if task.terms.on_silence == "dispute":
         return disputed(move(Decision(task), Cause.SILENCE_DISPUTED, moment, by="silence"), None, moment, "")
-    done = move(Decision(task), Cause.SILENCE, moment, verified_by="silence", proof=proof.number)
-    return payout.plan(done.say(task.employer, Told.APPROVAL_NOTED, amount_msat=task.net, silence=True), moment)
+    done = Decision(task).say(task.employer, Told.APPROVAL_NOTED, amount_msat=task.net, silence=True)
+    return due.approved(done, Cause.SILENCE, moment, verified_by="silence", proof=proof.number)
 
 
 def disputed(done: Decision, by: Pubkey | None, moment: Moment, reason: str) -> Decision:
@@ -108,8 +109,7 @@ def disputed(done: Decision, by: Pubkey | None, moment: Moment, reason: str) -> 
 
 def _until(task: Task, moment: Moment) -> int | None:
     """When a dispute that nobody ends gives the money back, on the hearing clock; None: not before the money is in the books."""
-    limit = task.terms.dispute_limit
-    if task.locked and limit:
+    if limit := due.may_be_disputed_for(task):
         return moment.now.heard + limit
     return None if task.terms.outlasts_hold else height_seconds(moment.now, task.last_safe_height)
 

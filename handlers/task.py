@@ -56,6 +56,7 @@ class Terms:
     claim: str = "first"
     payment_type: str = "FIXED_PRICE"
     sealed: str = "refused"  # accepted: the employer may get a file that he can open only after he has paid
+    funding: str = "upfront"  # on_approval: nothing is held before the work is approved
     pricing: Pricing | None = None  # None: the price is in sats
 
     def last_safe(self, expiry_height: int) -> int:
@@ -110,6 +111,10 @@ class Milestone:
     prolonged: int = 0
     rejects: int = 0
     resubmit_until: int = 0  # hearing clock, after a reject that allows another try
+    pay_until: int = (
+        0  # hearing clock: how long the employer may pay for what is approved, where nothing was held before
+    )
+    asked: int = 100  # percent of the reward over which he is asked for a hold then
     fee: Msat = Msat(0)  # the operator's part of its service fee, booked at its settlement
     insurance: Msat = Msat(0)  # the insured part, and what was left of the budget, booked to the house's insurance
     released: int = (
@@ -138,6 +143,7 @@ class Proposal:
     review_window: int
     on_reject: str
     max_rejects: int
+    funding: str = "upfront"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -327,6 +333,8 @@ class Task:
         """The price is in a currency, and no rate is frozen: the next invoice says what it is in sats, or would have."""
         if self.terms.pricing is None or self.state in (None, TaskState.DRAFT):
             return self.terms.pricing is not None
+        if self.unfunded:
+            return self.quote is None
         return self.state is not None and self.state.is_final and not any(f.expiry_height for f in self.own_fundings)
 
     @property
@@ -347,6 +355,22 @@ class Task:
     @property
     def hires_first(self) -> bool:
         return self.terms.order == "hire_first"
+
+    @property
+    def on_approval(self) -> bool:
+        """Nothing is held before the work is approved."""
+        return self.terms.funding == "on_approval"
+
+    @property
+    def unfunded(self) -> bool:
+        """The work is under way or approved, as agreed without money for it."""
+        under_way = self.state in (TaskState.CLAIMED, TaskState.DISPUTED)
+        return self.on_approval and under_way and self.hold is None and not self.locked
+
+    @property
+    def awaits_payment(self) -> bool:
+        """It is approved, and the employer is asked for the money."""
+        return self.phase is Phase.AWAITING
 
     @property
     def picks(self) -> bool:
@@ -370,8 +394,9 @@ class Task:
 
     @property
     def hold_amount(self) -> Msat:
-        """What the employer locks: the reward, his part of the service fee, and what sending may cost."""
-        return Msat(self.net + self.service_fee + self.budget)
+        """What the employer locks: the reward, his part of the service fee, and what sending may cost; of an agreed share, when he is asked
+        for the money only then, no more than that takes."""
+        return Msat(self.share_of(self.current.asked) + part(self.service_fee, self.current.asked) + self.budget)
 
     @property
     def service_fee(self) -> Msat:
@@ -447,7 +472,11 @@ class Task:
     @property
     def share_amount(self) -> Msat:
         """What the worker gets of what was agreed on: his part of the reward less that of his part of the fee."""
-        return Msat(part(self.reward, self.split) - part(self.terms.fees.of_worker(self.reward), self.split))
+        return self.share_of(self.split)
+
+    def share_of(self, percent: int) -> Msat:
+        """The same of so many percent."""
+        return Msat(part(self.reward, percent) - part(self.terms.fees.of_worker(self.reward), percent))
 
     @property
     def fee_due(self) -> Msat:
@@ -547,6 +576,8 @@ def holder(task: Task) -> str:
     """Who has the money while nothing is decided, by the agreed terms: a word for the cards."""
     if task.locked:
         return "ledger"
+    if task.on_approval and task.hold is None:
+        return "nobody_yet"
     if task.terms.custody_mode == "ledger":
         return "ledger_at_claim"
     return "ledger_at_end" if task.terms.outlasts_hold else "hold"

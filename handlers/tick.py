@@ -9,6 +9,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from typing import Any
 
+from handlers import due as dues
 from handlers import ending, ledger, payout, review, rollover
 from handlers.decision import Decision, Moment
 from handlers.holds import drop_invoice
@@ -53,7 +54,7 @@ class Due:
 def due(task: Task) -> Due:
     heard: list[int] = []
     heights: list[int] = []
-    if task.state is not None and not task.state.is_final and task.phase is Phase.NONE:
+    if _runs(task):
         heard += [at for at, _ in _deadlines(task)]
         heights += [at for at, _ in _heights(task)]
         for warning in _warnings(task):
@@ -64,9 +65,16 @@ def due(task: Task) -> Due:
 
 def next_deadline(task: Task) -> tuple[int, str] | None:
     """The next thing that runs out by time: (hearing clock, what)."""
-    if task.state is None or task.state.is_final or task.phase is not Phase.NONE:
+    if not _runs(task):
         return None
+    if task.awaits_payment and not task.frozen:
+        return task.current.pay_until, "missed"
     return min(_deadlines(task), default=None)
+
+
+def _runs(task: Task) -> bool:
+    """Time may end something: the task is not over, and the node is not at work for it."""
+    return task.state is not None and not task.state.is_final and (task.phase is Phase.NONE or task.awaits_payment)
 
 
 def _heights(task: Task) -> Iterator[tuple[int, str]]:
@@ -85,6 +93,10 @@ def _deadlines(task: Task) -> Iterator[tuple[int, str]]:
     if task.frozen:
         return
     milestone = task.current
+    if task.awaits_payment:
+        if task.quote is None:  # else it may be paid just now: first the node's word on it
+            yield milestone.pay_until, "missed"
+        return
     match task.state:
         case S.DRAFT | S.PENDING_FUNDING:
             yield task.deadline, "unfunded"
@@ -98,8 +110,8 @@ def _deadlines(task: Task) -> Iterator[tuple[int, str]]:
             yield milestone.resubmit_until, "no_resubmission"
         case S.CLAIMED:
             yield milestone.review_until, "silence"
-        case S.DISPUTED if task.locked and task.dispute and task.terms.dispute_limit:
-            yield task.dispute.opened + task.terms.dispute_limit, "dispute_limit"
+        case S.DISPUTED if task.dispute and (limit := dues.may_be_disputed_for(task)):
+            yield task.dispute.opened + limit, "dispute_limit"
         case S.VERIFIED if task.share and task.patience.since and not (_on_its_way(task) or task.locking):
             yield _out_of_patience(task), "unreachable"
 
@@ -115,7 +127,7 @@ def _on_its_way(task: Task) -> bool:
 
 def _ended(task: Task, moment: Moment) -> Decision | None:
     now = moment.now
-    if task.state is None or task.state.is_final or task.phase is not Phase.NONE:
+    if not _runs(task):
         return None
     over = [what for at, what in _heights(task) if now.height >= at]
     over += [what for at, what in _deadlines(task) if now.heard >= at]
@@ -133,6 +145,16 @@ def _follow(task: Task, what: str, moment: Moment) -> Decision | None:
             return review.silence(task, moment)
         case "hold_end" if task.terms.outlasts_hold:
             return ledger.begin(done)
+        case "missed":
+            return dues.missed(task, moment)
+        case "dispute_limit" if task.unfunded:
+            facts = {"how": "dispute_limit", "percent": 0}
+            ended = review.end_dispute(done.change(split=0))
+            return dues.end(ended, Cause.LIMIT_UNPAID, moment, "dispute_limit", **facts)
+        case "no_proof" if task.unfunded:
+            return dues.end(done, Cause.NO_PROOF_UNPAID, moment, "no_proof")
+        case "no_resubmission" if task.unfunded:
+            return dues.end(done, Cause.NO_RESUBMISSION_UNPAID, moment, "no_resubmission")
         case "dispute_limit":
             facts = {"how": "dispute_limit", "percent": 0}
             return review.end_dispute(
@@ -217,7 +239,10 @@ def _warnings(task: Task) -> list[Warning]:
 
 def _all_warnings(task: Task) -> Iterator[Warning]:
     milestone, terms = task.current, task.terms
-    if task.phase is not Phase.NONE or task.state is None:
+    if not _runs(task):
+        return
+    if task.awaits_payment:
+        yield from _payment_due(task)
         return
     if task.state in (S.DRAFT, S.PENDING_FUNDING):
         until = task.deadline
@@ -251,14 +276,20 @@ def _all_warnings(task: Task) -> Iterator[Warning]:
             for who in (task.worker, task.employer):
                 what = "unreachable_owed" if task.locked else "unreachable"
                 yield Warning(f"unreachable/{until}/{name}/{who[:8]}", at, who, what, until)
-    if task.state is S.DISPUTED and task.locked and task.dispute and task.terms.dispute_limit:
-        until = task.dispute.opened + task.terms.dispute_limit
+    if task.dispute and (limit := dues.may_be_disputed_for(task)):
+        until = task.dispute.opened + limit
         for who in filter(None, (task.employer, task.worker)):
             yield Warning(f"dispute/{until}/{who[:8]}", until - DAY, who, "dispute_limit", until)
     if task.hold and not task.locking and task.state in (S.CLAIMED, S.DISPUTED):
         for who in filter(None, (task.employer, task.worker)):
             at = task.last_safe_height - _WARN_BLOCKS
             yield Warning(f"height/{task.hold.ref}/{task.state}/{who[:8]}", at, who, "hold_end", task.deadline, True)
+
+
+def _payment_due(task: Task) -> Iterator[Warning]:
+    until = task.current.pay_until
+    for name, at in (("half", until - dues.PAY_WINDOW // 2), ("last", until - dues.PAY_WINDOW // 8)):
+        yield Warning(f"pay/{until}/{name}", at, task.employer, "payment", until)
 
 
 def _next_unfunded(task: Task) -> Iterator[Warning]:

@@ -47,6 +47,8 @@ class Cause(StrEnum):
     PLAN_PROPOSED = "one side proposes milestones"
     PLAN_AGREED = "the other side agrees to them"
     HELD_FOR_WORKER = "every part is held, and the work begins"
+    SELECTED = "the employer chooses full payment, and the work begins without money"
+    BEGUN = "the work begins without money, as agreed"
     ABANDONED = "the worker gives it back"
     ABANDONED_LATE = "the worker gives it back, too late for another"
     PROOF = "the worker delivers"
@@ -68,6 +70,15 @@ class Cause(StrEnum):
     LOCKED = "the hold is settled into the books, as agreed"
     DISPUTE_LIMIT = "a dispute about money in the books has lasted too long"
     UNREACHED = "the worker's side could not be paid, and his money waits in the books"
+    APPROVED_UNPAID = "the work is accepted, and its money asked for"
+    SILENCE_UNPAID = "the review ended in silence, which approves, and the money is asked for"
+    AGREED_UNPAID = "both agree on a share, and it is asked for"
+    DISPUTE_APPROVED_UNPAID = "the employer approves in a dispute, and the money is asked for"
+    ENDED_UNPAID = "both agree to end it, and nothing is held"
+    NO_PROOF_UNPAID = "the deadline passed without a proof, and nothing is held"
+    NO_RESUBMISSION_UNPAID = "no other try came in time, and nothing is held"
+    LIMIT_UNPAID = "a dispute without money has lasted too long"
+    MISSED = "the employer has not paid for approved work"
     SHARE_PAID = "the worker's share arrived"
     MARGIN = "not paid yet, and the hold must be settled now"
     UNREACHABLE = "the worker's side could not be paid"
@@ -101,11 +112,13 @@ class Row:
 
 _ALL_WORK = (W.IN_PROGRESS, W.SUBMITTED, W.REJECTED)
 _REF = (L.REFUND_STARTED,)
-_SET, _BACK = P.SETTLING, P.REFUNDING
+_ENDED = (L.REFUND_COMPLETED,)
+_SET, _BACK, _DUE = P.SETTLING, P.REFUNDING, P.AWAITING
 _OPEN = (
     *((s, P.NONE) for s in S if not s.is_final),
     *((s, _BACK) for s in (S.FUNDED, S.CLAIMED, S.DISPUTED, S.VERIFIED)),
     (S.VERIFIED, _SET),
+    (S.CLAIMED, _DUE),
 )  # wherever a task that is not over can stand
 _EVERYWHERE = (*_OPEN, *((s, P.NONE) for s in S if s.is_final))
 
@@ -209,6 +222,40 @@ ROWS: tuple[Row, ...] = (
         S.DISPUTED, Cause.DISPUTE_LIMIT, S.DISPUTED, (L.DISPUTE_RESOLVED, *_REF), "clock", _ALL_WORK, phase_after=_BACK
     ),
     Row(S.VERIFIED, Cause.UNREACHED, S.VERIFIED, (L.SETTLEMENT_STARTED,), "clock", (W.APPROVED,), phase_after=_SET),
+    # without money until the work is approved
+    Row(S.DRAFT, Cause.SELECTED, S.CLAIMED, (L.TASK_CLAIMED,), "employer", (W.PENDING,), W.IN_PROGRESS),
+    Row(S.DRAFT, Cause.BEGUN, S.CLAIMED, (L.TASK_CLAIMED,), "clock", (W.PENDING,), W.IN_PROGRESS),
+    Row(S.CLAIMED, Cause.GIVEN_UP, S.DRAFT, (L.TASK_ABANDONED,), "worker", _ALL_WORK, W.PENDING),
+    *(
+        Row(source, cause, S.CLAIMED, (entry,), by, work, W.APPROVED, phase_after=_DUE)
+        for source, cause, entry, by, work in (
+            (S.CLAIMED, Cause.APPROVED_UNPAID, L.PROOF_VERIFIED, "employer", (W.SUBMITTED, W.REJECTED)),
+            (S.CLAIMED, Cause.SILENCE_UNPAID, L.PROOF_VERIFIED, "clock", (W.SUBMITTED,)),
+            (S.CLAIMED, Cause.AGREED_UNPAID, L.PROOF_VERIFIED, "party", _ALL_WORK),
+            (S.DISPUTED, Cause.AGREED_UNPAID, L.DISPUTE_RESOLVED, "party", _ALL_WORK),
+            (S.DISPUTED, Cause.DISPUTE_APPROVED_UNPAID, L.DISPUTE_RESOLVED, "employer", _ALL_WORK),
+        )
+    ),
+    *(
+        Row(source, cause, target, entries, by, work)
+        for source, cause, target, entries, by, work in (
+            (S.CLAIMED, Cause.ENDED_UNPAID, S.REFUNDED, _ENDED, "party", _ALL_WORK),
+            (S.DISPUTED, Cause.ENDED_UNPAID, S.REFUNDED, (L.DISPUTE_RESOLVED, *_ENDED), "party", _ALL_WORK),
+            (S.DISPUTED, Cause.LIMIT_UNPAID, S.REFUNDED, (L.DISPUTE_RESOLVED, *_ENDED), "clock", _ALL_WORK),
+            (S.CLAIMED, Cause.NO_RESUBMISSION_UNPAID, S.REFUNDED, _ENDED, "clock", (W.REJECTED,)),
+            (S.CLAIMED, Cause.NO_PROOF_UNPAID, S.EXPIRED, (L.TASK_EXPIRED,), "clock", (W.IN_PROGRESS,)),
+        )
+    ),
+    *(
+        Row(S.CLAIMED, cause, S.CLAIMED, (entry,), "node", (W.APPROVED,), phase=_DUE, phase_after=_DUE)
+        for cause, entry in (
+            (Cause.INVOICE_MADE, L.INVOICE_CREATED),
+            (Cause.INVOICE_VOID, L.INVOICE_EXPIRED),
+            (Cause.FUNDING_REFUSED, L.FUNDING_FAILED),
+        )
+    ),
+    Row(S.CLAIMED, Cause.HELD, S.VERIFIED, (L.INVOICE_ACCEPTED,), "node", (W.APPROVED,), phase=_DUE),
+    Row(S.CLAIMED, Cause.MISSED, S.EXPIRED, (L.PAYMENT_MISSED, L.TASK_EXPIRED), "clock", (W.APPROVED,), phase=_DUE),
     # paying
     Row(S.VERIFIED, Cause.SHARE_PAID, S.VERIFIED, (L.SETTLEMENT_STARTED,), "node", (W.APPROVED,), phase_after=_SET),
     Row(S.VERIFIED, Cause.MARGIN, S.VERIFIED, (L.SETTLEMENT_STARTED,), "clock", (W.APPROVED,), phase_after=_SET),

@@ -62,6 +62,7 @@ class Refused(StrEnum):
     FUNDING_BUSY = "funding_busy"  # task: the invoice is being made
     PAYOUT_BUSY = "payout_busy"  # task: a payout may be under way, it can't be replaced now
     NO_PLAN = "no_plan"  # task: nothing is proposed that could be agreed to
+    PAYS_LATER = "pays_later"  # task: its money is asked for when the work is approved
     PLAN_NEEDED = "plan_needed"  # task: its terms are milestones, and none are agreed on
     PLAN_CHANGED = "plan_changed"  # task, plan: the hash of the newest proposal
     PLAN_YOURS = "plan_yours"  # task, plan: the other side has to agree to it
@@ -155,6 +156,8 @@ class Told(StrEnum):
     SAID = "said"  # by, words: from the other side
     PASSED_ON = "passed_on"
     ABANDONED = "abandoned"
+    AWAITING_PAYMENT = "awaiting_payment"  # to both: pays (the employer), amount_msat, until, percent, feedback
+    PAYMENT_HELD = "payment_held"  # to the employer: amount_msat, of what is approved
     PROOF_CHECKING = "proof_checking"
     PROOF_MISMATCHED = "proof_mismatched"  # url, wanted, got: refused
     PROOF_CHANGED = "proof_changed"  # the newest proof's card: judge this one

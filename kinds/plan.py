@@ -103,4 +103,6 @@ def plan_hash(facts: Mapping[str, Any]) -> str:
         for part in facts["milestones"]
     ]
     said = {name: facts[name] for name in named} | {"milestones": parts}
+    if "funding" in facts:
+        said["funding"] = facts["funding"]
     return hashlib.sha256(canonical_json(said).encode()).hexdigest()

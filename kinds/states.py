@@ -22,11 +22,13 @@ class TaskState(StrEnum):
 
 
 class Phase(StrEnum):
-    """A column beside the task's state while the node is doing what was decided; not a public state."""
+    """A column beside the task's state while what was decided is being done, by the node or by the employer who is to pay; not a public
+    state."""
 
     NONE = ""
     SETTLING = "settling"
     REFUNDING = "refunding"
+    AWAITING = "awaiting_payment"  # approved, and the employer is asked for the money
 
 
 class WorkState(StrEnum):

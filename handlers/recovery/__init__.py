@@ -44,7 +44,7 @@ def adopt(task: Task | None, entry: Entry) -> Task:
     after = after.with_milestone(state=WorkState(entry.work))
     if kind is L.SETTLEMENT_COMPLETED and not state.is_final:
         after = replace(projects.next_one(after, entry), phase=Phase.NONE)
-    phase = _PHASES.get(kind, Phase.NONE if state.is_final else after.phase)
+    phase = _PHASES.get((kind, state), _PHASES.get((kind, None), Phase.NONE if state.is_final else after.phase))
     return replace(
         after, state=state, phase=phase, seq=entry.seq, latest=tuple((dict(after.latest) | {kind: entry.seq}).items()),
         frozen_at=0 if state.is_final else after.frozen_at,
@@ -121,7 +121,7 @@ TABLE: dict[LogType, Callable[[Task, Entry], Task]] = {
     L.INVOICE_EXPIRED: money.void,
     L.FUNDING_FAILED: money.stray,
     L.FUNDING_STRAY: money.stray,
-    L.INVOICE_ACCEPTED: money.accepted,
+    L.INVOICE_ACCEPTED: work.held,
     L.ROLLOVER_ASKED: money.invoiced,
     L.ROLLOVER_COMPLETED: money.rolled_over,
     L.CLAIM_OFFERED: work.offered,
@@ -140,6 +140,7 @@ TABLE: dict[LogType, Callable[[Task, Entry], Task]] = {
     L.CANCEL_OFFERED: work.offered_end,
     L.DISPUTE_OPENED: work.disputed,
     L.DISPUTE_RESOLVED: work.resolved,
+    L.PAYMENT_MISSED: work.incident,
     L.PAYOUT_FAILED: work.unreachable,
     L.REFUND_STARTED: money.refunding,
     L.REFUND_COMPLETED: money.refunded,
@@ -151,4 +152,11 @@ TABLE: dict[LogType, Callable[[Task, Entry], Task]] = {
     L.COMPENSATION: money.compensated,
 }
 """Every type of entry that `handlers.transitions` writes; a test holds the two against each other."""
-_PHASES = {L.REFUND_STARTED: Phase.REFUNDING, L.SETTLEMENT_STARTED: Phase.SETTLING}
+_PHASES: dict[tuple[LogType, TaskState | None], Phase] = {
+    (L.REFUND_STARTED, None): Phase.REFUNDING,
+    (L.SETTLEMENT_STARTED, None): Phase.SETTLING,
+    (L.PROOF_VERIFIED, TaskState.CLAIMED): Phase.AWAITING,
+    (L.DISPUTE_RESOLVED, TaskState.CLAIMED): Phase.AWAITING,
+    (L.INVOICE_ACCEPTED, TaskState.VERIFIED): Phase.NONE,
+}
+"""The phase behind an entry of this type, in this state or any; behind all others it stays, or ends with the task."""

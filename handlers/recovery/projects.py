@@ -27,6 +27,7 @@ def proposed(task: Task, entry: Entry) -> Task:
         review_window=facts["review_window"],
         on_reject=facts["on_reject"],
         max_rejects=facts["max_rejects"],
+        funding=str(facts.get("funding", "upfront")),
     )
     return replace(task, proposal=wanted, proposed=(*task.proposed, entry.time))
 

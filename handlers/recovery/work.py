@@ -48,6 +48,7 @@ def created(entry: Entry) -> Task:
         claim=str(facts.get("claim", "first")),
         payment_type=str(facts.get("payment_type", "FIXED_PRICE")),
         sealed=str(facts.get("sealed", "refused")),
+        funding=str(facts.get("funding", "upfront")),
         pricing=money.agreed(facts),
     )
     if task_id(EventId(facts["pinned"])) != entry.task:
@@ -91,7 +92,7 @@ def accepted(task: Task, entry: Entry) -> Task:
 
 def claimed(task: Task, entry: Entry) -> Task:
     """The work begins. Money that is to go into the books does so from here on."""
-    if "funding" not in entry.facts:  # else he was bound before the money came
+    if task.worker is None:  # else he was bound before
         task = accepted(task, entry)
     hold = task.hold
     if task.terms.custody_mode == "ledger" and hold is not None and not hold.goal:
@@ -149,10 +150,19 @@ def prolonged(task: Task, entry: Entry) -> Task:
 
 
 def verified(task: Task, entry: Entry) -> Task:
-    """The worker's share is planned, to the destination that is known, if any is."""
+    """The worker's share is planned; where nothing is held for it, the employer is asked for the money first."""
     split = int(entry.facts.get("percent", 100))
     closing = entry.facts.get("how") == "agreement"
     task = quiet(replace(no_renewal(task), split=split, offers=(), closing=closing))
+    if entry.state == S.CLAIMED:
+        until = entry.facts["pay_until"] - entry.deaf
+        resolved = replace(task.dispute, state=DisputeState.RESOLVED) if task.dispute else None
+        return replace(task, dispute=resolved).with_milestone(pay_until=until, asked=split)
+    return planned(task)
+
+
+def planned(task: Task) -> Task:
+    """The share, to the destination that is known, if any is."""
     assert task.worker is not None
     named, amount = task.destination, task.share_amount
     ref, counter = next_ref(task, "p")
@@ -170,6 +180,12 @@ def verified(task: Task, entry: Entry) -> Task:
     )  # fmt: skip
 
 
+def held(task: Task, entry: Entry) -> Task:
+    """Every part is held: before the work, or for work that was approved."""
+    task = money.accepted(task, entry)
+    return planned(task) if entry.state == S.VERIFIED else task
+
+
 def disputed(task: Task, entry: Entry) -> Task:
     by = entry.facts.get("by")
     opened = Dispute(
@@ -179,7 +195,7 @@ def disputed(task: Task, entry: Entry) -> Task:
 
 
 def resolved(task: Task, entry: Entry) -> Task:
-    if entry.state == S.VERIFIED:
+    if entry.state in (S.VERIFIED, S.CLAIMED):
         return verified(task, entry)
     resolved = replace(task.dispute, state=DisputeState.RESOLVED) if task.dispute else None
     return replace(task, dispute=resolved, split=int(entry.facts.get("percent", task.split)), offers=())

@@ -22,13 +22,13 @@ from kinds.commands.operator import (
     Unban,
     Unfreeze,
 )
-from kinds.commands.project import Agree, Milestones, Options, Say
+from kinds.commands.project import Agree, Milestones, Options, Say, Select
 from kinds.commands.work import Abandon, Approve, Claim, Dispute, Payout, Reject, Submit
 
 COMMANDS: tuple[type[Command], ...] = (
     Help, TermsAsked, Tasks, Status, History, Receipt,
     Post, Fund, Hire, Cancel,
-    Options, Milestones, Agree, Say,
+    Options, Select, Milestones, Agree, Say,
     Claim, Submit, Abandon, Approve, Reject, Dispute, Payout,
     Balance, Withdraw, Statement,
     *OPERATOR,
@@ -41,6 +41,6 @@ PLANNED = frozenset((
 
 __all__ = [
     "COMMANDS", "OPERATOR", "PLANNED", "Abandon", "Agree", "Approve", "Balance", "Ban", "Cancel", "Claim", "Command", "Compensate", "Dispute", "Freeze", "Fund",
-    "Help", "Hire", "History", "Holds", "Incidents", "Milestones", "Options", "Pause", "Payout", "Post", "Receipt", "Reject", "Resume", "Say", "Statement", "Status", "Submit", "Tasks", "TermsAsked",
+    "Help", "Hire", "History", "Holds", "Incidents", "Milestones", "Options", "Pause", "Payout", "Post", "Receipt", "Reject", "Resume", "Say", "Select", "Statement", "Status", "Submit", "Tasks", "TermsAsked",
     "Unban", "Unfreeze", "Withdraw",
 ]  # fmt: skip

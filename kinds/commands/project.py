@@ -30,7 +30,19 @@ class Milestones(TaskCommand):
     review_window: Annotated[int, SpanWord, Option, Field(ge=HOUR, le=30 * DAY)] = 5 * DAY
     on_reject: Annotated[Literal["revise", "dispute"], Option] = "revise"
     max_rejects: Annotated[int, WholeWord, Option, Field(ge=1, le=100)] = 10
+    funding: Annotated[Literal["upfront", "on_approval"] | None, Option] = None  # None: as the task's terms have it
     milestones: Annotated[Parts, Rest]
+
+
+class Select(TaskCommand):
+    """Chooses full payment for a project that somebody is hired for: the employer. Where the money is asked for when the work is approved, the
+    work begins with this; else it gives the invoice, as fund does."""
+
+    action: ClassVar[str] = "select"
+    example: ClassVar[str] = "select 7qk2m0x9t4h1h full"
+    structure: Annotated[
+        Literal["full", "milestones"], BeforeValidator(lambda value: value.lower() if isinstance(value, str) else value)
+    ]
 
 
 class Agree(TaskCommand):

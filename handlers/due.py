@@ -1,0 +1,127 @@
+"""Work before money: nothing is held while it is done, and when it is approved the employer is asked for what it costs.
+
+Until he has paid, the task stays Claimed and waits for two days. What he pays is held like any other money, and the worker is paid out of it
+in the same way; what he does not pay in time is on record. Approved work is never turned away for want of room.
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import Any
+
+from handlers import payout, pricing
+from handlers.decision import Decision, Moment, Refusal, refuse
+from handlers.guards import need_quote
+from handlers.holds import order, put, refused, wrong_parts
+from handlers.policy import DAY
+from handlers.task import Funding, Task
+from handlers.transitions import Cause, move
+from kinds.codes import Refused, Told
+from kinds.lightning import HoldView
+from kinds.states import FundingState, TaskState
+
+PAY_WINDOW = 2 * DAY
+_UNPAID = {
+    Cause.APPROVED: Cause.APPROVED_UNPAID,
+    Cause.SILENCE: Cause.SILENCE_UNPAID,
+    Cause.AGREED_SPLIT: Cause.AGREED_UNPAID,
+    Cause.DISPUTE_APPROVED: Cause.DISPUTE_APPROVED_UNPAID,
+}
+
+
+def approved(done: Decision, cause: Cause, moment: Moment, feedback: str = "", **facts: Any) -> Decision:
+    """The worker's share is decided: it is paid out of the hold, or the employer is asked for it. `facts`: those of the log's entry."""
+    if not done.task.unfunded:
+        moved = move(done, cause, moment, **facts)
+        quiet = moved.task.with_milestone(review_until=0, resubmit_until=0, arriving=None)
+        return payout.plan(moved.on(quiet), moment, feedback)
+    until = moment.now.heard + PAY_WINDOW
+    moved = move(done, _UNPAID[cause], moment, pay_until=until + moment.now.deaf, **facts)
+    task = moved.task.with_milestone(
+        review_until=0, resubmit_until=0, arriving=None, pay_until=until, asked=moved.task.split
+    )
+    told: dict[str, Any] = {"until": until + moment.now.deaf, "percent": task.split}
+    asked = _ask(moved.on(task), moment)
+    for who, amount in ((task.employer, task.hold_amount), (task.worker, task.share_amount)):
+        asked = asked.say(
+            who, Told.AWAITING_PAYMENT, pays=who == task.employer, amount_msat=amount, feedback=feedback, **told
+        )
+    return asked
+
+
+def _ask(done: Decision, moment: Moment) -> Decision:
+    """The invoice comes by itself; where no rate is known for it, or the employer has had too many today, he asks himself."""
+    try:
+        return _order(done, moment)
+    except Refusal:
+        return done
+
+
+def _order(done: Decision, moment: Moment) -> Decision:
+    """Asks the node for the invoice. Raises Refusal."""
+    task, policy = done.task, moment.policy
+    need_quote(task, moment)
+    left = task.current.pay_until - moment.now.heard
+    if left < 60:
+        raise refuse(Refused.TOO_LATE, task=task.id, what="payment", since=task.current.pay_until + moment.now.deaf)
+    quoted = pricing.quote(task, moment, limits=False)
+    life = policy.rate_expiry if task.currency else policy.invoice_expiry
+    ordered = order(task, moment, min(life, left), quoted=quoted)
+    return done.on(ordered.task).do(*ordered.effects)
+
+
+def fund(task: Task, moment: Moment) -> Decision:
+    """The employer asks for the invoice himself. Raises Refusal."""
+    return _order(Decision(task), moment).say(task.employer, Told.MAKING_INVOICE)
+
+
+def paid(done: Decision, funding: Funding, view: HoldView, moment: Moment) -> Decision:
+    """His money is held, and the worker is paid out of it."""
+    terms, expiry = done.task.terms, view.expiry_height
+    soon = terms.last_safe(expiry) - moment.policy.reserve <= moment.now.height
+    problem = wrong_parts(funding, view, moment) or ("expires_too_soon" if soon else "")
+    if problem:
+        return refused(done, funding, view, Cause.FUNDING_REFUSED, problem, moment)
+    held = replace(funding, state=FundingState.ACCEPTED, accepted_at=moment.now.heard, expiry_height=expiry)
+    done = put(done, held)
+    moved = move(
+        done,
+        Cause.HELD,
+        moment,
+        funding=funding.ref,
+        amount_msat=view.received,
+        parts=len(view.parts),
+        expiry_height=expiry,
+        last_safe_height=terms.last_safe(expiry),
+    )
+    return payout.plan(moved.say(moved.task.employer, Told.PAYMENT_HELD, amount_msat=view.received), moment)
+
+
+def missed(task: Task, moment: Moment) -> Decision:
+    """The time is over, and no invoice is open that might still be paid."""
+    facts: dict[str, Any] = {"reason": "unpaid", "mark": task.employer, "due_msat": task.hold_amount}
+    done = move(Decision(replace(task, reason="unpaid")), Cause.MISSED, moment, **facts)
+    return _tell_both(done, Told.EXPIRED, reason="unpaid", unpaid_msat=task.share_amount)
+
+
+def end(done: Decision, cause: Cause, moment: Moment, reason: str, **facts: Any) -> Decision:
+    """It ends, and nothing was held that could go back."""
+    done = done.change(reason=reason)
+    if cause is Cause.NO_PROOF_UNPAID:
+        mark = None if done.task.rushed else done.task.worker
+        ended = move(done, cause, moment, reason=reason, mark=mark, **facts)
+        return _tell_both(ended, Told.EXPIRED, reason=reason, marked=bool(mark))
+    ended = move(done, cause, moment, amount_msat=0, reason=reason, **facts)
+    return _tell_both(ended, Told.REFUNDED, amount_msat=0, reason=reason)
+
+
+def _tell_both(done: Decision, code: Told, **facts: Any) -> Decision:
+    for who in (done.task.employer, done.task.worker):
+        done = done.say(who, code, **facts)
+    return done
+
+
+def may_be_disputed_for(task: Task) -> int:
+    """Seconds after which a dispute ends by itself, where neither a hold's end nor anything else would end it; 0: something else does."""
+    unheld = task.locked or task.unfunded
+    return task.terms.dispute_limit if unheld and task.state is TaskState.DISPUTED else 0
