@@ -77,7 +77,8 @@ def agree(task: Task, said: Said, command: Agree, moment: Moment) -> Decision:
     done = done.on(agreed(done.task, wanted))
     done = move(done, Cause.PLAN_AGREED, moment, by=said.by, plan=wanted.hash)
     for who in (task.employer, task.worker):
-        done = done.say(who, Told.PLAN_AGREED, stage="agreed", **shown(done.task, wanted, moment.now))
+        stage = "begun" if done.task.on_approval else "agreed"
+        done = done.say(who, Told.PLAN_AGREED, stage=stage, **shown(done.task, wanted, moment.now))
     return done
 
 

@@ -11,7 +11,7 @@ _SHOWN = 12  # milestones on a card; the ones around the current one
 
 def options_card(facts: Facts, now: int) -> str:
     """Full payment or milestones, with the one that is recommended for this size."""
-    both = ("option whole", "option parts")
+    both = ("option whole", "option parts", "upfront", "on approval")
     lines = [heading(facts), label("total", facts, now), *(label(name, facts, now) for name in both)]
     chosen = (
         [label("selected", facts, now)]
@@ -23,7 +23,7 @@ def options_card(facts: Facts, now: int) -> str:
 
 def plan_card(facts: Facts, now: int) -> str:
     """A plan as a whole, with what it costs and how it is judged."""
-    head = label("plan" if facts.get("stage") == "agreed" else "proposed by", facts, now)
+    head = label("plan" if facts.get("stage") in ("agreed", "begun") else "proposed by", facts, now)
     rules = [label(name, facts, now) for name in ("plan total", "plan cost", "plan rules")]
     return joined(
         [heading(facts), head, *milestone_lines(facts, now, whole=True), *rules, label("plan next", facts, now)]

@@ -55,6 +55,8 @@ SENTENCES: Mapping[R | T, str] = {
     R.FUNDING_BUSY: "The invoice for task {task} is being made. It comes by itself in a moment.",
     R.PAYOUT_BUSY: "A payout of task {task} may be on its way, so its destination cannot be changed now. status {task} shows more.",
     R.NO_PLAN: "No milestones are proposed in task {task}. Either of you proposes them: milestones {task} TITLE AMOUNT DATE; ...",
+    R.PAYS_LATER: "In task {task} nothing is locked before the work: you are asked for the money when you have approved it. For full payment the work"
+    " begins with: select {task} full",
     R.PLAN_NEEDED: "The terms of task {task} are milestones, and none are agreed on yet: milestones {task} TITLE AMOUNT DATE; ...",
     R.PLAN_CHANGED: "That is not the newest proposal. Look at it with options {task}; to agree: agree {task} {plan:short}",
     R.PLAN_YOURS: "That is your own proposal: the other side has to agree to it. To change it, send milestones {task} again.",
@@ -142,8 +144,10 @@ SENTENCES: Mapping[R | T, str] = {
     T.INCIDENTS: "[incidents? Incidents so far: {count}.][!incidents? There was no incident.]",
     # a project
     T.PLAN_PROPOSED: "Milestones are proposed, {total_msat:sats} in all. If you agree: agree {task} {plan:short}",
-    T.PLAN_AGREED: "The milestones are agreed on and locked, {total_msat:sats} in all. fund {task} gives the invoice of the first one.",
-    T.MILESTONE_RELEASED: "Milestone {released} of {of} is paid and released. The next one begins when its money is locked: fund {task}",
+    T.PLAN_AGREED: "The milestones are agreed on and locked, {total_msat:sats} in all.[stage=agreed?  fund {task} gives the invoice of the first one.]"
+    "[stage=begun?  The work on the first one begins now.]",
+    T.MILESTONE_RELEASED: "Milestone {released} of {of} is paid and released.[funding=upfront?  The next one begins when its money is locked: fund {task}]"
+    "[funding=on_approval?  The next one begins now.]",
     T.PROJECT_COMPLETED: "All {of} milestones are paid: the project is completed, {total_msat:sats} in all.",
     T.SAID: "From the other side: {words:says}",
     T.PASSED_ON: "Passed on.",
@@ -154,7 +158,8 @@ SENTENCES: Mapping[R | T, str] = {
     " I take the held money into my books and keep it for the two of you.][custody=ledger_at_end? \nAs you asked: if nothing is decided when"
     " the payment can be held no longer, I take it into my books and keep it for the two of you.][sealed=accepted? \nAs you asked, the work may"
     " come sealed: then you can open it only after you have paid, and judge it before by a preview at most.] [order!=hire_first?Next: fund {task} gives you the invoice"
-    " that locks the money.][order=hire_first?Next: somebody offers to do it; you are told, and lock the money then.]"
+    " that locks the money.][order=hire_first?Next: somebody offers to do it, and you are told.][funding=upfront? You lock the money"
+    " then.][funding=on_approval? The money is asked for when you have approved the work.]"
     "[claim=pick? You pick the worker: hire {task} NPUB]",
     T.MAKING_INVOICE: "I am making the invoice. It comes by itself in a moment.",
     T.ROLLOVER_ASKED: "The hold behind your task comes to its end: block {last_safe_height} is the last at which you can surely be"
@@ -181,16 +186,18 @@ SENTENCES: Mapping[R | T, str] = {
     T.WITHDRAWN: "{worker:npub} has taken back the offer to do this. That leaves {applicants} to pick from.",
     T.PASSED_OVER: "Somebody else was picked for this task. Your offer stands in case it is given back; abandon {task} takes it off the"
     " list.",
-    T.ACCEPTED: "The task is yours as soon as the employer has locked the money. Do not begin before: I tell you when it is held. Deadline:"
+    T.ACCEPTED: "[funding=upfront? The task is yours as soon as the employer has locked the money. Do not begin before: I tell you when it is held.]"
+    "[funding=on_approval? The task is yours as soon as it is settled how it is paid. Nothing is held before your work is approved; I tell you when to begin.] Deadline:"
     " {deadline:when}. Reward: {reward_msat:sats}[worker_fee_msat? , less {worker_fee_msat:sats} of service fee: you get"
     " {net_msat:sats}].[ The work: {description:says}][custody=ledger_at_claim? As agreed, I take it into my books then and keep it for the two of you.][custody=ledger_at_end? As agreed: if nothing is decided"
     " when the payment can be held no longer, I take it into my books and keep it for the two of you.]"
-    "[dropped_destination? \nThe invoice that you sent is not kept: how many sats the price is, is known when the money is locked. I tell you then, and you"
+    "[dropped_destination? \nThe invoice that you sent is not kept: how many sats the price is, is known when the money is asked for. I tell you then, and you"
     " send one over exactly that: payout {task} INVOICE\n]"
     " abandon {task} gives it back before.",
-    T.ACCEPTED_BY: "Your task has a worker: {worker:npub}.[ They write: “{note:says}”.] Next: fund {task} gives you the invoice that"
-    " locks the money; the work begins when it is held.",
-    T.CLAIMED: "[how=funded? The money is held: you may begin. ]The task is yours. Deadline: {deadline:when}. Reward: {reward_msat:sats}[worker_fee_msat? , less"
+    T.ACCEPTED_BY: "Your task has a worker: {worker:npub}.[ They write: “{note:says}”.] [funding=upfront? Next: fund {task} gives you the invoice that"
+    " locks the money; the work begins when it is held.][funding=on_approval? Next: select {task} full begins the work; or agree on milestones first.]",
+    T.CLAIMED: "[how=funded? The money is held: you may begin. ][how=begun? You may begin. Nothing is held yet: as agreed, the employer is asked for the money when your work"
+    " is approved, and has two days for it. ]The task is yours. Deadline: {deadline:when}. Reward: {reward_msat:sats}[worker_fee_msat? , less"
     " {worker_fee_msat:sats} of service fee: you get {net_msat:sats}].[ The work: {description:says}][custody=ledger? \nThe"
     " money is in my books.][custody=ledger_at_claim? \nAs agreed, I take the held money into my books now and keep it for the two of you.]"
     "[custody=ledger_at_end? \nAs agreed: if nothing is decided when the payment can be held no longer, I take it into my books and keep it for"
@@ -198,7 +205,11 @@ SENTENCES: Mapping[R | T, str] = {
     " done: submit {task} LINK SHA256[needs_destination? \nYour invoice over exactly {net_msat:sats} can come now or"
     " later: payout {task} INVOICE]",
     T.CLAIMED_BY: "[how=claim? A worker has claimed your task][how=hire? You have picked the worker][how=funded? Your money is held and the"
-    " work begins]: {worker:npub}.[ They write: “{note:says}”.] Deadline: {deadline:when}. You hear from me when the work arrives.",
+    " work begins][how=begun? The work begins, and is paid for when you approve it]: {worker:npub}.[ They write: “{note:says}”.] Deadline: {deadline:when}. You hear from me when the work arrives.",
+    T.AWAITING_PAYMENT: "The work is approved, and to be paid for.[pays? That comes to {amount_msat:sats}, until {until:when}. The invoice comes by itself; fund {task} gives it again. What"
+    " is not paid in time is on record for everybody.][!pays? {amount_msat:sats} of it are yours][percent!=100? ({percent} %)]"
+    "[!pays?. They say: {feedback:says}][!pays?. The employer is asked for the money and has until {until:when}; I tell you when it is held.]",
+    T.PAYMENT_HELD: "Your money is held: {amount_msat:sats}. The worker is paid out of it now.",
     T.ABANDONED: "The worker has given the task back, without a mark.[refunding? The money goes back to the employer.]"
     "[!refunding? The task is open again.][ It can be claimed until {until:when}.]"
     "[applicants? {applicants} of those who offered to do it stand on your list: status {task} shows them.]",
@@ -266,12 +277,12 @@ SENTENCES: Mapping[R | T, str] = {
     "[credited? The money does not go back by itself: it stands in the employer's account: withdraw INVOICE]",
     T.EXPIRED: "The task has expired[: {reason:word}].[amount_msat? The employer has {amount_msat:sats} back.]"
     "[credited? The money does not go back by itself: it stands in the employer's account: withdraw INVOICE]"
-    "[marked? It leaves a mark on the worker.]",
+    "[marked? It leaves a mark on the worker.][unpaid_msat? The {unpaid_msat:sats} of the worker's were not paid, which is on record for the employer.]",
     T.HOLD_LOST: "The held payment of this task is gone, and it was not me who ended it. I make sure that nobody is paid"
     " twice and tell you how it ends; the operator knows.",
     T.STRAY: "A payment of {amount_msat:sats} came for an invoice that was no longer wanted. It goes back at once.",
     T.WARNING: "{what:ahead} {until:when}.[what=deadline? The worker delivers with: submit {task} LINK SHA256][what=resubmit?"
-    " The worker delivers with: submit {task} LINK SHA256][what=review? Decide with: approve {task} or reject {task} REASON]"
+    " The worker delivers with: submit {task} LINK SHA256][what=payment? fund {task} gives you the invoice.][what=review? Decide with: approve {task} or reject {task} REASON]"
     "[on_silence=approve? If the employer says nothing, your work counts as approved.]"
     "[on_silence=dispute? If the employer says nothing, it goes to dispute.]"
     "[what=unfunded? fund {task} gives you the invoice.][what=next_unfunded? fund {task} gives you the invoice; the work on this"

@@ -17,6 +17,7 @@ WORDS: Mapping[str, str] = {
     "Expired": "expired",
     "settling": "paying out",
     "refunding": "giving the money back",
+    "awaiting_payment": "approved, and waiting for the employer's payment",
     # how a project is paid
     "FIXED_PRICE": "full payment, in one go",
     "MILESTONE": "milestones",
@@ -25,9 +26,10 @@ WORDS: Mapping[str, str] = {
     "unclaimed": "nobody claimed it in time",
     "hold_timeout": "nobody claimed it in time",
     "hold_end": "the time for which a Lightning payment can be held was over",
-    "dispute_limit": "the dispute has lasted as long as one about money in the books may last",
+    "dispute_limit": "the dispute has lasted as long as one may last that no held payment ends",
     "no_proof": "no work arrived before the deadline",
     "no_resubmission": "no new work arrived in time",
+    "unpaid": "the employer has not paid for the approved work",
     "worker_unreachable": "the worker's wallet could not be paid for a day",
     "hold_lost": "the held payment is gone",
     "deadline": "deadline",
@@ -109,6 +111,8 @@ AHEAD: Mapping[str, str] = {
     "unreachable": "The worker must become payable until",
     "unreachable_owed": "The worker must become payable until",
     "dispute_limit": "The dispute gives the money back to the employer at",
+    "missed": "The employer pays for the approved work until",
+    "payment": "The work is approved; the employer pays for it until",
     "hold_end": "The time for which the payment can be held runs out around",
 }
 
@@ -147,28 +151,33 @@ LABELS: Mapping[str, str] = {
     "option parts": "B · Milestones[recommended=MILESTONE?  (recommended)]: several deliveries, each one funded, judged and paid by itself."
     " Best above {threshold_msat:sats} and for complex work.",
     "selected": "Chosen: {selected:word}. It is locked.",
-    "choose": "Talk it over: say {task} TEXT\nA: the employer asks for the invoice: fund {task}\nB: either of you proposes:"
-    " milestones {task} TITLE AMOUNT DATE; TITLE AMOUNT DATE; ...",
+    "upfront": "[funding=upfront?* ][funding=on_approval?  ]Paid up front (upfront): the money is locked before the work begins, which is safer for the worker.",
+    "on approval": "[funding=on_approval?* ][funding=upfront?  ]Paid on approval (on_approval): the work begins without it; the employer is asked for the"
+    " money when he has approved, and has two days for it. Nothing is held for the worker before.",
+    "choose": "Talk it over: say {task} TEXT\nA: the employer selects it: select {task} full\nB: either of you proposes:"
+    " milestones {task} TITLE AMOUNT DATE; TITLE AMOUNT DATE; ...\n(* is how this task is paid; a proposal may say it otherwise: milestones {task} funding=on_approval ...)",
     "open plan": "Proposed by {by:who}: agree {task} {plan:short}",
     "proposed by": "Milestones, proposed by {by:who}:",
     "plan": "The milestones, agreed on and locked:",
     "plan total": "Sum {total_msat:sats}, which is the whole",
     "plan cost": "With fees {cost_msat:sats} over all milestones",
     "plan rules": "Each one is judged within {review_window:span};[on_reject=revise? rejected work may be delivered again, {max_rejects}"
-    " times][on_reject=dispute? rejected work goes to dispute]",
+    " times][on_reject=dispute? rejected work goes to dispute][funding=upfront?; the money for it is locked before its work begins]"
+    "[funding=on_approval?; the money for it is asked for when it is approved, and none is held before]",
     "plan next": "[stage=asked? If you agree: agree {task} {plan:short}\nTo change it: milestones {task} ...]"
-    "[stage=waiting? The other side is asked to agree.][stage=agreed? Next: fund {task} gives the invoice of milestone 1.]",
+    "[stage=waiting? The other side is asked to agree.]"
+    "[stage=agreed? Next: fund {task} gives the invoice of milestone 1.][stage=begun? The work on milestone 1 begins now.]",
     "part": "{state:badge} {number}. {title:says} · {reward_msat:sats} · {due:date}",
     "part about": "[description?   {description:says}]",
     "earlier parts": "✅ {count} earlier ones",
     "released": "✅ Milestone {released} is paid and released.",
     "upcoming": "Next: {number}. {title:says} · {reward_msat:sats} · due {due:when}",
-    "upcoming next": "It begins when {hold_msat:sats} are locked for it: fund {task}",
+    "upcoming next": "[funding=upfront? It begins when {hold_msat:sats} are locked for it: fund {task}][funding=on_approval? It begins now.]",
     "completed": "✅ Project complete: all {of} milestones are paid, {total_msat:sats} in all.",
     "file": "{url:exact}\n  sha256 {sha256:exact}",
     "role": "You are the {role}.",
     "description": "Asked for: {description:says}",
-    "phase": "The node is {phase:word}.",
+    "phase": "[phase=awaiting_payment? The employer is to pay: fund {task} gives him the invoice.][phase!=awaiting_payment? The node is {phase:word}.]",
     "frozen": "❄️ Frozen by the operator: its deadlines stand still.",
     "deadline": "Deadline: {deadline:when}",
     "until": "⏳ {until_what:ahead} {until:when}",

@@ -247,6 +247,52 @@ def expired(**given: Any) -> Life:
     return life
 
 
+LATER: dict[str, Any] = {"funding": "on_approval"}
+
+
+def started(**given: Any) -> Life:
+    """The employer chose full payment, and the work begins without money."""
+    life = accepted(**LATER | given)
+    life.say(EMPLOYER, life.command("select", structure="full"))
+    return life
+
+
+def handed_in(**given: Any) -> Life:
+    life = started(**given)
+    life.submit()
+    return life
+
+
+def sent_back(**given: Any) -> Life:
+    """Refused, with another try, and nothing is held."""
+    life = handed_in(on_reject="revise", **given)
+    life.reject()
+    return life
+
+
+def at_odds(**given: Any) -> Life:
+    """In dispute, and nothing is held."""
+    life = handed_in(**given)
+    life.dispute()
+    return life
+
+
+def owing(asked: bool = False, start: Callable[..., Life] = handed_in, **given: Any) -> Life:
+    """Approved, and the employer is asked for the money; `asked`: he has the invoice."""
+    life = start(**given)
+    life.approve()
+    if asked:
+        life.make()
+    return life
+
+
+def covered(**given: Any) -> Life:
+    """He has paid; the worker's payout is planned."""
+    life = owing(True, **given)
+    life.see(H.HELD)
+    return life
+
+
 OPEN: dict[str, Callable[[], Life]] = {
     "Draft": draft,
     "PendingFunding": pending,
@@ -259,6 +305,7 @@ OPEN: dict[str, Callable[[], Life]] = {
     "Verified": verified,
     "Verified, settling": settling,
     "Verified, refunding": unreachable,
+    "Claimed, awaiting payment": lambda: owing(True),
 }
 """A task in every place where it is not over."""
 
@@ -315,6 +362,31 @@ def release(life: Life) -> Life:
         life.reach(Told.PROOF_ARRIVED)
         life.wait(60)
     life.approve()
+    life.payout(f"share {life.task.at}")
+    life.leave()
+    life.pay(PS.COMPLETE)
+    life.see(H.SETTLED)
+    return life
+
+
+def cut_later(**given: Any) -> Life:
+    """Both have agreed on three milestones that are paid for on approval: the work on the first one has begun."""
+    life = hired(policy=POLICY, on_hold_end="refund", **LATER | given)
+    life.say(EMPLOYER, life.command("milestones", milestones=parts(*PARTS)))
+    life.say(WORKER, life.command("agree", plan=life.task.proposal.hash if life.task.proposal else ""))
+    return life
+
+
+def pay_later(life: Life) -> Life:
+    """The milestone under way is delivered, approved, paid for and paid out."""
+    life.submit()
+    seen = life.task.current.proof
+    if seen and seen.number > 1:
+        life.reach(Told.PROOF_ARRIVED)
+        life.wait(60)
+    life.approve()
+    life.make()
+    life.see(H.HELD)
     life.payout(f"share {life.task.at}")
     life.leave()
     life.pay(PS.COMPLETE)

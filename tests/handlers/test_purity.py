@@ -85,7 +85,7 @@ def test_the_closed_words(words: type[TaskState]) -> None:
 
 
 def test_the_phases_are_no_public_states() -> None:
-    assert {str(phase) for phase in Phase} == {"", "settling", "refunding"}
+    assert {str(phase) for phase in Phase} == {"", "settling", "refunding", "awaiting_payment"}
     assert not {str(phase) for phase in Phase} & {str(state) for state in TaskState}
 
 

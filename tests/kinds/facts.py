@@ -109,6 +109,7 @@ WORK = [
         "description": said,
         "dest_salt": None,
         "custody": custody,
+        "funding": "upfront",
     }
     for missing, said, fee, custody in (
         (True, "", 0, "hold"),
@@ -124,11 +125,11 @@ PARTS = [
     PART | {"number": 2, "title": "Backend", "reward_msat": 8_000_000},
 ]
 PLAN = ABOUT | {
-    "by": WORKER, "plan": SHA, "review_window": 5 * DAY, "on_reject": "revise", "max_rejects": 10, "total_msat": 13_000_000,
+    "by": WORKER, "plan": SHA, "review_window": 5 * DAY, "on_reject": "revise", "max_rejects": 10, "funding": "upfront", "total_msat": 13_000_000,
     "cost_msat": 13_130_000, "milestones": PARTS, "basis": ENTRY, "bot": BOT,
 }  # fmt: skip
 CHOICE = ABOUT | {
-    "total_msat": 13_000_000, "threshold_msat": 10_000_000, "recommended": "MILESTONE", "selected": None, "plan": None, "by": None,
+    "total_msat": 13_000_000, "threshold_msat": 10_000_000, "recommended": "MILESTONE", "funding": "upfront", "selected": None, "plan": None, "by": None,
 }  # fmt: skip
 
 
@@ -196,7 +197,7 @@ PASSED: dict[R | T, list[dict[str, Any]]] = {
     R.NOT_OFFERED: [{"what": "custody_mode = ledger", "offered": ["lightning_self"]}],
     R.NOT_BUILT: [
         {"what": "the command deposit"},
-        {"what": "funding = on_approval", "built": ["upfront"]},
+        {"what": "verification = auto", "built": ["manual"]},
         {"what": "this kind of destination", "built": ["BOLT11 invoice"]},
     ],
     R.BAD_AMOUNT: [
@@ -249,6 +250,7 @@ PASSED: dict[R | T, list[dict[str, Any]]] = {
     R.FUNDING_BUSY: [{"task": TASK}],
     R.PAYOUT_BUSY: [{"task": TASK}],
     R.NO_PLAN: [{"task": TASK}],
+    R.PAYS_LATER: [{"task": TASK}],
     R.PLAN_NEEDED: [{"task": TASK}],
     R.PLAN_CHANGED: [{"task": TASK, "plan": SHA}],
     R.PLAN_YOURS: [{"task": TASK, "plan": SHA}],
@@ -353,15 +355,26 @@ PASSED: dict[R | T, list[dict[str, Any]]] = {
         CHOICE,
         CHOICE | {"recommended": "FIXED_PRICE", "plan": SHA, "by": WORKER},
         CHOICE | {"selected": "MILESTONE"},
+        CHOICE | {"funding": "on_approval"},
     ],
     T.PLAN_PROPOSED: [PLAN | {"stage": stage} for stage in ("asked", "waiting")],
     T.PLAN_AGREED: [
         PLAN | {"stage": "agreed"},
+        PLAN | {"stage": "begun", "funding": "on_approval"},
         PLAN | {"stage": "agreed", "on_reject": "dispute", "milestones": PARTS * 30},
     ],
     T.MILESTONE_RELEASED: [
-        ABOUT | {"released": 1, "of": 2, "total_msat": 13_000_000, "hold_msat": 8_080_000, "upcoming": part}
+        ABOUT
+        | {
+            "released": 1,
+            "of": 2,
+            "total_msat": 13_000_000,
+            "hold_msat": 8_080_000,
+            "upcoming": part,
+            "funding": funding,
+        }
         for part in PARTS
+        for funding in ("upfront", "on_approval")
     ],
     T.PROJECT_COMPLETED: [
         ABOUT | {"of": 2, "total_msat": 13_000_000},
@@ -494,13 +507,33 @@ PASSED: dict[R | T, list[dict[str, Any]]] = {
     ],
     T.WITHDRAWN: [ABOUT | {"worker": WORKER, "applicants": left} for left in (0, 2)],
     T.PASSED_OVER: [ABOUT],
-    T.ACCEPTED: [*WORK, WORK[0] | ESTIMATED | {"dropped_destination": True}],
-    T.ACCEPTED_BY: [ABOUT | {"worker": WORKER, "note": note} for note in ("", "I have done ten of these.")],
-    T.CLAIMED: [each | {"how": how} for how in ("claim", "hire", "funded") for each in (*WORK, WORK[0] | FROZEN)],
+    T.ACCEPTED: [*WORK, WORK[0] | ESTIMATED | {"dropped_destination": True}, WORK[0] | {"funding": "on_approval"}],
+    T.ACCEPTED_BY: [
+        ABOUT | {"worker": WORKER, "note": note, "funding": funding}
+        for note in ("", "I have done ten of these.")
+        for funding in ("upfront", "on_approval")
+    ],
+    T.CLAIMED: [
+        each | {"how": how} for how in ("claim", "hire", "funded", "begun") for each in (*WORK, WORK[0] | FROZEN)
+    ],
     T.CLAIMED_BY: [
         ABOUT | {"how": how, "worker": WORKER, "deadline": NOW + DAY, "custody": "hold", "note": note}
-        for how, note in (("claim", ""), ("claim", "I have done ten of these."), ("hire", ""), ("funded", ""))
+        for how, note in (
+            ("claim", ""),
+            ("claim", "I have done ten of these."),
+            ("hire", ""),
+            ("funded", ""),
+            ("begun", ""),
+        )
     ],
+    T.AWAITING_PAYMENT: [
+        ABOUT
+        | {"pays": True, "amount_msat": 50_500_000, "until": NOW + 2 * DAY, "percent": 100, "feedback": "Well done"},
+        ABOUT
+        | {"pays": False, "amount_msat": 50_000_000, "until": NOW + 2 * DAY, "percent": 100, "feedback": "Well done"},
+        ABOUT | {"pays": False, "amount_msat": 15_000_000, "until": NOW + 2 * DAY, "percent": 30, "feedback": ""},
+    ],
+    T.PAYMENT_HELD: [ABOUT | {"amount_msat": 50_500_000}],
     T.ABANDONED: [
         ABOUT | {"refunding": True},
         ABOUT | {"refunding": False},
@@ -593,12 +626,13 @@ PASSED: dict[R | T, list[dict[str, Any]]] = {
         ABOUT | {"reason": "no_proof", "marked": True, "amount_msat": 50_500_000},
         ABOUT | {"reason": "unfunded", "marked": False},
         ABOUT | {"reason": "hold_lost"},
+        ABOUT | {"reason": "unpaid", "unpaid_msat": 50_000_000},
     ],
     T.HOLD_LOST: [ABOUT],
     T.STRAY: [ABOUT | {"amount_msat": 50_500_000}],
     T.WARNING: [
         ABOUT | {"what": what, "until": NOW + 3600, "height": 612}
-        for what in ("unfunded", "unclaimed", "deadline", "resubmit", "review", "unreachable", "hold_end")
+        for what in ("unfunded", "unclaimed", "deadline", "resubmit", "review", "unreachable", "hold_end", "payment")
     ]
     + [
         ABOUT | {"what": "judgement", "until": NOW + 3600, "height": 612, "on_silence": on_silence}
