@@ -132,8 +132,9 @@ def test_approved_work_is_paid_for_and_paid_out() -> None:
 
 
 def test_a_destination_that_was_named_before_is_paid_at_once() -> None:
-    for named in (builders.started, lambda: builders.owing(True)):
-        life = named()
+    starts: tuple[Callable[[], Life], ...] = (builders.started, lambda: builders.owing(True))
+    for start in starts:
+        life = start()
         life.payout("mine")
         if life.task.phase:
             life.see(H.HELD)
@@ -392,13 +393,13 @@ def test_an_invoice_that_comes_while_it_is_frozen_is_shown_to_nobody() -> None:
 
 def test_the_rate_is_frozen_when_the_money_is_asked_for() -> None:
     life = builders.handed_in(**builders.RUPEES)
-    assert life.task.indicative
+    assert life.told(Told.CLAIMED, WORKER)[-1].facts["indicative"]
     assert life.refuses(asks(life, WORKER, "payout", destination="lnplay1x")) == "wrong_state", "not known in sats yet"
     life.market = Decimal(4_000_000)
     life.approve()
     life.make()
     assert life.task.reward == sats(100_000)
-    assert not life.task.indicative
+    assert not life.told(Told.INVOICE)[-1].facts["indicative"]
     created = life.last(L.INVOICE_CREATED).facts
     assert (created["reward_msat"], created["currency"]) == (sats(100_000), "INR")
     life.see(H.HELD)
