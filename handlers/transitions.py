@@ -346,5 +346,11 @@ def _provenance(moment: Moment) -> tuple[str, Any]:
 
 
 def pairs() -> set[tuple[str, str]]:
-    """(state, next state) over all rows, for the database's trigger; '' is 'none yet'."""
-    return {(str(row.source or ""), str(row.target)) for row in ROWS}
+    """(state, next state) over all rows, for the database's trigger; '' is 'none yet'. A release and the begin of what follows are one step."""
+    at_once = {
+        (str(row.source), str(after.target))
+        for row in ROWS
+        for after in ROWS
+        if (row.cause, after.cause) == (Cause.RELEASED, Cause.BEGUN)
+    }
+    return {(str(row.source or ""), str(row.target)) for row in ROWS} | at_once

@@ -235,7 +235,7 @@ Draft      > PendingFunding, Claimed, Refunded, Expired
 PendingFunding > Draft, Funded, Claimed, Refunded, Expired
 Funded     > Claimed, Refunded, Expired
 Claimed    > Draft, Funded, Verified, Disputed, Refunded, Expired
-Verified   > Draft, Disputed, Paid, Expired
+Verified   > Draft, Claimed, Disputed, Paid, Expired
 Disputed   > Claimed, Verified, Refunded, Expired
 Paid       >
 Refunded   >

@@ -236,7 +236,7 @@ class City:
         employers = [self.person(f"employer{n}", 1000 + n) for n in range(many)]
         workers = [self.person(f"worker{n}", 2000 + n) for n in range(many)]
         thieves = [self.person(f"thief{n}", 3000 + n) for n in range(max(1, lives // 20))]
-        chance, prices = self._chance, random.Random(f"{self.seed}/prices")
+        chance, prices, later = self._chance, *(random.Random(f"{self.seed}/{name}") for name in ("prices", "later"))
         tempers = [Temper.HONEST] * 5 + [Temper.FORGETFUL, Temper.PICKY, Temper.FICKLE, Temper.HOSTILE, Temper.HOSTILE]
         for number in range(lives):
             terms: dict[str, Any] = {
@@ -270,6 +270,8 @@ class City:
                     posted=chance.random() < 0.4,
                 )
             )
+            if later.random() < 0.5 and terms.get("order") == "hire_first" and "custody_mode" not in terms:
+                terms["funding"] = "on_approval"
             if prices.random() < 0.25:
                 deal = self.deals[-1]
                 deal.rupees = f"{max(deal.sat, 1_000) * 8 / 100:.2f}"

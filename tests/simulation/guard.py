@@ -261,7 +261,7 @@ class Guard:
         """The log says that the worker is owed something."""
         types = "('proof.verified', 'dispute.resolved')"
         released = "SELECT COALESCE(MAX(seq), 0) FROM log WHERE task = ? AND type = 'settlement.completed'"
-        query = f"SELECT 1 FROM log WHERE task = ? AND type IN {types} AND state = 'Verified' AND seq > ({released}) LIMIT 1"
+        query = f"SELECT 1 FROM log WHERE task = ? AND type IN {types} AND state IN ('Verified', 'Claimed') AND seq > ({released}) LIMIT 1"
         return self._row(query, task, task) is not None
 
     def _funds(self, ref: str) -> bool:

@@ -143,7 +143,8 @@ def _moved(public: Public) -> dict[str, int]:
         elif entry["type"] in ("refund.completed", "task.expired") and facts.get(
             "credited"
         ):  # settled, and given to his account
-            moved[employer] -= public.shown["hold_msat"]
+            held = public.last("invoice.accepted")
+            moved[employer] -= held["facts"]["amount_msat"] if held else 0
     return moved
 
 
@@ -175,7 +176,9 @@ def _has_a_reason(city: City, task: str, public: Public) -> None:
 def _cost_what_was_shown(task: str, public: Public, deal: Deal) -> None:
     """The hold is what everybody was shown, and the operator keeps no more than his fee; a hold that was lost brings none."""
     shown = public.shown_of(1) if public.last("plan.agreed") is None else public.entries[1]["facts"]
-    if shown["hold_msat"] != shown["net_msat"] + shown["service_fee_msat"] + shown["budget_msat"]:
+    part = public.last("proof.verified", "dispute.resolved")
+    whole = part is None or part["facts"].get("percent", 100) == 100  # else no more may have been asked for
+    if whole and shown["hold_msat"] != shown["net_msat"] + shown["service_fee_msat"] + shown["budget_msat"]:
         raise Violation(task, "the parts of the hold that were shown are not the hold")
     if not shown["net_msat"] <= shown["reward_msat"] == _offered_reward(deal, shown):
         raise Violation(task, "the reward is not the one that was offered")
@@ -290,11 +293,12 @@ def _refunded_for_a_reason(
 def _kept_its_word(task: str, public: Public, end: str) -> None:
     """Once approved, the work is paid, unless the worker could not be reached, disputed it himself, or the hold was lost."""
     verdict = public.last("proof.verified", "dispute.resolved")
-    if verdict is None or verdict["state"] != "Verified" or end == "Paid":
+    unpaid = verdict is not None and verdict["work"] == "APPROVED" and verdict["state"] == "Claimed"
+    if verdict is None or not (unpaid or verdict["state"] == "Verified") or end == "Paid":
         return
     released = public.last("settlement.completed")
     if released and released["seq"] > verdict["seq"]:
         return
     later = [entry["type"] for entry in public.entries.values() if entry["seq"] > verdict["seq"]]
-    if not {"dispute.opened", "hold.lost", "payout.failed"} & set(later):
+    if not {"dispute.opened", "hold.lost", "payout.failed", *({"payment.missed"} if unpaid else {})} & set(later):
         raise Violation(task, f"approved, and yet {end}")

@@ -63,21 +63,23 @@ Weights = dict[str, float]
 
 # by (state, work) as the log shows them: what an honest person may do, with weights; '' is waiting
 EMPLOYER: dict[tuple[str, str], Weights] = {
-    ("Draft", "PENDING"): {"fund": 8, "": 1, "hire": 4, "propose": 2, "agree_plan": 6},
+    ("Draft", "PENDING"): {"fund": 8, "": 1, "hire": 4, "select": 2, "propose": 2, "propose_later": 1, "agree_plan": 6},
     ("PendingFunding", "PENDING"): {"lock": 8, "fund": 1},
     ("Funded", "PENDING"): {"": 5, "hire": 4},
     ("Claimed", "IN_PROGRESS"): {"": 9},
     ("Claimed", "SUBMITTED"): {"approve": 8, "": 1},
     ("Claimed", "REJECTED"): {"": 6, "approve": 1},
+    ("Claimed", "APPROVED"): {"lock": 8, "fund": 2, "": 1},
     ("Verified", "APPROVED"): {"": 9},
     ("Disputed", "*"): {"": 8, "approve": 1, "agree": 2, "lock": 2},
 }
 WORKER: dict[tuple[str, str], Weights] = {
-    ("Draft", "PENDING"): {"": 5, "claim_open": 4, "propose": 4, "agree_plan": 6},
+    ("Draft", "PENDING"): {"": 5, "claim_open": 4, "propose": 4, "propose_later": 1, "agree_plan": 6},
     ("Funded", "PENDING"): {"claim": 6, "claim_later": 3, "": 1},
     ("Claimed", "IN_PROGRESS"): {"submit": 7, "": 2},
     ("Claimed", "SUBMITTED"): {"": 8, "submit": 1},
     ("Claimed", "REJECTED"): {"submit": 5, "": 2},
+    ("Claimed", "APPROVED"): {"": 8},
     ("Verified", "APPROVED"): {"payout": 8},
     ("Disputed", "*"): {"": 4, "agree": 4},
 }
@@ -254,7 +256,15 @@ class Player:
     def _hire_worker(self, public: Public) -> None:
         self._say("hire", public, "task.created", npub=self.deal.worker.pubkey)
 
-    def _propose(self, public: Public) -> None:
+    def _select(self, public: Public) -> None:
+        """Full payment."""
+        self._say("select", public, structure="full")
+
+    def _propose_later(self, public: Public) -> None:
+        """Milestones that are paid for when they are approved."""
+        self._propose(public, funding="on_approval")
+
+    def _propose(self, public: Public, **words: Any) -> None:
         """Two milestones of odd sizes, the second one due with the task; where somebody is hired, and nothing is agreed on."""
         if public.last("task.accepted") is None or (public.last("plan.agreed") and self.temper is not Temper.HOSTILE):
             return
@@ -272,6 +282,7 @@ class Player:
             milestones=written,
             review_window=3600,
             on_reject=self.deal.terms.get("on_reject", "dispute"),
+            **words,
         )
 
     def _agree_plan(self, public: Public) -> None:

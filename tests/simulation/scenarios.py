@@ -542,6 +542,38 @@ PROJECTS = (
     Scenario("a project whose second milestone is never funded", PLANNED + _MONEY + _DONE, "Expired", terms=HIRES, deadline=8 * 3600),
     Scenario("a project ends in a split", PLANNED + _MONEY + "worker cancel 40\nuntil cancel.offered\nemployer cancel 40\nuntil Verified\nwait 120\nworker payout", "Paid", terms=HIRES, deadline=8 * 3600),
 )  # fmt: skip
+LATER = HIRES | {"funding": "on_approval"}
+BEGUN = TAKEN + "employer select\nuntil Claimed\n"
+DELIVERED = BEGUN + "worker submit\nuntil proof.submitted\n"
+OWING = DELIVERED + "employer approve\nuntil Claimed/awaiting_payment\n"
+AT_ODDS = DELIVERED + "worker dispute\nuntil Disputed\n"
+_PAYS = "until invoice.created\nemployer lock\nuntil Verified\nwait 120\nworker payout\nuntil settlement.completed\n"
+_PART = (
+    "worker submit\nuntil proof.submitted\nwait 900\nemployer approve\nwait 300\nemployer approve\nuntil proof.verified\n"
+    + _PAYS
+)
+ON_APPROVAL = (
+    Scenario("paid for when it is approved", OWING + _PAYS, "Paid", terms=LATER),
+    Scenario("approved, and never paid for", OWING + "until invoice.expired\nwait 100000\nuntil payment.missed", "Expired", terms=LATER),
+    Scenario("approved, and paid for at the second invoice", OWING + "until invoice.expired\nemployer fund\n" + _PAYS, "Paid", terms=LATER),
+    Scenario("approved, and wrongly paid for", OWING + "until invoice.created\nemployer lock_much\nuntil funding.failed\nemployer fund\n" + _PAYS, "Paid", terms=LATER),
+    Scenario("approved in rupees, and paid for", OWING + _PAYS, "Paid", terms=LATER, rupees="1680.50"),
+    Scenario("approved by silence, and paid for", DELIVERED + "until Claimed/awaiting_payment\nemployer fund\n" + _PAYS, "Paid", terms=LATER),
+    Scenario("parted, and the part is paid for", BEGUN + "worker cancel 40\nuntil cancel.offered\nemployer cancel 40\n" + _PAYS + "wait 60\nemployer withdraw_all\nuntil account.paid", "Paid", terms=LATER),
+    Scenario("parted in a dispute, and the part is paid for", AT_ODDS + "worker cancel 50\nuntil cancel.offered\nemployer cancel 50\n" + _PAYS, "Paid", terms=LATER),
+    Scenario("approved in a dispute, and paid for", AT_ODDS + "employer approve\n" + _PAYS, "Paid", terms=LATER),
+    Scenario("disputed about no money for ever", AT_ODDS, "Refunded", terms=LATER, settings={"dispute_days": 1}),
+    Scenario("both end a dispute about no money", AT_ODDS + "worker cancel 0\nuntil cancel.offered\nemployer cancel 0", "Refunded", terms=LATER),
+    Scenario("both end it, and nothing was held", BEGUN + "worker cancel 0\nuntil cancel.offered\nemployer cancel 0", "Refunded", terms=LATER),
+    Scenario("no work, and nothing was held", BEGUN, "Expired", terms=LATER),
+    Scenario("refused, no other try, and nothing was held", DELIVERED + "employer reject\nuntil proof.rejected", "Refunded", terms=LATER | {"on_reject": "revise"}),
+    Scenario("given back, and nothing was held", BEGUN + "worker abandon\nuntil Draft", "Expired", terms=LATER),
+    Scenario("nothing is held, and somebody wants it otherwise", OWING + "until invoice.created\nworker abandon\nemployer cancel\nworker cancel 100\nthief fund\nthief approve\nemployer reject\nwait 300\nemployer lock\nuntil Verified\nwait 120\nworker payout", "Paid", terms=LATER),
+    Scenario("a project that is paid for on approval", TAKEN + "worker propose\nuntil plan.proposed\nemployer agree_plan\nuntil plan.agreed\n" + _PART + _PART, "Paid", terms=LATER, deadline=8 * 3600),
+    Scenario("a project whose plan says on approval", TAKEN + "worker propose_later\nuntil plan.proposed\nemployer agree_plan\nuntil plan.agreed\n" + _PART + "worker abandon\nuntil Draft", "Expired", terms=HIRES, deadline=8 * 3600),
+    Scenario("a project in rupees that is paid for on approval", TAKEN + "worker propose\nuntil plan.proposed\nemployer agree_plan\nuntil plan.agreed\n" + _PART + "wait 900\n" + _PART, "Paid", terms=LATER, deadline=8 * 3600, rupees="1680.51"),
+    Scenario("a hold is lost behind an approval that was paid for", OWING + "until invoice.created\nemployer lock\nuntil Verified\nnode dies back\nuntil hold.lost", "Expired", terms=LATER),
+)  # fmt: skip
 PRICED = (
     Scenario("priced in rupees, and paid", APPROVED, "Paid", rupees="1680.50"),
     Scenario("priced in rupees, and parted", CLAIMED + "worker cancel 33\nuntil cancel.offered\nemployer cancel 33\nuntil Verified\nwait 120\nworker payout\nuntil Paid", "Paid", rupees="1680.50"),
@@ -605,6 +637,25 @@ PLACES = (
     ),
 )
 
+_AWAITING = """
+    node loses make_hold
+    employer approve
+    until Claimed/awaiting_payment
+    operator freeze
+    until task.frozen
+    node loses cancel
+    wait 900
+    operator unfreeze
+    until task.unfrozen
+"""
+TOUCHED_LATER = Scenario(
+    "touched in Claimed/awaiting_payment", DELIVERED + _AWAITING + _TOUCHED + "employer fund\n" + _PAYS, "Paid", terms=LATER,
+    settings={"invoice_expiry": 14400},
+)  # fmt: skip
+
 SCENARIOS: dict[str, Scenario] = {
-    each.name: each for each in (*INCIDENTS, *HOSTILE, *WAYS, *BOOKED, *HIRED, *PROJECTS, *PRICED, *PLACES)
-}
+    each.name: each
+    for each in (
+        *INCIDENTS, *HOSTILE, *WAYS, *BOOKED, *HIRED, *PROJECTS, *ON_APPROVAL, *PRICED, *PLACES, TOUCHED_LATER,
+    )
+}  # fmt: skip
