@@ -1,6 +1,7 @@
 """A project as two ordinary clients live through it: 20,000 INR in four milestones, one of them rejected and delivered again.
 
-Both decide on the milestones after hiring, talk through the bot, and each milestone has a hold, a rate and a payment of its own.
+Both decide on the milestones after hiring, talk through the bot, and each milestone has a hold, a rate and a payment of its own: before its work
+begins, or when it is approved.
 """
 
 from __future__ import annotations
@@ -23,11 +24,11 @@ PARTS = (
 REJECTED = 2  # the milestone whose first delivery is refused
 
 
-async def play_project(narrator: Narrator) -> bool:
-    """All of it and the verification. True when everything went as it must."""
+async def play_project(narrator: Narrator, funding: str = "upfront") -> bool:
+    """All of it and the verification. True when everything went as it must. `funding`: as in the term of that name."""
     async with staged(narrator) as stage:
         try:
-            paid = await project(stage)
+            paid = await project(stage, funding)
         except (Waited, NoBasis) as error:
             raise Unplayable(f"{error}; the last answer was: {stage.last or 'none'}") from error
         await stage.employer.public.published(stage.task)
@@ -36,13 +37,13 @@ async def play_project(narrator: Narrator) -> bool:
         return report.ok and {verdict.task for verdict in report.tasks} == {stage.task}
 
 
-async def project(stage: Stage) -> int:
+async def project(stage: Stage, funding: str) -> int:
     """From the offer to the last receipt; what the worker was paid, msat."""
-    await _hired(stage)
+    await _hired(stage, funding)
     await _agreed(stage)
     paid = 0
     for number in range(1, len(PARTS) + 1):
-        paid += await _milestone(stage, number)
+        paid += await (_milestone if funding == "upfront" else _later)(stage, number)
     await stage.reach("Paid")
     done = await stage.employer.letter(lambda letter: letter.code == "project_completed", "the end of the project")
     await stage.tell(
@@ -54,10 +55,10 @@ async def project(stage: Stage) -> int:
     return paid
 
 
-async def _hired(stage: Stage) -> None:
+async def _hired(stage: Stage, funding: str) -> None:
     employer, worker = stage.employer, stage.worker
     stage.begin("a project in four milestones")
-    terms = {"deadline": "60d", "order": "hire_first", "on_hold_end": "rollover then ledger"}
+    terms = {"deadline": "60d", "order": "hire_first", "on_hold_end": "rollover then ledger", "funding": funding}
     question = await employer.tell(Post(amount=WHOLE, currency="INR", title="Build a shop", terms=terms))
     stage.task = task = task_id(EventId(question))
     answer = await employer.answer(question)
@@ -88,35 +89,75 @@ async def _agreed(stage: Stage) -> None:
 
 
 async def _milestone(stage: Stage, number: int) -> int:
-    employer, worker, task = stage.employer, stage.worker, stage.task
+    """The money first, then the work."""
+    employer, task = stage.employer, stage.task
     seen, since = len(employer.letters()), stage.seq
     await employer.ask(Fund(task=task))
-
-    def invoiced(letter: Letter) -> bool:
-        return bool(letter.invoice) and task in letter.text and letter in employer.letters()[seen:]
-
-    invoice = await employer.letter(invoiced, "the invoice")
+    invoice = await _invoice(stage, seen)
     await stage.tell("fund", "employer", "NIP-17 text", f"fund {task}", state="PendingFunding", answer=invoice)
     await stage.pay(invoice)
     await stage.tell(
         "pay", "employer", "Lightning", f"pays for milestone {number}; the work on it begins", state="Claimed"
     )
+    await _approved(stage, await _judged(stage, number), "Verified")
+    return await _released(stage, number, since)
+
+
+async def _later(stage: Stage, number: int) -> int:
+    """The work first, then the money."""
+    employer = stage.employer
+    since = stage.seq
+    proof = await _judged(stage, number)
+    seen = len(employer.letters())
+    await _approved(stage, proof, "Claimed")
+    invoice = await _invoice(stage, seen)
+    what = f"the invoice for milestone {number} comes by itself"
+    await stage.tell("asked", "bot", "NIP-17 text", what, state="Claimed", answer=invoice)
+    await stage.pay(invoice)
+    await stage.tell(
+        "pay", "employer", "Lightning", f"pays for milestone {number}, which is approved", state="Verified"
+    )
+    return await _released(stage, number, since)
+
+
+async def _invoice(stage: Stage, seen: int) -> Letter:
+    """The next one; `seen`: letters that were there before."""
+    employer = stage.employer
+
+    def invoiced(letter: Letter) -> bool:
+        return bool(letter.invoice) and stage.task in letter.text and letter in employer.letters()[seen:]
+
+    return await employer.letter(invoiced, "the invoice")
+
+
+async def _judged(stage: Stage, number: int) -> Entry:
+    """Delivered, and one of them refused and delivered again."""
+    employer = stage.employer
     proof = await _delivered(stage, number, "first", stage.seq)
     if number == REJECTED:
-        reject = Reject(task=task, reason="the login is missing; please revise and deliver again")
+        reject = Reject(task=stage.task, reason="the login is missing; please revise and deliver again")
         answer = await employer.answer((await employer.decide(reject, proof.id)).id)
         await stage.tell("reject", "employer", "signed decision 78", "rejects the work", state="Claimed", answer=answer)
         proof = await _delivered(stage, number, "revised", proof.seq)
-    decision = await employer.decide(Approve(task=task, feedback="exactly as requested"), proof.id)
-    answer = await employer.answer(decision.id)
-    await stage.tell(
-        "approve", "employer", "signed decision 78", "approves, resting on that proof", state="Verified", answer=answer
-    )
+    return proof
+
+
+async def _approved(stage: Stage, proof: Entry, state: str) -> None:
+    decision = await stage.employer.decide(Approve(task=stage.task, feedback="exactly as requested"), proof.id)
+    answer = await stage.employer.answer(decision.id)
+    what = "approves, resting on that proof"
+    await stage.tell("approve", "employer", "signed decision 78", what, state=state, answer=answer)
+
+
+async def _released(stage: Stage, number: int, since: int) -> int:
+    """The worker names where he is paid. `since`: the newest entry before the milestone."""
+    employer, worker, task = stage.employer, stage.worker, stage.task
     owed = int((await employer.public.entry(task, "invoice.created", after=since)).facts["net_msat"])
     mine = await stage.invoice("worker", owed // 1000)
     answer = await worker.ask(Payout(task=task, destination=mine))
     what = f"milestone {number} of {len(PARTS)} is paid and released"
-    state = "Paid" if number == len(PARTS) else "Draft"
+    entry = await employer.public.entry(task, "settlement.completed", after=since)
+    state = "Paid" if number == len(PARTS) else entry.state
     await stage.tell("released", "bot", "Lightning", what, state=state, answer=answer)
     return owed
 

@@ -22,18 +22,28 @@ class Play(StrEnum):
     PROJECT = "project"
 
 
+class Paid(StrEnum):
+    """When each milestone of the project is paid for."""
+
+    UPFRONT = "upfront"
+    ON_APPROVAL = "on_approval"
+
+
 @friendly
 def demo_command(
     what: Annotated[
         Play, typer.Argument(help="tasks: three short lives; project: four milestones, priced in rupees.")
     ] = Play.TASKS,
+    funding: Annotated[
+        Paid, typer.Option(help="Of the project: the money is held before the work, or asked for when it is approved.")
+    ] = Paid.UPFRONT,
     as_json: Annotated[bool, typer.Option("--json", help="One JSON object a line instead of a story.")] = False,
 ) -> None:
     """Play complete lives against a daemon of its own, with play money."""
     start_logging("error", False)
     try:
         narrator = AsJson() if as_json else AsStory()
-        fine = asyncio.run(play_project(narrator) if what is Play.PROJECT else play(narrator))
+        fine = asyncio.run(play_project(narrator, funding.value) if what is Play.PROJECT else play(narrator))
     except (Unplayable, Waited) as error:
         raise Complaint(f"the demo did not go through: {error}") from error
     if not fine:
