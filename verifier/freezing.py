@@ -45,5 +45,6 @@ def unfrozen(s: Standing, entry: Entry, move: Move) -> None:
     s.funded_until = s.funded_until and s.funded_until + seconds
     s.review_until = s.review_until and s.review_until + seconds
     s.resubmit_until = s.resubmit_until and s.resubmit_until + seconds
+    s.pay_until = s.pay_until and s.pay_until + seconds
     if not s.deadline - CLOCK_SLACK <= entry.facts["deadline"] - entry.deaf <= s.deadline:
         say(Code.WRONG_UNTIL, "the deadline is not the old one moved by that")

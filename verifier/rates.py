@@ -76,7 +76,7 @@ def quoted(s: Standing, entry: Entry) -> None:
         part = s.parts[s.number - 1]
         part.reward, part.budget, part.rate = s.reward, s.budget, s.rate
     s.fee = fees.service_fee({**s.words, "reward_msat": s.reward})
-    s.hold = s.net + s.fee.whole + s.budget
+    s.hold = s.due
     if facts["service_fee_msat"] != s.fee.whole or facts["net_msat"] != s.net or s.net <= 0:
         say(Code.WRONG_FEE, f"by its terms the service fee is {s.fee.whole} msat, and {s.net} are left for the worker")
     if s.budget != _budget(s.words, s.reward):
