@@ -6,7 +6,7 @@ from verifier import hiring, money, projects, work
 from verifier.chain import Entry
 from verifier.findings import Code
 from verifier.rules import AWAITING, Move
-from verifier.standing import DAY, Say, Standing
+from verifier.standing import CLOCK_SLACK, DAY, Say, Standing
 
 TIME_TO_PAY = 2 * DAY
 OF_A_HOLD = ("funding", "amount_msat", "parts", "expiry_height", "last_safe_height", "payment_hash", "hash_salt")
@@ -29,6 +29,8 @@ def check(s: Standing, first: Entry, move: Move) -> None:
         "pay_until": move.phase_after == AWAITING,
         "due_msat": move.why == "unpaid",
         "amount_msat": first.type != "dispute.resolved" or move.money == "none",
+        "how": first.type != "refund.completed" or move.why == "agreed",
+        "percent": first.type != "refund.completed" or move.why == "agreed",
     }
     for name, fits in fitting.items():
         if name in facts and not fits:
@@ -42,6 +44,8 @@ def begun(s: Standing, entry: Entry, move: Move) -> None:
     if whole != (move.by == "employer"):
         word = "the employer says that it begins" if whole else "it begins when the milestones are agreed on"
         say(Code.AGAINST_TERMS, f"by the terms {word}")
+    if move.by == "employer" and entry.heard >= s.deadline + CLOCK_SLACK:
+        say(Code.TOO_LATE, "the deadline had passed when he let the work begin")
     _no_hold(entry, say)
     hiring.bound(s, entry)
     hiring.begin(s, entry)

@@ -161,7 +161,9 @@ class Life:
              *([["currency", cost.split()[1]]] if cost else [])],
             plain(self.offer_terms), T0 - 5,
         )  # fmt: skip
-        self.on_approval = self.offer_terms.get("funding") == "on_approval"  # the money is asked for when the work is approved
+        self.on_approval = (
+            self.offer_terms.get("funding") == "on_approval"
+        )  # the money is asked for when the work is approved
         self.posted = posted
         self.id = task_id(self.offer["id"])
         self.address = f"30078:{BOT.pub}:holdfast-{self.id}" if posted else f"30078:{EMPLOYER.pub}:{name}"

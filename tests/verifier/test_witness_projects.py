@@ -36,6 +36,7 @@ class Project(Hiring):
         self.dues = [self.deadline - DAY, self.deadline - HOUR]
 
     def add(self, type: str, state: str, work: str, by: Key | str, event: Any = None, /, **facts: Any) -> Line:
+        self.state_facts.pop("work", None)
         numbered = {"milestone": self.turn} if self.turn else {}
         return super().add(type, state, work, by, event, **(numbered | facts))
 
@@ -92,6 +93,8 @@ class Project(Hiring):
         self.hash = sha(bytes.fromhex(self.preimage))
         self.pay_preimage = sha(f"pay {self.id} {turn}")
         self.pay_hash = sha(bytes.fromhex(self.pay_preimage))
+        told = {"reward_msat": self.reward, "milestone": turn, "milestones": len(PARTS), "total_msat": 50_000_000}
+        self.state_facts = told
 
     def work(self, **facts: Any) -> Self:
         """One milestone, from its invoice to the worker's payment."""
@@ -116,12 +119,6 @@ class Project(Hiring):
         }  # fmt: skip
         self.add("settlement.completed", "Paid" if last else "Draft", "RELEASED", "node", **(said | facts))
         self._begin(self.turn if last else self.turn + 1)
-        self.state_facts = {
-            "reward_msat": self.reward,
-            "milestone": self.turn,
-            "milestones": len(PARTS),
-            "total_msat": 50_000_000,
-        }
         if not last:
             self.state_facts["work"] = "PENDING"
         return self
