@@ -93,8 +93,6 @@ def accepted(s: Standing, entry: Entry, move: Move) -> None:
 def missed(s: Standing, entry: Entry, move: Move) -> None:
     """The employer has not paid: his time is over, and no payment can be on its way any more."""
     say, facts = s.sayer(entry), entry.facts
-    if facts["reason"] != move.why:
-        say(Code.BAD_FACTS, f"the reason is {move.why}")
     if s.quote:
         say(Code.ILLEGAL_MOVE, f"the invoice of {s.quote} is still open")
     if entry.heard < s.pay_until:

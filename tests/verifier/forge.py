@@ -110,14 +110,16 @@ class Line:
     seq: int = 0  # 0: as it stands
 
 
-def terms_facts() -> dict[str, Any]:
-    return {
+def terms_facts(without: str = "") -> dict[str, Any]:
+    said: dict[str, Any] = {
         "budget_base_msat": 10_000, "budget_ppm": 10_000, "min_reward_msat": 100_000, "max_reward_msat": 1_000_000_000,
         "min_part_msat": 5_000_000, "max_parts": 8, "custody_modes": ["lightning_self", "ledger"],
         "on_hold_end": ["refund", "ledger"], "dispute_limit": 30 * DAY,
         "margin": MARGIN, "payout_limit": LIMIT, "dispute_reserve": 144, "hold_cltv": CLTV, "hold_timeout": DAY,
         "review_window": DAY, "max_deadline": 90 * DAY,
     }  # fmt: skip
+    said.pop(without, None)
+    return said
 
 
 class Life:
@@ -130,9 +132,11 @@ class Life:
         terms: dict[str, Any] | None = None,
         fee: Fee | None = None,
         cost: str = "",
+        without: str = "",
         **facts: Any,
     ) -> None:
-        """`cost`: amount and currency as the offer names them, "4000 INR"; the facts of its rate come by name."""
+        """`cost`: amount and currency as the offer names them, "4000 INR"; the facts of its rate come by name. `without`: what the
+        operator's terms leave out."""
         self.fee = fee or Fee()
         self.net = REWARD - self.fee.workers
         self.hold = self.net + self.fee.whole + BUDGET
@@ -148,7 +152,7 @@ class Life:
         self.terms = BOT.sign(
             78,
             [["d", "holdfast-terms"], ["t", "holdfast-terms"]],
-            plain({"v": 1, **terms_facts(), **(fee.terms() if fee else {})}),
+            plain({"v": 1, **terms_facts(without), **(fee.terms() if fee else {})}),
             T0 - 9,
         )
         self.house += [("start", T0 - 9, {}), ("terms", T0 - 9, {"terms": self.terms["id"]})]

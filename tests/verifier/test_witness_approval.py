@@ -33,11 +33,8 @@ SPARE = BUDGET - 1000  # of the budget when a payment has cost a sat
 Spoil = Callable[[], Life]
 
 
-class Trusting(Hiring):
-    """A record of a task in one piece that is paid on approval."""
-
-    def __init__(self, terms: dict[str, Any] | None = None, **rest: Any) -> None:
-        super().__init__(FIRST | FUNDING | (terms or {}), **({"dispute_limit": LIMIT} | rest))
+class Unpaid(Hiring):
+    """What may happen before any money."""
 
     def cancel(self, who: Key, percent: int) -> Any:
         """He accepts what the other side has offered."""
@@ -98,7 +95,21 @@ class Trusting(Hiring):
         return self.to_pay("proof.verified", "clock", **({"verified_by": "silence", "proof": 1} | facts))
 
 
-class Parts(Project, Trusting):
+class Trusting(Unpaid):
+    """A record of a task in one piece that is paid on approval."""
+
+    def __init__(self, terms: dict[str, Any] | None = None, **rest: Any) -> None:
+        super().__init__(FIRST | FUNDING | (terms or {}), **({"dispute_limit": LIMIT} | rest))
+
+
+class Planned(Project, Unpaid):
+    """A record of a project of which both agree that it is paid on approval."""
+
+    def owe(self, percent: int) -> None:
+        self.hold = self.part(self.reward, percent) + self.spare
+
+
+class Parts(Planned, Trusting):
     """A record of a project whose milestones stand in the offer, paid on approval."""
 
     def __init__(self, terms: dict[str, Any] | None = None, **rest: Any) -> None:
@@ -123,9 +134,6 @@ class Parts(Project, Trusting):
     def dest(self) -> str:
         return ""
 
-    def owe(self, percent: int) -> None:
-        self.hold = self.part(self.reward, percent) + self.spare
-
 
 def begun(terms: dict[str, Any] | None = None, **rest: Any) -> Trusting:
     """Hired, and the employer has said that the work may begin."""
@@ -140,9 +148,9 @@ def held(**rest: Any) -> Trusting:
     return approved(**rest).ask().came()
 
 
-def planned(terms: dict[str, Any] | None = None, signed: bool = False, **facts: Any) -> Project:
+def planned(terms: dict[str, Any] | None = None, signed: bool = False, without: str = "", **facts: Any) -> Planned:
     """A plan by which the project is paid on approval, whatever its event said."""
-    life = Project(terms)
+    life = Planned(terms, without=without)
     return life.bind(WORKER).propose(EMPLOYER, signed, **(FUNDING | facts)).agree(WORKER, signed)
 
 
@@ -362,6 +370,7 @@ SOUND: dict[str, Spoil] = {
     "a price that was never asked for": lambda: priced().proof().approve().miss(),
     "a plan": whole,
     "a plan that both have signed": lambda: planned(signed=True).work_first().work_first(),
+    "a plan in a dispute that nobody ends": lambda: planned().begin().dispute().outlast(),
     "a plan, after a freeze": late_beginning,
     "a plan with another worker": other_hands,
     "a plan whose second milestone is not paid": second_missed,
@@ -438,8 +447,8 @@ def lost() -> Life:
     return life
 
 
-def refunding_dispute(how: str = "hold_end") -> Life:
-    life = begun().proof().dispute()
+def refunding_dispute(how: str = "hold_end", life: Life | None = None) -> Life:
+    life = life or begun().proof().dispute()
     life.wait(LIMIT)
     for type in ("dispute.resolved", "refund.started"):
         life.add(type, "Disputed", "SUBMITTED", "clock", funding=f"{life.id}/h1", reason=how, how=how, percent=0)
@@ -547,6 +556,7 @@ SPOILT: dict[str, tuple[str, Spoil]] = {
     "a plan that puts it off in the books": ("against_terms", lambda: planned({"custody_mode": "ledger"})),
     "no limit of a dispute": ("outside_terms", lambda: told(Trusting(), dispute_limit=None)),
     "another limit than the operator's": ("outside_terms", lambda: Trusting(dispute_limit=DAY)),
+    "a plan without a limit of its disputes": ("outside_terms", lambda: planned(without="dispute_limit")),
     "a word that is none": ("bad_facts", lambda: Trusting({"funding": "someday"})),
     "a plan with a word that is none": ("bad_facts", lambda: planned(funding="someday")),
     "not as the employer signed it": ("embedded_disagrees", lambda: Trusting(funding="upfront")),
@@ -622,11 +632,14 @@ SPOILT: dict[str, tuple[str, Spoil]] = {
     "a dispute refunds nothing": ("illegal_move", lambda: refunding_dispute("dispute_limit")),
     "given back with the money": ("illegal_move", lambda: begun().give_back("Funded")),
     "a dispute ends too early": ("too_early", lambda: begun().proof().dispute().outlast(early=HOUR)),
+    "a dispute of a plan ends too early": ("too_early", lambda: planned().begin().dispute().outlast(early=HOUR)),
+    "a dispute about a hold has no limit": ("illegal_move", lambda: refunding_dispute("dispute_limit", held().dispute("SUBMITTED"))),
     "a dispute ends for another reason": ("bad_facts", lambda: begun().proof().dispute().outlast(reason="hold_end")),
     "a dispute that nobody ends pays": ("wrong_share", lambda: begun().proof().dispute().outlast(percent=10)),
     "ended without an offer": ("no_agreement", lambda: begun().offer_end(EMPLOYER, 10).end_bare("Refunded", "IN_PROGRESS", WORKER, "refund.completed", reason="agreed", how="agreement", percent=0)),
     "ended by something else than an agreement": ("bad_facts", lambda: begun().proof().drop(how="silence")),
     "ended, and money goes back": ("wrong_amount", lambda: begun().proof().drop(amount_msat=REWARD)),
+    "ended, and somebody is credited": ("wrong_funding", lambda: begun().proof().drop(credited=[])),
     "ended, and a hold is named": ("wrong_funding", lambda: begun().proof().drop(funding="h1")),
     "a dispute ends with money": ("wrong_amount", lambda: begun().dispute().settle_dispute(0, amount_msat=REWARD)),
     "no proof too early": ("too_early", lambda: no_proof(early=HOUR)),
