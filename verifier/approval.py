@@ -28,7 +28,7 @@ def check(s: Standing, first: Entry, move: Move) -> None:
     fitting = {
         "pay_until": move.phase_after == AWAITING,
         "due_msat": move.why == "unpaid",
-        "amount_msat": first.type != "dispute.resolved" or move.money == "none",
+        "amount_msat": first.type != "dispute.resolved" or "refund.completed" in move.types,
         "how": first.type != "refund.completed" or move.why == "agreed",
         "percent": first.type != "refund.completed" or move.why == "agreed",
     }
@@ -40,10 +40,10 @@ def check(s: Standing, first: Entry, move: Move) -> None:
 def begun(s: Standing, entry: Entry, move: Move) -> None:
     """The work begins before any money: by itself on milestones, else when the employer chooses to pay for the whole."""
     say = s.sayer(entry)
-    whole = not s.parts and s.words.get("payment_type") != projects.MILESTONE
-    if whole != (move.by == "employer"):
-        word = "the employer says that it begins" if whole else "it begins when the milestones are agreed on"
-        say(Code.AGAINST_TERMS, f"by the terms {word}")
+    if move.by == "clock" and not s.parts:
+        say(Code.AGAINST_TERMS, "by itself only the work on milestones begins, when they are agreed on")
+    if move.by == "employer" and (s.parts or s.words.get("payment_type") == projects.MILESTONE):
+        say(Code.AGAINST_TERMS, "by the terms it begins when the milestones are agreed on")
     if move.by == "employer" and entry.heard >= s.deadline + CLOCK_SLACK:
         say(Code.TOO_LATE, "the deadline had passed when he let the work begin")
     _no_hold(entry, say)
@@ -64,6 +64,7 @@ def resolved(s: Standing, entry: Entry, move: Move) -> None:
 
 def _wait(s: Standing, entry: Entry) -> None:
     """From the approval on the employer has two days, and what he owes is the agreed part of the work."""
+    _no_hold(entry, s.sayer(entry))
     s.hold, s.quote = s.due, ""
     if "pay_until" not in entry.facts:
         s.sayer(entry)(Code.BAD_FACTS, "pay_until is missing")

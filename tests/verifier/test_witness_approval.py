@@ -504,10 +504,10 @@ def not_begun(then: Callable[[Project], Life]) -> Life:
     return then(planned())
 
 
-def before_the_plan() -> Life:
-    """A project without milestones yet, and the employer lets the work begin."""
+def before_the_plan(by: Key | str) -> Life:
+    """A project without milestones yet, and the work begins."""
     rules = {"payment_type": "MILESTONE", "on_reject": "revise", "max_rejects": 10, "review_window": 5 * DAY}
-    return Trusting(rules).bind(WORKER).begin(EMPLOYER)
+    return Trusting(rules).bind(WORKER).begin(by)
 
 
 def late_selection() -> Life:
@@ -536,7 +536,8 @@ SPOILT: dict[str, tuple[str, Spoil]] = {
     "selected by the worker": ("wrong_author", lambda: Trusting().bind(WORKER).begin(WORKER)),
     "selected in a project": ("against_terms", lambda: planned().begin(EMPLOYER)),
     "selected in an offer of milestones": ("against_terms", lambda: by_event().begin(EMPLOYER)),
-    "selected before the plan": ("against_terms", before_the_plan),
+    "selected before the plan": ("against_terms", lambda: before_the_plan(EMPLOYER)),
+    "begins before the plan": ("against_terms", lambda: before_the_plan("clock")),
     "a hire taken for it": ("embedded_wrong_action", lambda: Trusting().bind(WORKER).begin(EMPLOYER, action="hire")),
     "a fund taken for it": ("embedded_wrong_action", lambda: Trusting().bind(WORKER).begin(EMPLOYER, action="fund")),
     "selected for somebody before": ("basis_stale", nobody_else),
@@ -599,6 +600,9 @@ SPOILT: dict[str, tuple[str, Spoil]] = {
     "an invoice under an old name": ("wrong_funding", lambda: approved().ask().unasked().ask()),
     "an invoice that was never made runs out": ("wrong_funding", lambda: approved().unasked()),
     "an invoice without a name fails": ("wrong_funding", lambda: told(approved().unasked(), funding="")),
+    "nothing was asked for, and it is paid": ("wrong_funding", lambda: approved().came(funding="")),
+    "approved with a hold that is none": ("wrong_funding", lambda: conceded(begun().proof().dispute(), funding="h1")),
+    "approved with an amount that is none": ("bad_facts", lambda: conceded(begun().proof().dispute(), amount_msat=0)),
     "what has run out is paid": ("wrong_funding", lambda: approved().ask().unasked().came()),
     "a hold that is open to be claimed": ("bad_facts", lambda: approved().ask().came(until=Life().deadline)),
     "a hold with which work begins": ("bad_facts", lambda: approved().ask().came(worker=WORKER.pub)),
