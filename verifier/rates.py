@@ -13,6 +13,7 @@ from typing import Any
 from verifier import fees
 from verifier.chain import Entry
 from verifier.findings import Code
+from verifier.rules import AWAITING
 from verifier.standing import CLOCK_SLACK, Part, Say, Standing
 
 OLDEST = 1800  # seconds before an entry that its rate may be
@@ -107,7 +108,12 @@ def _reckoned(s: Standing, entry: Entry, say: Say) -> None:
     if not entry.time - oldest - CLOCK_SLACK <= facts["rate_time"] <= entry.time + AHEAD:
         say(Code.STALE_RATE, f"the rate is {entry.time - facts['rate_time']} s old")
     limits = s.words
-    if "min_reward_msat" in limits and not limits["min_reward_msat"] <= reward <= limits["max_reward_msat"]:
+    owed = s.phase == AWAITING  # approved work is paid for, whatever it comes to
+    if (
+        not owed
+        and "min_reward_msat" in limits
+        and not limits["min_reward_msat"] <= reward <= limits["max_reward_msat"]
+    ):
         say(Code.OUTSIDE_TERMS, "at this rate the reward is outside of the operator's terms")
 
 

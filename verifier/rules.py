@@ -86,7 +86,7 @@ class Move:
     money: str = ""
 
 
-AWAITING = "awaiting"  # the phase of Claimed in which work is approved and not yet paid for
+AWAITING = "awaiting_payment"  # the phase of Claimed in which work is approved and not yet paid for
 
 # state/phase | work | entries | by | state/phase after | work after | why            "-": nothing, "*": any, "=": the same
 _TABLE = """
@@ -199,19 +199,19 @@ Draft               | PENDING            | task.claimed                    | clo
 Draft               | PENDING            | task.claimed                    | employer | Claimed            | IN_PROGRESS | -
 Claimed             | WORKING            | task.abandoned                  | worker   | Draft              | PENDING | -
 Claimed             | WORKING            | refund.completed                | party    | Refunded           | = | agreed
-Claimed             | WORKING            | proof.verified                  | party    | Claimed/awaiting   | APPROVED | agreement
-Claimed             | SUBMITTED REJECTED | proof.verified                  | employer | Claimed/awaiting   | APPROVED | -
-Claimed             | SUBMITTED          | proof.verified                  | clock    | Claimed/awaiting   | APPROVED | silence
+Claimed             | WORKING            | proof.verified                  | party    | Claimed/awaiting_payment | APPROVED | agreement
+Claimed             | SUBMITTED REJECTED | proof.verified                  | employer | Claimed/awaiting_payment | APPROVED | -
+Claimed             | SUBMITTED          | proof.verified                  | clock    | Claimed/awaiting_payment | APPROVED | silence
 Claimed             | IN_PROGRESS        | task.expired                    | clock    | Expired            | = | no_proof
 Claimed             | REJECTED           | refund.completed                | clock    | Refunded           | = | no_resubmission
-Claimed/awaiting    | APPROVED           | invoice.created                 | node     | Claimed/awaiting   | = | -
-Claimed/awaiting    | APPROVED           | invoice.expired                 | node     | Claimed/awaiting   | = | -
-Claimed/awaiting    | APPROVED           | funding.failed                  | node     | Claimed/awaiting   | = | -
-Claimed/awaiting    | APPROVED           | invoice.accepted                | node     | Verified           | = | -
-Claimed/awaiting    | APPROVED           | payment.missed task.expired     | clock    | Expired            | = | unpaid
+Claimed/awaiting_payment | APPROVED      | invoice.created                 | node     | Claimed/awaiting_payment | = | -
+Claimed/awaiting_payment | APPROVED      | invoice.expired                 | node     | Claimed/awaiting_payment | = | -
+Claimed/awaiting_payment | APPROVED      | funding.failed                  | node     | Claimed/awaiting_payment | = | -
+Claimed/awaiting_payment | APPROVED      | invoice.accepted                | node     | Verified           | = | -
+Claimed/awaiting_payment | APPROVED      | payment.missed task.expired     | clock    | Expired            | = | unpaid
 
-Disputed            | WORKING            | dispute.resolved                | party    | Claimed/awaiting   | APPROVED | agreement
-Disputed            | WORKING            | dispute.resolved                | employer | Claimed/awaiting   | APPROVED | approve
+Disputed            | WORKING            | dispute.resolved                | party    | Claimed/awaiting_payment | APPROVED | agreement
+Disputed            | WORKING            | dispute.resolved                | employer | Claimed/awaiting_payment | APPROVED | approve
 Disputed            | WORKING            | dispute.resolved refund.completed | party  | Refunded           | = | agreement
 Disputed            | WORKING            | dispute.resolved refund.completed | clock  | Refunded           | = | dispute_limit
 """

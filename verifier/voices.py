@@ -204,7 +204,7 @@ def _decision(s: Standing, event: Event, entry: Entry, move: Move, say: Say) -> 
             Code.EMBEDDED_WRONG_ACTION, f"it takes the action {action}, and {content.get('action')!r} was signed"
         )
     _basis(s, event, action, move, say)
-    differ = _differ(action, content, entry.facts, move)
+    differ = _differ(s, action, content, entry.facts, move)
     if differ:
         say(Code.EMBEDDED_DISAGREES, f"not as signed: {', '.join(differ)}")
 
@@ -235,7 +235,7 @@ def _basis(s: Standing, event: Event, action: str, move: Move, say: Say) -> None
         say(Code.BASIS_STALE, "it was signed before this worker was bound, or before this milestone")
 
 
-def _differ(action: str, content: Mapping[str, Any], facts: Mapping[str, Any], move: Move) -> list[str]:
+def _differ(s: Standing, action: str, content: Mapping[str, Any], facts: Mapping[str, Any], move: Move) -> list[str]:
     match action:
         case "claim":
             pairs = {
@@ -256,7 +256,10 @@ def _differ(action: str, content: Mapping[str, Any], facts: Mapping[str, Any], m
                 "on_reject": (content.get("on_reject", "revise"), facts["on_reject"]),
                 "max_rejects": (str(content.get("max_rejects", 10)), str(facts["max_rejects"])),
                 "review_window": (window if type(window) is int else facts["review_window"], facts["review_window"]),
-                "funding": (content.get("funding", "upfront"), facts.get("funding", "upfront")),
+                "funding": (
+                    content.get("funding") or s.words.get("funding", "upfront"),
+                    facts.get("funding", "upfront"),
+                ),
             }
         case "submit":
             pairs = {

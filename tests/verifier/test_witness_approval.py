@@ -269,6 +269,33 @@ def late_beginning() -> Life:
     return life.unfreeze().begin()
 
 
+def released_frozen() -> Life:
+    """Frozen while the worker is being paid: with the release the next work begins, and its date moves when the freeze ends."""
+    life = planned().begin().proof().approve().ask().came()
+    life.freeze().release().begin()
+    life.deadline = life.dues[1]
+    return life.unfreeze()
+
+
+def silent_plan(**facts: Any) -> Planned:
+    """Its author has signed nothing of the funding: it is the task's."""
+    life = Planned(FUNDING, dispute_limit=LIMIT).bind(WORKER).propose(EMPLOYER, signed=True)
+    event = life.lines.pop().event
+    life.time -= 60
+    life.propose(EMPLOYER, **facts)
+    life.lines[-1].event, life.lines[-1].proven = event, "signed"
+    return life
+
+
+def dear() -> Life:
+    """The rate has fallen so far that the reward is above what the operator takes in an offer; approved work is paid for all the same."""
+    life = priced().proof().approve()
+    life.hold = 1_346_668_000
+    life.state_facts = {"reward_msat": 1_333_334_000, "currency": "INR", "price": "4000.00", "rate": "300000.00"}
+    amounts = {"reward_msat": 1_333_334_000, "net_msat": 1_333_334_000, "budget_msat": 13_334_000}
+    return quoted(life, rate="300000.00", **amounts).unasked().miss()
+
+
 def priced(cost: str = "4000 INR") -> Trusting:
     return Trusting(cost=cost, **OFFERED).bind(WORKER).begin(EMPLOYER)
 
@@ -367,11 +394,14 @@ SOUND: dict[str, Spoil] = {
     "a price in a currency": lambda: quoted(priced().proof().approve()).came().settle(),
     "a price at a rate that has moved": moved,
     "a share of it": lambda: moved(30, 15_501_000),
+    "a price that has become dear": dear,
     "a price that was never asked for": lambda: priced().proof().approve().miss(),
     "a plan": whole,
     "a plan that both have signed": lambda: planned(signed=True).work_first().work_first(),
     "a plan in a dispute that nobody ends": lambda: planned().begin().dispute().outlast(),
     "a plan, after a freeze": late_beginning,
+    "a release in a freeze": released_frozen,
+    "a plan that follows the offer": lambda: silent_plan(**FUNDING).agree(WORKER).work_first().work_first(),
     "a plan with another worker": other_hands,
     "a plan whose second milestone is not paid": second_missed,
     "a plan that is paid upfront": upfront_after_all,
@@ -564,6 +594,7 @@ SPOILT: dict[str, tuple[str, Spoil]] = {
     "signed, and not told": ("embedded_disagrees", lambda: told(Trusting(), funding=None)),
     "put off by the daemon": ("embedded_disagrees", lambda: Trusting(UPFRONT, funding="on_approval")),
     "a hash without the funding": ("commitment_broken", unhashed),
+    "a plan that leaves out what its author meant": ("embedded_disagrees", silent_plan),
     "a plan whose author signed no funding": ("embedded_disagrees", unsigned_funding),
     # the approval
     "too long to pay": ("wrong_until", lambda: told(approved(), pay_until=approved().time + 2 * DAY + HOUR)),
