@@ -9,14 +9,17 @@ from verifier.standing import CLOCK_SLACK, Standing
 
 
 def check(s: Standing, entry: Entry, move: Move) -> None:
-    """Only the node's word counts then, what the heights ask for, and work that was delivered before and looked at meanwhile."""
+    """Only the node's word counts then, what the heights ask for, and work that was delivered before and looked at meanwhile; and
+    with the release of a milestone the work on the next one begins, where it waits for no money."""
     if s.frozen is None or move.by == "operator":
         return
     match move.by:
         case "node":
             fits = entry.type != "invoice.created"
         case "clock":
-            fits = bool(s.held) and not s.locked and entry.height >= s.last_safe_height
+            released = s.last is not None and s.last.type == "settlement.completed"
+            at_height = bool(s.held) and not s.locked and entry.height >= s.last_safe_height
+            fits = at_height or (released and entry.type == "task.claimed")
         case _:
             fits = entry.type == "proof.submitted" and entry.facts["heard_at"] <= s.frozen.time
     if not fits:
@@ -45,5 +48,6 @@ def unfrozen(s: Standing, entry: Entry, move: Move) -> None:
     s.funded_until = s.funded_until and s.funded_until + seconds
     s.review_until = s.review_until and s.review_until + seconds
     s.resubmit_until = s.resubmit_until and s.resubmit_until + seconds
+    s.pay_until = s.pay_until and s.pay_until + seconds
     if not s.deadline - CLOCK_SLACK <= entry.facts["deadline"] - entry.deaf <= s.deadline:
         say(Code.WRONG_UNTIL, "the deadline is not the old one moved by that")

@@ -29,10 +29,21 @@ def claimed(s: Standing, entry: Entry, move: Move) -> None:
     """The work begins: for the one who takes it or is picked now, or for the one who was bound before the money came."""
     if move.by != "node":
         _bind(s, entry, move)
-    elif not s.worker or entry.facts["worker"] != s.worker:
-        s.sayer(entry)(Code.WRONG_AUTHOR, "this worker was not bound before the money")
+    else:
+        bound(s, entry)
+    begin(s, entry)
+
+
+def bound(s: Standing, entry: Entry) -> None:
+    """It is the worker who was bound before, with the destination that he named."""
+    if not s.worker or entry.facts["worker"] != s.worker:
+        s.sayer(entry)(Code.WRONG_AUTHOR, "this worker was not bound before the work begins")
     elif (entry.facts["dest_hash"] or "") != s.dest_hash:
         s.sayer(entry)(Code.COMMITMENT_BROKEN, "the destination is not the one with which he was bound")
+
+
+def begin(s: Standing, entry: Entry) -> None:
+    """From here on he works; called so late that half of the time is gone, he gets no mark."""
     left, whole = s.deadline - entry.heard, s.deadline - s.consented
     near = abs(2 * left - whole) <= 2 * CLOCK_SLACK and s.consented != entry.heard
     s.rushed = None if near else 2 * left < whole

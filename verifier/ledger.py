@@ -28,9 +28,11 @@ def locked(s: Standing, entry: Entry, move: Move) -> None:
 
 
 def dispute_limit(s: Standing, entry: Entry) -> None:
-    """A dispute about money in the books gives it back after the agreed time."""
+    """A dispute about money in the books gives it back after the agreed time, and one before any money just ends then."""
     say, limit = s.sayer(entry), s.words.get("dispute_limit")
-    if not s.locked or not limit:
-        say(Code.ILLEGAL_MOVE, "only a dispute about money in the books has a limit")
+    if s.bare and not limit:  # a plan may agree on what the task's event knew nothing of
+        limit = s.terms.get("dispute_limit")
+    if not (s.locked or s.bare) or not limit:
+        say(Code.ILLEGAL_MOVE, "only a dispute about money in the books, or before any, has a limit")
     elif entry.heard < s.disputed_at + limit:
         say(Code.TOO_EARLY, f"the dispute had {s.disputed_at + limit - entry.heard} s left")

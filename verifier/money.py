@@ -30,6 +30,8 @@ def invoiced(s: Standing, entry: Entry, move: Move) -> None:
         say(Code.AGAINST_TERMS, "by the terms somebody is hired before the money is asked for")
     if s.words.get("payment_type") == "MILESTONE" and not s.parts:
         say(Code.AGAINST_TERMS, "by the terms the milestones are agreed on before the money is asked for")
+    if s.on_approval and s.state == "Draft":
+        say(Code.AGAINST_TERMS, "by the terms the money is asked for when the work is approved")
     if entry.type == "invoice.created":
         rates.quoted(s, entry)
     if facts["amount_msat"] != s.hold:
@@ -38,7 +40,7 @@ def invoiced(s: Standing, entry: Entry, move: Move) -> None:
 
 
 def voided(s: Standing, entry: Entry, move: Move) -> None:
-    if entry.facts["funding"] != s.quote:
+    if not s.quote or entry.facts["funding"] != s.quote:
         s.sayer(entry)(Code.WRONG_FUNDING, f"the open invoice is {s.quote}")
     s.quote = ""
 
@@ -64,14 +66,14 @@ def renewed(s: Standing, entry: Entry, move: Move) -> None:
         say(Code.WRONG_FUNDING, f"the money is held by {s.held}")
     if facts["expiry_height"] < s.expiry_height + RENEWAL_BLOCKS:
         say(Code.WRONG_HEIGHT, f"a fresh hold ends at {s.expiry_height + RENEWAL_BLOCKS} or later")
-    _held(s, entry)
+    held(s, entry)
 
 
 def accepted(s: Standing, entry: Entry, move: Move) -> None:
     say, facts = s.sayer(entry), entry.facts
     if entry.heard >= s.deadline:
         say(Code.TOO_LATE, "the deadline had passed when the money came")
-    _held(s, entry)
+    held(s, entry)
     if move.state_after == "Claimed":
         return
     if s.worker:
@@ -85,10 +87,10 @@ def accepted(s: Standing, entry: Entry, move: Move) -> None:
     s.funded_until = found
 
 
-def _held(s: Standing, entry: Entry) -> None:
+def held(s: Standing, entry: Entry) -> None:
     """The open invoice was paid, exactly and in no more parts than the terms allow."""
     say, facts = s.sayer(entry), entry.facts
-    if facts["funding"] != s.quote:
+    if not s.quote or facts["funding"] != s.quote:
         say(Code.WRONG_FUNDING, f"the open invoice is {s.quote}")
     if facts["amount_msat"] != s.hold:
         say(Code.WRONG_AMOUNT, f"{facts['amount_msat']} msat are held, the hold is {s.hold}")
@@ -219,11 +221,7 @@ def _check_credits(s: Standing, owed: list[Any], needed: str, say: Say) -> None:
 def ended(s: Standing, entry: Entry, move: Move) -> None:
     """refund.completed and task.expired: without a hold at once, else on the node's word, which opens the commitment."""
     say, facts = s.sayer(entry), entry.facts
-    marked = move.why in ENDS_MARKED
-    if move.why == "no_proof" and s.rushed is not False:
-        marked = s.rushed is None and facts.get("mark") is not None
-    if facts.get("mark") != (s.worker if marked else None):
-        say(Code.WRONG_MARK, f"{move.why} {'puts a' if marked else 'puts no'} mark on the worker")
+    marks(s, entry, move)
     if move.why == "hold_lost":
         if not s.lost:
             say(Code.ILLEGAL_MOVE, "no hold was lost")
@@ -245,6 +243,15 @@ def ended(s: Standing, entry: Entry, move: Move) -> None:
     if owed and owed[0]["amount_msat"] != s.hold:
         say(Code.UNBALANCED, "what was settled instead of refunded is owed to the employer")
     s.evidence = weakest([strength(s.newest["task.created"]), *s.decision])
+
+
+def marks(s: Standing, entry: Entry, move: Move) -> None:
+    """Who gets a bad mark at the end: the worker for what he has not done, unless he was called late; and nobody else."""
+    marked = move.why in ENDS_MARKED
+    if move.why == "no_proof" and s.rushed is not False:
+        marked = s.rushed is None and entry.facts.get("mark") is not None
+    if entry.facts.get("mark") != (s.worker if marked else None):
+        s.sayer(entry)(Code.WRONG_MARK, f"{move.why} {'puts a' if marked else 'puts no'} mark on the worker")
 
 
 def compensated(s: Standing, entry: Entry, move: Move) -> None:

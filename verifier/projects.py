@@ -22,6 +22,7 @@ RULES = (
     "on_reject",
     "max_rejects",
 )  # of how the milestones are judged, beside what they are
+FUNDINGS = ("upfront", "on_approval")  # a rule of a plan, too; the first where it is not named
 UNNUMBERED = frozenset({"task.created", "plan.proposed", "plan.agreed"})
 
 
@@ -45,6 +46,7 @@ def proposed(s: Standing, entry: Entry, move: Move) -> None:
         facts["payment_type"] != MILESTONE
         or facts["on_reject"] not in ("revise", "dispute")
         or facts["review_window"] <= 0
+        or facts.get("funding", FUNDINGS[0]) not in FUNDINGS
     ):
         say(Code.BAD_FACTS, "these are not rules of milestones")
     s.plan, s.drafted = entry, read_parts(s, entry, s.total, say)
@@ -60,10 +62,20 @@ def agreed(s: Standing, entry: Entry, move: Move) -> None:
         return
     if plan.by == entry.by:
         say(Code.NO_AGREEMENT, "it takes the other side to agree")
-    s.words = {**s.words, **{name: plan.facts[name] for name in RULES}}
+    rules = {name: plan.facts[name] for name in RULES}
+    s.words = {**s.words, **rules, "funding": plan.facts.get("funding", FUNDINGS[0])}
+    funding(s, say)
+    if s.on_approval and not (s.words.get("dispute_limit") or s.terms.get("dispute_limit")):
+        say(Code.OUTSIDE_TERMS, "there is no limit to a dispute before any money")
     s.planned_with, s.plan = s.worker, None
     s.dest_hash, s.claim_signed, s.quote = "", False, ""
     cut(s, plan, s.drafted, say)
+
+
+def funding(s: Standing, say: Say) -> None:
+    """Who is paid on approval is hired before any money, which is then held in the payment."""
+    if s.on_approval and not (s.hires_first and s.words["custody_mode"] == "lightning_self"):
+        say(Code.AGAINST_TERMS, "on approval is paid who is hired first, out of a held payment")
 
 
 def cut(s: Standing, entry: Entry, owed: list[Part], say: Say) -> None:
@@ -125,7 +137,7 @@ def plan_hash(facts: Mapping[str, Any]) -> str:
         {name: part.get(name) for name in ("title", "price" if "price" in part else "reward_msat", "due", "details")}
         for part in facts["milestones"]
     ]
-    said = {name: facts[name] for name in ("nonce", *RULES)} | {"milestones": parts}
+    said = {name: facts[name] for name in ("nonce", *RULES, "funding") if name in facts} | {"milestones": parts}
     text = json.dumps(said, sort_keys=True, separators=(",", ":"), ensure_ascii=False)
     return hashlib.sha256(text.encode(errors="surrogatepass")).hexdigest()
 
@@ -160,5 +172,6 @@ def _next(s: Standing, entry: Entry) -> None:
     s.locked = s.claim_signed = False
     s.percent, s.approved_at, s.disputed_at, s.consented, s.bound = 100, 0, 0, entry.heard, entry.seq
     s.review_until = s.resubmit_until = s.rejects = s.prolonged = s.proof = s.expiry_height = s.last_safe_height = 0
+    s.pay_until = 0
     s.offers, s.decision, s.payout = {}, [], None
     turn(s)

@@ -13,6 +13,7 @@ from typing import Any
 from verifier import fees
 from verifier.chain import Entry
 from verifier.findings import Code
+from verifier.rules import AWAITING
 from verifier.standing import CLOCK_SLACK, Part, Say, Standing
 
 OLDEST = 1800  # seconds before an entry that its rate may be
@@ -76,7 +77,7 @@ def quoted(s: Standing, entry: Entry) -> None:
         part = s.parts[s.number - 1]
         part.reward, part.budget, part.rate = s.reward, s.budget, s.rate
     s.fee = fees.service_fee({**s.words, "reward_msat": s.reward})
-    s.hold = s.net + s.fee.whole + s.budget
+    s.hold = s.due
     if facts["service_fee_msat"] != s.fee.whole or facts["net_msat"] != s.net or s.net <= 0:
         say(Code.WRONG_FEE, f"by its terms the service fee is {s.fee.whole} msat, and {s.net} are left for the worker")
     if s.budget != _budget(s.words, s.reward):
@@ -107,7 +108,12 @@ def _reckoned(s: Standing, entry: Entry, say: Say) -> None:
     if not entry.time - oldest - CLOCK_SLACK <= facts["rate_time"] <= entry.time + AHEAD:
         say(Code.STALE_RATE, f"the rate is {entry.time - facts['rate_time']} s old")
     limits = s.words
-    if "min_reward_msat" in limits and not limits["min_reward_msat"] <= reward <= limits["max_reward_msat"]:
+    owed = s.phase == AWAITING  # approved work is paid for, whatever it comes to
+    if (
+        not owed
+        and "min_reward_msat" in limits
+        and not limits["min_reward_msat"] <= reward <= limits["max_reward_msat"]
+    ):
         say(Code.OUTSIDE_TERMS, "at this rate the reward is outside of the operator's terms")
 
 

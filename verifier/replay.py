@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from verifier import freezing, hiring, ledger, money, projects, voices, work
+from verifier import approval, freezing, hiring, ledger, money, projects, voices, work
 from verifier.chain import HEARING_SLACK, Chain, Entry
 from verifier.findings import Code, Notes
 from verifier.rules import FINAL, HIRES, MOVES, Move
@@ -45,6 +45,18 @@ STEPS: dict[str, Step] = {
     "compensation": money.compensated,
 }
 
+# The same where nothing is held, since the task is paid on approval.
+WITHOUT_MONEY: dict[str, Step] = {
+    "task.claimed": approval.begun,
+    "proof.verified": approval.verified,
+    "dispute.resolved": approval.resolved,
+    "invoice.created": approval.invoiced,
+    "invoice.accepted": approval.accepted,
+    "payment.missed": approval.missed,
+    "refund.completed": approval.ended,
+    "task.expired": approval.ended,
+}
+
 AFTER_LOSS = frozenset({"settlement.completed", "task.expired", "funding.stray", "task.frozen", "task.unfrozen"})
 
 
@@ -70,17 +82,23 @@ def _find(s: Standing, entries: tuple[Entry, ...], at: int) -> Move | None:
     if s.state in FINAL and first.type not in ("compensation", "funding.stray"):
         say(Code.AFTER_FINAL, f"{first.type} after {s.state}")
         return None
-    here = [m for m in MOVES if (m.state, m.phase) == (s.state, s.phase) and s.work in m.works]
+    here = [m for m in MOVES if (m.state, m.phase) == (s.state, s.phase) and s.work in m.works and _paid(s, m)]
     here.sort(key=lambda m: (-len(m.types), m.why == ""))
     fitting = [m for m in here if _fits(m, entries[at : at + len(m.types)], s.work)]
     if not fitting:
         where = f"{s.state or 'nothing'}{'/' + s.phase if s.phase else ''}, {s.work}"
+        where += ", nothing held," if s.bare else ""
         say(Code.ILLEGAL_MOVE, f"from {where} no {first.type} leads to {first.state}, {first.work}")
         return None
     move = next((m for m in fitting if _may(s, m, first)), None)
     if move is None:
         say(Code.WRONG_AUTHOR, f"{first.type} takes the word of the {fitting[0].by}")
     return move
+
+
+def _paid(s: Standing, move: Move) -> bool:
+    """Some moves take a hold, and some that there is none yet."""
+    return move.money in ("", "none" if s.bare else "held")
 
 
 def _fits(move: Move, group: tuple[Entry, ...], before: str) -> bool:
@@ -121,10 +139,12 @@ def _step(s: Standing, group: tuple[Entry, ...], move: Move) -> None:
     if s.lost and s.state not in FINAL and not AFTER_LOSS & set(move.types):
         s.sayer(first)(Code.ILLEGAL_MOVE, f"{first.type} after the hold was lost")
     freezing.check(s, first, move)
+    approval.check(s, first, move)
     voices.check(s, first, last, move)
+    steps = STEPS | WITHOUT_MONEY if move.money == "none" else STEPS
     for entry in group:
         projects.check(s, entry)
-        if step := STEPS.get(entry.type):
+        if step := steps.get(entry.type):
             step(s, entry, move)
         s.seen[entry.id] = s.newest[entry.type] = entry
     _place(s, group)

@@ -71,6 +71,7 @@ class Move:
     """One step of a task, published as one entry of each of `types`, in this order, all showing where it ends.
 
     `why` tells moves of the same types apart: a word that stands in the facts `how`, `reason` or `verified_by`.
+    `money`: the move takes a hold ("held"), or that nothing is held since the task is paid on approval ("none"); "" for either.
     """
 
     state: str  # before; "" for none yet
@@ -82,7 +83,10 @@ class Move:
     phase_after: str
     work_after: str  # "" for the same
     why: str
+    money: str = ""
 
+
+AWAITING = "awaiting_payment"  # the phase of Claimed in which work is approved and not yet paid for
 
 # state/phase | work | entries | by | state/phase after | work after | why            "-": nothing, "*": any, "=": the same
 _TABLE = """
@@ -189,16 +193,43 @@ Verified/refunding  | APPROVED           | task.expired                    | nod
 Paid                | *                  | compensation                    | operator | Paid               | = | -
 Expired             | *                  | compensation                    | operator | Expired            | = | -
 """
+# The same where the task is paid on approval, and nothing is held yet.
+_ON_APPROVAL = """
+Draft               | PENDING            | task.claimed                    | clock    | Claimed            | IN_PROGRESS | -
+Draft               | PENDING            | task.claimed                    | employer | Claimed            | IN_PROGRESS | -
+Claimed             | WORKING            | task.abandoned                  | worker   | Draft              | PENDING | -
+Claimed             | WORKING            | refund.completed                | party    | Refunded           | = | agreed
+Claimed             | WORKING            | proof.verified                  | party    | Claimed/awaiting_payment | APPROVED | agreement
+Claimed             | SUBMITTED REJECTED | proof.verified                  | employer | Claimed/awaiting_payment | APPROVED | -
+Claimed             | SUBMITTED          | proof.verified                  | clock    | Claimed/awaiting_payment | APPROVED | silence
+Claimed             | IN_PROGRESS        | task.expired                    | clock    | Expired            | = | no_proof
+Claimed             | REJECTED           | refund.completed                | clock    | Refunded           | = | no_resubmission
+Claimed/awaiting_payment | APPROVED      | invoice.created                 | node     | Claimed/awaiting_payment | = | -
+Claimed/awaiting_payment | APPROVED      | invoice.expired                 | node     | Claimed/awaiting_payment | = | -
+Claimed/awaiting_payment | APPROVED      | funding.failed                  | node     | Claimed/awaiting_payment | = | -
+Claimed/awaiting_payment | APPROVED      | invoice.accepted                | node     | Verified           | = | -
+Claimed/awaiting_payment | APPROVED      | payment.missed task.expired     | clock    | Expired            | = | unpaid
+
+Disputed            | WORKING            | dispute.resolved                | party    | Claimed/awaiting_payment | APPROVED | agreement
+Disputed            | WORKING            | dispute.resolved                | employer | Claimed/awaiting_payment | APPROVED | approve
+Disputed            | WORKING            | dispute.resolved refund.completed | party  | Refunded           | = | agreement
+Disputed            | WORKING            | dispute.resolved refund.completed | clock  | Refunded           | = | dispute_limit
+"""
 _WORDS = {"*": WORKS, "WORKING": frozenset({"IN_PROGRESS", "SUBMITTED", "REJECTED"})}
+# What may happen to claimed and disputed work whether money is held or not; also who was not hired may take his offer back.
+_EITHER_WAY = frozenset({"proof.submitted", "proof.rejected", "review.prolonged", "dispute.opened", "cancel.offered"})
 
 
-def _move(line: str) -> Move:
+def _move(line: str, money: str = "") -> Move:
     before, works, types, by, after, work_after, why = (cell.strip() for cell in line.split("|"))
     state, _, phase = before.removeprefix("-").partition("/")
     state_after, _, phase_after = after.partition("/")
     fitting = _WORDS.get(works) or frozenset(works.split())
     same, none = work_after.removeprefix("="), why.removeprefix("-")
-    return Move(state, phase, fitting, tuple(types.split()), by, state_after, phase_after, same, none)
+    listed = tuple(types.split())
+    if not money and state in ("Claimed", "Disputed") and listed[0] not in _EITHER_WAY and by != "applicant":
+        money = "held"
+    return Move(state, phase, fitting, listed, by, state_after, phase_after, same, none, money)
 
 
 # The operator may freeze a task that is not over, and let it go on, wherever it stands: neither leads anywhere.
@@ -206,6 +237,7 @@ _STANDS = (
     *((s, "") for s in sorted(STATES - FINAL)),
     *((s, "refunding") for s in ("Funded", "Claimed", "Disputed", "Verified")),
     ("Verified", "settling"),
+    ("Claimed", AWAITING),
 )
 # A payment that nobody wants any more is on record wherever a task can stand, and changes nothing.
 _STRAYS = tuple(
@@ -217,7 +249,12 @@ _FREEZES = tuple(
     for type in ("task.frozen", "task.unfrozen")
     for s, p in _STANDS
 )
-MOVES: tuple[Move, ...] = (*(_move(line) for line in _TABLE.splitlines() if line), *_STRAYS, *_FREEZES)
+MOVES: tuple[Move, ...] = (
+    *(_move(line) for line in _TABLE.splitlines() if line),
+    *(_move(line, "none") for line in _ON_APPROVAL.splitlines() if line),
+    *_STRAYS,
+    *_FREEZES,
+)
 
 ENDS_MARKED = frozenset({"no_proof", "worker_unreachable"})  # reasons that put a mark on the worker
 
@@ -242,9 +279,11 @@ ACTIONS: dict[tuple[str, str], str] = {
     ("refund.started", "cancelled"): "cancel",
     ("refund.started", "agreed"): "cancel",
     ("refund.completed", "cancelled"): "cancel",
+    ("refund.completed", "agreed"): "cancel",
 }
 
-HIRES = frozenset({"task.accepted", "task.claimed"})  # by the employer these are his choice, the action hire
+HIRES = frozenset({"task.accepted", "task.claimed"})
+"""By the employer these are his choice, the action hire; or, before any money, his word that the work may begin, the action select."""
 
 # The entry that a signed decision must rest on, the newest of its type. Any other action: any earlier entry of the task; while a
 # worker is bound, none of the parties' before the entry that bound him or released the milestone before.
@@ -271,9 +310,10 @@ _FACTS = {
     "net_msat?:msat service_fee_msat?:msat service_fee_ppm?:int service_fee_base_msat?:msat service_fee_minimum_msat?:msat "
     "service_fee_payer?:text insurance_percent?:percent "
     "hold_timeout:int on_reject:text max_rejects:int on_silence:text on_hold_end:text min_evidence:text margin:int "
-    "payout_limit:int custody_mode:text dispute_limit?:int order?:text claim?:text sealed?:text payment_type?:text milestones?:list terms:hex pinned:hex "
+    "payout_limit:int custody_mode:text dispute_limit?:int order?:text claim?:text sealed?:text payment_type?:text funding?:text milestones?:list terms:hex pinned:hex "
     f"{_RATE} budget_base_msat?:msat budget_ppm?:int min_reward_msat?:msat max_reward_msat?:msat",
-    "plan.proposed": "by:hex plan:hex nonce:hex payment_type:text review_window:int on_reject:text max_rejects:int milestones:list",
+    "plan.proposed": "by:hex plan:hex nonce:hex payment_type:text review_window:int on_reject:text max_rejects:int funding?:text "
+    "milestones:list",
     "plan.agreed": "by:hex plan:hex",
     "invoice.created": f"funding:text amount_msat:msat expires_at:int hash_commitment:hex {_RATE} reward_msat?:msat net_msat?:msat "
     "service_fee_msat?:msat budget_msat?:msat",
@@ -292,19 +332,23 @@ _FACTS = {
     "task.abandoned": "worker?:hex funding?:text reason?:text",
     "proof.submitted": "number:int sha256:hex mime:text|- check:text check_reason:text heard_at:int review_until:int "
     "key_hash?:hex",
-    "proof.verified": "verified_by:text proof?:int|- how?:text percent?:percent",
+    "proof.verified": "verified_by:text proof?:int|- how?:text percent?:percent pay_until?:int",
     "proof.rejected": "until?:int by?:hex",
     "review.prolonged": "until:int",
     "dispute.opened": "by:text",
     "cancel.offered": "by:hex percent:percent",
-    "dispute.resolved": "how:text percent:percent verified_by?:text proof?:int|- funding?:text reason?:text",
+    "dispute.resolved": "how:text percent:percent verified_by?:text proof?:int|- funding?:text reason?:text "
+    "pay_until?:int amount_msat?:msat",
     "payout.failed": "funding:text reason:text",
+    "payment.missed": "reason:text mark:hex due_msat:msat",
     "settlement.started": "funding:text reason:text",
     "settlement.completed": f"{_LOST} next_deadline?:int",
     "incident": _LOST,
     "refund.started": "funding:text reason:text how?:text percent?:percent",
-    "refund.completed": f"amount_msat:msat reason:text funding?:text mark?:hex|- {_ENDED.replace(':', '?:')} credited?:list",
-    "task.expired": f"reason:text mark:hex|- funding?:text amount_msat?:msat {_ENDED.replace(':', '?:')} credited?:list",
+    "refund.completed": f"amount_msat:msat reason:text funding?:text mark?:hex|- {_ENDED.replace(':', '?:')} credited?:list "
+    "how?:text percent?:percent",
+    "task.expired": f"reason:text mark:hex|- funding?:text amount_msat?:msat {_ENDED.replace(':', '?:')} credited?:list "
+    "due_msat?:msat",
     "hold.lost": f"funding:text {_ENDED} reason?:text mark?:hex|-",
     "compensation": _CREDIT,
     "task.frozen": "",

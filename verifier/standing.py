@@ -111,6 +111,7 @@ class Standing:
     key_hashes: set[str] = field(default_factory=set)  # of the keys of sealed work, which are never published
     review_until: int = 0
     resubmit_until: int = 0
+    pay_until: int = 0  # of approved work for which the money has been asked
     rejects: int = 0
     prolonged: int = 0
     offers: dict[str, tuple[int, Entry]] = field(default_factory=dict)  # who offered which percentage
@@ -144,6 +145,21 @@ class Standing:
     @property
     def picks(self) -> bool:
         return bool(self.words.get("claim") == "pick")
+
+    @property
+    def on_approval(self) -> bool:
+        """The money is asked for when the work is approved."""
+        return bool(self.words.get("funding", "upfront") == "on_approval")
+
+    @property
+    def bare(self) -> bool:
+        """Nothing is held, and that is as agreed."""
+        return self.on_approval and not self.held
+
+    @property
+    def due(self) -> int:
+        """What the employer pays for the agreed part of the work: the worker's share, the fee of it, and the whole budget for routing."""
+        return self.share + self.fee.due(self.percent) + self.budget
 
     @property
     def share(self) -> int:

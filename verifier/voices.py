@@ -19,7 +19,6 @@ _DECIMAL = re.compile(r"\d{1,15}(\.\d{1,3})?", re.ASCII)
 BACK = 2 * DAY  # and how long something said may be on its way
 
 _PLAIN_TERMS = {
-    "funding": "upfront",
     "deposit_percent": 0,
     "verification": "manual",
 }
@@ -32,7 +31,13 @@ _DEFAULT_TERMS = {
     "on_hold_end": "refund",
     "min_evidence": "attested",
 }
-_NAMED_TERMS = {"order": "fund_first", "claim": "first", "sealed": "refused", "payment_type": "FIXED_PRICE"}
+_NAMED_TERMS = {
+    "order": "fund_first",
+    "claim": "first",
+    "sealed": "refused",
+    "payment_type": "FIXED_PRICE",
+    "funding": "upfront",
+}
 """These task.created names since there is more than one value of each; where it does not, they are the default."""
 _PROJECT_TERMS, _PROJECT_REVIEW = {"on_reject": "revise", "max_rejects": 10}, 5 * DAY
 """The defaults where a project's terms are milestones."""
@@ -193,16 +198,21 @@ def _decision(s: Standing, event: Event, entry: Entry, move: Move, say: Say) -> 
     named = content.get("task")
     if event.first("d") != s.task or not isinstance(named, str) or not named or not s.task.startswith(_plain(named)):
         say(Code.EMBEDDED_WRONG_TASK, "the decision names another task")
-    hires = move.by == "employer" and move.types[0] in HIRES
-    action = "hire" if hires else ACTIONS.get((move.types[0], move.why))
+    action = _action(move)
     if action is None or content.get("action") != action:
         return say(
             Code.EMBEDDED_WRONG_ACTION, f"it takes the action {action}, and {content.get('action')!r} was signed"
         )
     _basis(s, event, action, move, say)
-    differ = _differ(action, content, entry.facts, move)
+    differ = _differ(s, action, content, entry.facts, move)
     if differ:
         say(Code.EMBEDDED_DISAGREES, f"not as signed: {', '.join(differ)}")
+
+
+def _action(move: Move) -> str | None:
+    if move.by == "employer" and move.types[0] in HIRES:
+        return "select" if move.money == "none" else "hire"
+    return ACTIONS.get((move.types[0], move.why))
 
 
 def _basis(s: Standing, event: Event, action: str, move: Move, say: Say) -> None:
@@ -225,7 +235,7 @@ def _basis(s: Standing, event: Event, action: str, move: Move, say: Say) -> None
         say(Code.BASIS_STALE, "it was signed before this worker was bound, or before this milestone")
 
 
-def _differ(action: str, content: Mapping[str, Any], facts: Mapping[str, Any], move: Move) -> list[str]:
+def _differ(s: Standing, action: str, content: Mapping[str, Any], facts: Mapping[str, Any], move: Move) -> list[str]:
     match action:
         case "claim":
             pairs = {
@@ -246,6 +256,10 @@ def _differ(action: str, content: Mapping[str, Any], facts: Mapping[str, Any], m
                 "on_reject": (content.get("on_reject", "revise"), facts["on_reject"]),
                 "max_rejects": (str(content.get("max_rejects", 10)), str(facts["max_rejects"])),
                 "review_window": (window if type(window) is int else facts["review_window"], facts["review_window"]),
+                "funding": (
+                    content.get("funding") or s.words.get("funding", "upfront"),
+                    facts.get("funding", "upfront"),
+                ),
             }
         case "submit":
             pairs = {

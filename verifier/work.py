@@ -53,6 +53,9 @@ def created(s: Standing, entry: Entry, move: Move) -> None:
         say(Code.BAD_FACTS, "order or claim is not one of the protocol's words")
     if facts.get("sealed", SEALED[0]) not in SEALED:
         say(Code.BAD_FACTS, "sealed is not one of the protocol's words")
+    if facts.get("funding", projects.FUNDINGS[0]) not in projects.FUNDINGS:
+        say(Code.BAD_FACTS, "funding is not one of the protocol's words")
+    projects.funding(s, say)
     if facts["deadline"] <= entry.time:
         say(Code.TOO_LATE, "the deadline had passed when the task was made")
     other = s.book.addresses.setdefault(s.address, s.task)
@@ -89,7 +92,7 @@ def _terms(s: Standing, entry: Entry) -> None:
         outside.append("deadline")
     if terms.get("dispute_limit", facts.get("dispute_limit")) != facts.get("dispute_limit", terms.get("dispute_limit")):
         outside.append("dispute_limit")
-    if s.outlasts_hold and "dispute_limit" not in facts:
+    if (s.outlasts_hold or s.on_approval) and "dispute_limit" not in facts:
         outside.append("dispute_limit")
     if outside:
         say(Code.OUTSIDE_TERMS, f"not within the operator's terms: {', '.join(outside)}")
@@ -135,7 +138,7 @@ def submitted(s: Standing, entry: Entry, move: Move) -> None:
         s.key_hashes.add(key_hash)
     s.proof = s.proofs = facts["number"]
     s.prolonged = 0
-    s.review_until = _until(s, entry, "review_until", entry.heard + s.words["review_window"])
+    s.review_until = published_until(s, entry, "review_until", entry.heard + s.words["review_window"])
 
 
 def verified(s: Standing, entry: Entry, move: Move) -> None:
@@ -157,7 +160,8 @@ def _silent(s: Standing, entry: Entry, terms: str) -> None:
     say = s.sayer(entry)
     if s.words["on_silence"] != terms:
         say(Code.AGAINST_TERMS, f"by the terms silence means {s.words['on_silence']}")
-    if entry.heard < s.review_until and (s.locked or entry.height < s.last_safe_height):
+    by_height = bool(s.held) and not s.locked and entry.height >= s.last_safe_height
+    if entry.heard < s.review_until and not by_height:
         say(Code.TOO_EARLY, f"the review had {s.review_until - entry.heard} s left")
 
 
@@ -168,8 +172,8 @@ def prolonged(s: Standing, entry: Entry, move: Move) -> None:
     s.prolonged += 1
     if s.prolonged > PROLONGATIONS:
         say(Code.AGAINST_TERMS, f"a review is prolonged {PROLONGATIONS} times at most")
-    s.review_until = _until(s, entry, "until", entry.heard + DAY)
-    if not s.locked and s.review_until > s.at_height(entry, s.last_safe_height):
+    s.review_until = published_until(s, entry, "until", entry.heard + DAY)
+    if s.held and not s.locked and s.review_until > s.at_height(entry, s.last_safe_height):
         say(Code.WRONG_UNTIL, "it goes past the last safe height")
 
 
@@ -182,11 +186,11 @@ def rejected(s: Standing, entry: Entry, move: Move) -> None:
     if again:
         s.rejects += 1
         until = max(entry.heard + DAY, s.deadline)
-        if not s.outlasts_hold:
+        if s.held and not s.outlasts_hold:
             until = min(until, s.at_height(entry, s.last_safe_height))
         if "until" not in entry.facts:
             return say(Code.BAD_FACTS, "until is missing")
-        s.resubmit_until = _until(s, entry, "until", until)
+        s.resubmit_until = published_until(s, entry, "until", until)
 
 
 def disputed(s: Standing, entry: Entry, move: Move) -> None:
@@ -234,7 +238,7 @@ def agreed(s: Standing, entry: Entry) -> None:
         say(Code.NO_AGREEMENT, "the other side had not offered this")
         return
     s.percent, s.offers, s.closing = percent, {}, True
-    if (entry.state == "Verified") != (s.share_of(percent) > 0):
+    if (entry.work == "APPROVED") != (s.share_of(percent) > 0):
         say(Code.WRONG_SHARE, f"{percent} percent of the reward ends otherwise")
     s.decision = [strength(entry), *map(strength, theirs)]
 
@@ -278,7 +282,7 @@ def hold_end(s: Standing, entry: Entry) -> None:
         s.sayer(entry)(Code.TOO_EARLY, f"the hold's last safe height is {s.last_safe_height}")
 
 
-def _until(s: Standing, entry: Entry, name: str, wanted: int) -> int:
+def published_until(s: Standing, entry: Entry, name: str, wanted: int) -> int:
     """A published time on the hearing clock; a violation when it is not the one that the terms give."""
     found = int(entry.facts[name]) - entry.deaf
     if not wanted - CLOCK_SLACK <= found <= wanted:

@@ -10,7 +10,7 @@ import hashlib
 import json
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, Self
 
 import secp256k1
 
@@ -110,14 +110,16 @@ class Line:
     seq: int = 0  # 0: as it stands
 
 
-def terms_facts() -> dict[str, Any]:
-    return {
+def terms_facts(without: str = "") -> dict[str, Any]:
+    said: dict[str, Any] = {
         "budget_base_msat": 10_000, "budget_ppm": 10_000, "min_reward_msat": 100_000, "max_reward_msat": 1_000_000_000,
         "min_part_msat": 5_000_000, "max_parts": 8, "custody_modes": ["lightning_self", "ledger"],
         "on_hold_end": ["refund", "ledger"], "dispute_limit": 30 * DAY,
         "margin": MARGIN, "payout_limit": LIMIT, "dispute_reserve": 144, "hold_cltv": CLTV, "hold_timeout": DAY,
         "review_window": DAY, "max_deadline": 90 * DAY,
     }  # fmt: skip
+    said.pop(without, None)
+    return said
 
 
 class Life:
@@ -130,9 +132,11 @@ class Life:
         terms: dict[str, Any] | None = None,
         fee: Fee | None = None,
         cost: str = "",
+        without: str = "",
         **facts: Any,
     ) -> None:
-        """`cost`: amount and currency as the offer names them, "4000 INR"; the facts of its rate come by name."""
+        """`cost`: amount and currency as the offer names them, "4000 INR"; the facts of its rate come by name. `without`: what the
+        operator's terms leave out."""
         self.fee = fee or Fee()
         self.net = REWARD - self.fee.workers
         self.hold = self.net + self.fee.whole + BUDGET
@@ -148,7 +152,7 @@ class Life:
         self.terms = BOT.sign(
             78,
             [["d", "holdfast-terms"], ["t", "holdfast-terms"]],
-            plain({"v": 1, **terms_facts(), **(fee.terms() if fee else {})}),
+            plain({"v": 1, **terms_facts(without), **(fee.terms() if fee else {})}),
             T0 - 9,
         )
         self.house += [("start", T0 - 9, {}), ("terms", T0 - 9, {"terms": self.terms["id"]})]
@@ -161,6 +165,9 @@ class Life:
              *([["currency", cost.split()[1]]] if cost else [])],
             plain(self.offer_terms), T0 - 5,
         )  # fmt: skip
+        self.on_approval = (
+            self.offer_terms.get("funding") == "on_approval"
+        )  # the money is asked for when the work is approved
         self.posted = posted
         self.id = task_id(self.offer["id"])
         self.address = f"30078:{BOT.pub}:holdfast-{self.id}" if posted else f"30078:{EMPLOYER.pub}:{name}"
@@ -220,9 +227,13 @@ class Life:
     def newest(self, type: str) -> int:
         return max(n for n, line in enumerate(self.lines, 1) if line.type == type)
 
+    def dest(self) -> str:
+        """What the worker promises to be paid to."""
+        return commit(self.pay_salt, self.pay_hash)
+
     # the chapters
 
-    def fund(self, **quoted: Any) -> Life:
+    def fund(self, **quoted: Any) -> Self:
         self.wait()
         ref = f"{self.id}/h1"
         self.add("invoice.created", "PendingFunding", "PENDING", "node", funding=ref, amount_msat=self.hold,
@@ -235,13 +246,13 @@ class Life:
                  expiry_height=self.expiry, last_safe_height=self.safe, until=until)  # fmt: skip
         return self
 
-    def freeze(self, **facts: Any) -> Life:
+    def freeze(self, **facts: Any) -> Self:
         self.wait()
         last, self.frozen_at = self.lines[-1], self.time - self.deaf
         self.add("task.frozen", last.state, last.work, "operator", **facts)
         return self
 
-    def unfreeze(self, late: int = 0, **facts: Any) -> Life:
+    def unfreeze(self, late: int = 0, **facts: Any) -> Self:
         """`late`: by so much more than it was frozen."""
         self.wait()
         last, took = self.lines[-1], self.time - self.deaf - self.frozen_at + late
@@ -250,15 +261,15 @@ class Life:
         self.add("task.unfrozen", last.state, last.work, "operator", **said)
         return self
 
-    def claim(self, signed: bool = True, who: Key = WORKER) -> Life:
+    def claim(self, signed: bool = True, who: Key = WORKER) -> Self:
         self.wait()
         self.worker = who.pub
-        dest = commit(self.pay_salt, self.pay_hash)
+        dest = self.dest()
         event = self.decide(who, "claim", 1, dest_hash=dest) if signed else None
         self.add("task.claimed", "Claimed", "IN_PROGRESS", who, event, worker=who.pub, dest_hash=dest)
         return self
 
-    def proof(self, signed: bool = True, number: int = 1) -> Life:
+    def proof(self, signed: bool = True, number: int = 1) -> Self:
         self.wait()
         digest, at = sha(f"file {number}"), self.time
 
@@ -273,14 +284,74 @@ class Life:
                  review_until=self.time + DAY)  # fmt: skip
         return self
 
-    def approve(self, signed: bool = True) -> Life:
+    def approve(self, signed: bool = True) -> Self:
         self.wait()
         number = self.lines[self.newest("proof.submitted") - 1].facts["number"]
         event = self.decide(EMPLOYER, "approve", self.newest("proof.submitted")) if signed else None
-        self.add("proof.verified", "Verified", "APPROVED", EMPLOYER, event, verified_by=EMPLOYER.pub, proof=number)
+        facts = {"verified_by": EMPLOYER.pub, "proof": number}
+        if self.on_approval:
+            return self.to_pay("proof.verified", EMPLOYER, event, **facts)
+        self.add("proof.verified", "Verified", "APPROVED", EMPLOYER, event, **facts)
         return self
 
-    def settle(self, percent: int = 100, paid: bool = True, change: int = 0, credit: int = 0, fee: int = 1000) -> Life:
+    # and those of a task that is paid on approval
+
+    def begin(
+        self, by: Key | str = "clock", signed: bool = True, action: str = "select", basis: int = 0, **facts: Any
+    ) -> Self:
+        """The work begins without money: by the clock, or because somebody says so."""
+        self.wait()
+        event = self.decide(by, action, basis or len(self.lines)) if isinstance(by, Key) and signed else None
+        said = {"worker": self.worker, "dest_hash": self.dest() or None, **facts}
+        self.add("task.claimed", "Claimed", "IN_PROGRESS", by, event, **said)
+        return self
+
+    def to_pay(self, type: str, by: Key | str, event: Any = None, **facts: Any) -> Self:
+        """The work is approved by this entry, and the money is asked for."""
+        self.add(type, "Claimed", "APPROVED", by, event, **{"pay_until": self.time + 2 * DAY, **facts})
+        return self
+
+    def ask(self, number: int = 1, **facts: Any) -> Self:
+        self.wait()
+        said = {"funding": f"{self.id}/h{number}", "amount_msat": self.hold, "expires_at": self.time + HOUR,
+                "hash_commitment": commit(self.salt, self.hash), **facts}  # fmt: skip
+        self.add("invoice.created", "Claimed", "APPROVED", "node", **said)
+        return self
+
+    def unasked(self, number: int = 1, type: str = "invoice.expired", **facts: Any) -> Self:
+        """The invoice is not paid."""
+        self.wait()
+        self.add(type, "Claimed", "APPROVED", "node", funding=f"{self.id}/h{number}", **facts)
+        return self
+
+    def came(self, number: int = 1, **facts: Any) -> Self:
+        """The invoice is paid."""
+        self.wait()
+        self.expiry = self.height + CLTV
+        self.safe = self.expiry - MARGIN - LIMIT - 6
+        said = {"funding": f"{self.id}/h{number}", "amount_msat": self.hold, "parts": 1, "expiry_height": self.expiry,
+                "last_safe_height": self.safe, **facts}  # fmt: skip
+        self.add("invoice.accepted", "Verified", "APPROVED", "node", **said)
+        return self
+
+    def miss(self, early: int = 0, **facts: Any) -> Self:
+        """The time to pay is over."""
+        until = next(line for line in reversed(self.lines) if "pay_until" in line.facts).facts["pay_until"]
+        self.wait(until + self.deaf - self.time - early)
+        said = {"reason": "unpaid", "mark": EMPLOYER.pub, "due_msat": self.hold, **facts}
+        for type in ("payment.missed", "task.expired"):
+            self.add(type, "Expired", "APPROVED", "clock", **said)
+        return self
+
+    def end_bare(self, state: str, work: str, by: Key | str, types: str, event: Any = None, **facts: Any) -> Self:
+        """An end before any money: `refund.completed`, alone or behind `dispute.resolved`."""
+        for type in types.split():
+            self.add(type, state, work, by, event, **{"amount_msat": 0, **facts})
+        return self
+
+    # the end
+
+    def settle(self, percent: int = 100, paid: bool = True, change: int = 0, credit: int = 0, fee: int = 1000) -> Self:
         """The end of a paid task. `kept` is what the numbers leave."""
         self.wait()
         ref = f"{self.id}/h1"
@@ -313,18 +384,18 @@ class Life:
             "preimage": self.pay_preimage, "dest_salt": self.pay_salt, "status": "proven" if signed else "attested",
         }  # fmt: skip
 
-    def offer_end(self, who: Key, percent: int, signed: bool = True) -> Life:
+    def offer_end(self, who: Key, percent: int, signed: bool = True) -> Self:
         self.wait()
         last = self.lines[-1]
         event = self.decide(who, "cancel", len(self.lines), percent=percent) if signed else None
         self.add("cancel.offered", last.state, last.work, who, event, by=who.pub, percent=percent)
         return self
 
-    def refund(self, state: str, work: str, by: Key | str, reason: str, event: Any = None, **facts: Any) -> Life:
+    def refund(self, state: str, work: str, by: Key | str, reason: str, event: Any = None, **facts: Any) -> Self:
         self.add("refund.started", state, work, by, event, funding=f"{self.id}/h1", reason=reason, **facts)
         return self.refunded(work, reason)
 
-    def refunded(self, work: str, reason: str) -> Life:
+    def refunded(self, work: str, reason: str) -> Self:
         self.wait()
         expired = reason in ("hold_timeout", "unclaimed", "no_proof", "worker_unreachable", "abandoned")
         type, state = ("task.expired", "Expired") if expired else ("refund.completed", "Refunded")

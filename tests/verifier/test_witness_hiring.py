@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any
+from typing import Any, Self
 
 import pytest
 
@@ -44,17 +44,14 @@ class Hiring(Life):
     def here(self) -> tuple[str, str]:
         return self.lines[-1].state, self.lines[-1].work
 
-    def dest(self) -> str:
-        return commit(self.pay_salt, self.pay_hash)
-
-    def apply(self, who: Key = WORKER, signed: bool = True, basis: int = 1, **facts: Any) -> Hiring:
+    def apply(self, who: Key = WORKER, signed: bool = True, basis: int = 1, **facts: Any) -> Self:
         self.wait()
         event = self.decide(who, "claim", basis, dest_hash=self.dest(), note="I can") if signed else None
         said = {"worker": who.pub, "dest_hash": self.dest(), **facts}
         self.add("claim.offered", *self.here, who, event, **said)
         return self
 
-    def withdraw(self, who: Key = WORKER, **facts: Any) -> Hiring:
+    def withdraw(self, who: Key = WORKER, **facts: Any) -> Self:
         self.wait()
         said = {"worker": who.pub, **facts}
         self.add("task.abandoned", *self.here, who, self.decide(who, "abandon", 1), **said)
@@ -62,27 +59,27 @@ class Hiring(Life):
 
     def bind(
         self, by: Key = EMPLOYER, who: Key = WORKER, named: str = "", action: str = "", basis: int = 1, **facts: Any
-    ) -> Hiring:
+    ) -> Self:
         """By the employer's choice, or the worker's own claim."""
         self.wait()
         action = action or ("hire" if by is EMPLOYER else "claim")
-        words: dict[str, Any] = {"npub": named or who.pub} if action == "hire" else {"dest_hash": self.dest()}
+        words: dict[str, Any] = {"npub": named or who.pub} if action == "hire" else {"dest_hash": self.dest() or None}
         event = self.decide(by, action, basis, **words)
         self.worker = who.pub
-        said = {"worker": who.pub, "dest_hash": self.dest(), **facts}
+        said = {"worker": who.pub, "dest_hash": self.dest() or None, **facts}
         if self.here[0] == "Draft":
             self.add("task.accepted", "Draft", "PENDING", by, event, **said)
         else:
             self.add("task.claimed", "Claimed", "IN_PROGRESS", by, event, **said)
         return self
 
-    def invoiced(self, number: int = 1) -> Hiring:
+    def invoiced(self, number: int = 1) -> Self:
         self.wait()
         self.add("invoice.created", "PendingFunding", "PENDING", "node", funding=f"{self.id}/h{number}", amount_msat=self.hold,
                  expires_at=self.time + HOUR, hash_commitment=commit(self.salt, self.hash))  # fmt: skip
         return self
 
-    def held(self, types: tuple[str, ...] = ("invoice.accepted", "task.claimed"), **facts: Any) -> Hiring:
+    def held(self, types: tuple[str, ...] = ("invoice.accepted", "task.claimed"), **facts: Any) -> Self:
         self.wait()
         self.expiry = self.height + CLTV
         self.safe = self.expiry - 58 - 288 - 6
@@ -92,7 +89,7 @@ class Hiring(Life):
             self.add(type, "Claimed", "IN_PROGRESS", "node", **said)
         return self
 
-    def give_back(self, state: str, who: Key = WORKER) -> Hiring:
+    def give_back(self, state: str, who: Key = WORKER) -> Self:
         self.wait()
         event, self.worker = self.decide(who, "abandon", len(self.lines)), ""
         self.add("task.abandoned", state, "PENDING", who, event, worker=who.pub)
@@ -102,7 +99,7 @@ class Hiring(Life):
         """What he signed is in the entry that bound him, or in his offer."""
         return super().payment(amount, fee) | {"status": "proven"}
 
-    def end(self) -> Life:
+    def end(self) -> Self:
         return self.proof().approve().settle()
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Callable
-from typing import Any
+from typing import Any, Self
 
 import pytest
 
@@ -36,13 +36,14 @@ class Project(Hiring):
         self.dues = [self.deadline - DAY, self.deadline - HOUR]
 
     def add(self, type: str, state: str, work: str, by: Key | str, event: Any = None, /, **facts: Any) -> Line:
+        self.state_facts.pop("work", None)
         numbered = {"milestone": self.turn} if self.turn else {}
         return super().add(type, state, work, by, event, **(numbered | facts))
 
     def dest(self) -> str:
         return "" if self.turn else super().dest()
 
-    def propose(self, who: Key = WORKER, signed: bool = False, **facts: Any) -> Project:
+    def propose(self, who: Key = WORKER, signed: bool = False, **facts: Any) -> Self:
         self.wait()
         parts: list[dict[str, Any]] = [
             {"title": f"Part {n}", "reward_msat": reward, "budget_msat": budget, "due": due, "details": ""}
@@ -57,6 +58,7 @@ class Project(Hiring):
             "milestones": parts,
         } | facts
         hashed = {name: said[name] for name in ("nonce", "payment_type", "review_window", "on_reject", "max_rejects")}
+        hashed |= {"funding": said["funding"]} if "funding" in said else {}
         hashed |= {
             "milestones": [
                 {name: part[name] for name in ("title", "reward_msat", "due", "details")} for part in said["milestones"]
@@ -67,13 +69,16 @@ class Project(Hiring):
             {"title": part["title"], "amount": part["reward_msat"] // 1000, "due": str(part["due"])} for part in parts
         ]
         rules: dict[str, Any] = {"review_window": DAY, "on_reject": "revise", "max_rejects": 3}
+        rules |= {"funding": said["funding"]} if "funding" in said else {}
+        self.drafted = said
         event = self.decide(who, "milestones", len(self.lines), milestones=written, **rules) if signed else None
         self.add("plan.proposed", "Draft", "PENDING", who, event, **({"by": who.pub, "plan": self.plan} | said))
         return self
 
-    def agree(self, who: Key = EMPLOYER, signed: bool = False, **facts: Any) -> Project:
+    def agree(self, who: Key = EMPLOYER, signed: bool = False, **facts: Any) -> Self:
         self.wait()
         event = self.decide(who, "agree", self.newest("plan.proposed"), plan=self.plan) if signed else None
+        self.on_approval = self.drafted.get("funding") == "on_approval"
         self._begin(1)
         self.add("plan.agreed", "Draft", "PENDING", who, event, **({"by": who.pub, "plan": self.plan} | facts))
         return self
@@ -88,13 +93,20 @@ class Project(Hiring):
         self.hash = sha(bytes.fromhex(self.preimage))
         self.pay_preimage = sha(f"pay {self.id} {turn}")
         self.pay_hash = sha(bytes.fromhex(self.pay_preimage))
+        told = {"reward_msat": self.reward, "milestone": turn, "milestones": len(PARTS), "total_msat": 50_000_000}
+        self.state_facts = told
 
-    def work(self, **facts: Any) -> Project:
+    def work(self, **facts: Any) -> Self:
         """One milestone, from its invoice to the worker's payment."""
         self.invoiced(self.turn)
         self.held(funding=f"{self.id}/h{self.turn}", dest_hash=None)
-        self.proof(number=self.turn)
-        self.approve()
+        return self.proof(number=self.turn).approve().release(**facts)
+
+    def work_first(self, **facts: Any) -> Self:
+        """The same where it is paid on approval."""
+        return self.begin().proof(number=self.turn).approve().ask(self.turn).came(self.turn).release(**facts)
+
+    def release(self, **facts: Any) -> Self:
         self.wait()
         self.add("settlement.started", "Verified", "APPROVED", "node", funding=f"{self.id}/h{self.turn}", reason="paid")
         self.wait()
@@ -107,12 +119,6 @@ class Project(Hiring):
         }  # fmt: skip
         self.add("settlement.completed", "Paid" if last else "Draft", "RELEASED", "node", **(said | facts))
         self._begin(self.turn if last else self.turn + 1)
-        self.state_facts = {
-            "reward_msat": self.reward,
-            "milestone": self.turn,
-            "milestones": len(PARTS),
-            "total_msat": 50_000_000,
-        }
         if not last:
             self.state_facts["work"] = "PENDING"
         return self

@@ -779,7 +779,7 @@ SPOILT: dict[str, tuple[str, Spoil]] = {
     "another deadline than signed": ("embedded_disagrees", fact("task.created", deadline=lambda old: old - 60)),
     "other terms than signed": ("embedded_disagrees", fact("task.created", on_silence="dispute")),
     "another review than signed": ("embedded_disagrees", fact("task.created", review_window=60)),
-    "a signed term that is not built": ("embedded_disagrees", lambda: Life(terms={"funding": "on_approval"})),
+    "a signed term that is not built": ("embedded_disagrees", lambda: Life(terms={"verification": "auto"})),
     "another percentage than signed": ("embedded_disagrees", lambda: edited(reviewing().offer_end(EMPLOYER, 30), lambda life: life.lines[-1].facts.update(percent=20))),
     # basis
     "no basis": ("basis_missing", resigned("proof.verified", tags=retagged("e", None))),
