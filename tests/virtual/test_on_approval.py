@@ -164,6 +164,7 @@ def test_what_is_not_paid_is_on_record_and_nobody_has_lost_a_payment() -> None:
         task = await begun(town)
         await delivered(town, task)
         await approved(town, task)
+        await town.pass_time(3600)
         await counted(town, task, "invoice.expired", 1)
         since = len(await town.employer.read())
         await town.employer.say(f"fund {task}")
