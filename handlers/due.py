@@ -70,6 +70,11 @@ def _order(done: Decision, moment: Moment) -> Decision:
     return done.on(ordered.task).do(*ordered.effects)
 
 
+def is_in_time(task: Task, moment: Moment) -> bool:
+    """It is to be paid for, and may still be."""
+    return task.awaits_payment and moment.now.heard < task.current.pay_until
+
+
 def fund(task: Task, moment: Moment) -> Decision:
     """The employer asks for the invoice himself. Raises Refusal."""
     return _order(Decision(task), moment).say(task.employer, Told.MAKING_INVOICE)

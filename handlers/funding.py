@@ -84,7 +84,7 @@ def made(task: Task, what: HoldMade, moment: Moment) -> Decision:
         funding, state=F.CREATED, payment_hash=view.payment_hash, invoice=view.invoice, expires_at=view.expires_at,
         salt=what.salt or funding.salt,
     )  # fmt: skip
-    first = (task.state is TaskState.DRAFT or task.awaits_payment) and not (funding.goal or task.frozen)
+    first = (task.state is TaskState.DRAFT or due.is_in_time(task, moment)) and not (funding.goal or task.frozen)
     wanted = rollover.is_wanted(task, made_now) if made_now.replaces else first
     if not wanted:
         return drop_invoice(done, made_now)

@@ -288,6 +288,19 @@ def test_no_invoice_is_made_at_the_very_end() -> None:
     assert life.refuses(asks(life, EMPLOYER, "fund")) == "too_late"
 
 
+def test_an_invoice_that_comes_behind_the_window_is_shown_to_nobody() -> None:
+    life = builders.owing()
+    life.make(H.ABSENT)
+    life.until(life.task.current.pay_until - 120)
+    life.fund()
+    life.wait(300).ticks()
+    assert life.stands == "Claimed/awaiting_payment:APPROVED", "it is being made, and might have been paid"
+    life.make()
+    assert not life.told(Told.INVOICE)
+    life.ticks()
+    assert life.stands == "Expired:APPROVED"
+
+
 @pytest.mark.parametrize("action", ["approve", "reject", "dispute", "cancel", "abandon", "submit", "select", "claim"])
 def test_nothing_else_is_decided_while_it_is_to_be_paid_for(action: str) -> None:
     life = builders.owing(True)
