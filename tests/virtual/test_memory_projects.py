@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
+from typing import Any
 
 import pytest
 
@@ -98,7 +99,7 @@ def test_a_backup_of_one_that_is_paid_for_on_approval_too(backed_up: int, until:
     run_virtually(restored(LATER, backed_up, until, funding="on_approval"))
 
 
-async def restored(steps: tuple[Step, ...], backed_up: int, until: int, **terms: str) -> None:
+async def restored(steps: tuple[Step, ...], backed_up: int, until: int, **terms: Any) -> None:
     """Backed up before step `backed_up`, lost after step `until`, restored, recovered, and lived to its end."""
     town = await a_town()
     start = town.worker.wallet.balance
