@@ -73,7 +73,7 @@ class Dispatch:
                 taken = await self._one_by_one()
                 world.wakes.ring_outbox()
             if taken < _BATCH:  # that was all; what comes from now on rings
-                await world.wakes.inputs.wait(60.0)
+                await world.idle(world.wakes.inputs)
 
     async def ask(self, new: NewInput, and_then: Callable[[Connection], None]) -> str | None:
         """Stores an input, processes everything up to it and, when it was done, `and_then`, all in one commit. Returns '' for

@@ -111,12 +111,12 @@ class Ears:
         world = self._world
         if not kept:
             return
-        await world.writer.do(lambda tx: self._keep(tx, kept))
+        fresh = await world.writer.do(lambda tx: self._keep(tx, kept))
         for marker in kept:
             if isinstance(marker, CaughtUp):
                 world.cursors[marker.relay, marker.want] = marker.at
                 world.moments.delivered(marker.relay, marker.want)
-        sealed = {_is_sealed(item.event) for item in kept if isinstance(item, Heard)}
+        sealed = {_is_sealed(event) for event in fresh}
         if True in sealed:
             world.wakes.sealed.ring()
         if False in sealed:
@@ -139,16 +139,19 @@ class Ears:
             case kind:
                 return kind in _SEALED and bot in event.tag_values("p")
 
-    def _keep(self, tx: Connection, batch: Sequence[Heard | CaughtUp]) -> None:
+    def _keep(self, tx: Connection, batch: Sequence[Heard | CaughtUp]) -> list[Event]:
+        """Which of them are new."""
         now = self._world.moments.now()
         found = [(item.event, item.relay, _is_sealed(item.event)) for item in batch if isinstance(item, Heard)]
         relay_of = {event.id: relay for event, relay, _ in found}
-        for event in inbox.hear(tx, found, now):
+        fresh = inbox.hear(tx, found, now)
+        for event in fresh:
             if not _is_sealed(event):
                 self._input(tx, event.as_dict(), relay_of[event.id], "", now)
         for item in batch:
             if isinstance(item, CaughtUp) and item.want != "beat":
                 house.move_cursor(tx, item.relay, item.want, item.at)
+        return fresh
 
     def _input(
         self, tx: Connection, event: dict[str, Any], relay: str, channel: str, now: Now, key: Secret | None = None
@@ -171,12 +174,13 @@ class Ears:
                     log.warning("the signer is away: letters wait for it")
                     await asyncio.sleep(5.0)
                     continue
-                await world.writer.do(lambda tx, opened=opened: self._letters(tx, opened))  # type: ignore[misc]
+                again = await world.writer.do(lambda tx, opened=opened: self._letters(tx, opened))  # type: ignore[misc]
                 world.wakes.inputs.ring()
-                world.wakes.letters.ring()
+                if again:
+                    world.wakes.letters.ring()
                 world.wakes.timers.ring()
             if len(waiting) < _OPENED_AT_ONCE:  # that was all; what comes from now on rings
-                await world.wakes.sealed.wait(60.0)
+                await world.idle(world.wakes.sealed)
 
     async def _unseal(self, sealed: Sequence[Sealed]) -> list[tuple[Sealed, Rumor | None]]:
         signer = self._world.signer
@@ -215,8 +219,10 @@ class Ears:
         except Exception as error:
             return Unreadable(type(error).__name__)
 
-    def _letters(self, tx: Connection, opened: Sequence[tuple[Sealed, Rumor | None]]) -> None:
-        """Each letter becomes an input of the moment at which it was heard, not of that at which it was opened."""
+    def _letters(self, tx: Connection, opened: Sequence[tuple[Sealed, Rumor | None]]) -> int:
+        """Each letter becomes an input of the moment at which it was heard, not of that at which it was opened. How many answers go out
+        again, since their letters are known."""
+        again, later = 0, self._world.moments.time + _REPEAT
         inbox.mark_opened(tx, [letter.event.id for letter, rumor in opened if rumor], True)
         inbox.mark_opened(tx, [letter.event.id for letter, rumor in opened if not rumor], False)
         for letter, rumor in opened:
@@ -231,7 +237,7 @@ class Ears:
             embedded = _embedded(rumor)
             if embedded is not None and decision.concerns(embedded, self._world.bot):
                 if not self._input(tx, embedded.as_dict(), letter.relay, channel, moment):
-                    outbox.answer_again(tx, f"event:{embedded.id}", embedded.pubkey, self._world.moments.time + _REPEAT)
+                    again += outbox.answer_again(tx, f"event:{embedded.id}", embedded.pubkey, later)
                 continue
             body = {
                 "id": rumor.id,
@@ -244,7 +250,8 @@ class Ears:
             }
             fresh = NewInput(f"message:{rumor.id}", "dm", canonical(body), by=rumor.pubkey)
             if not inbox.add(tx, fresh, moment, self._policy):
-                outbox.answer_again(tx, fresh.key, rumor.pubkey, self._world.moments.time + _REPEAT)
+                again += outbox.answer_again(tx, fresh.key, rumor.pubkey, later)
+        return again
 
     def _moment(self, letter: Sealed) -> Now:
         return replace(letter.heard, entropy=self._world.entropy(32).hex())

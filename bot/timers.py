@@ -26,12 +26,16 @@ class Timers:
     async def run(self) -> None:
         world = self._world
         while True:
-            count = await world.writer.do(self._tick)
+            count, wait = await world.writer.do(self._look)
             if count:
                 world.wakes.inputs.ring()
-            wait = _PAUSE if count else await world.writer.do(self._until_next)
             await asyncio.sleep(_PAUSE)  # the bell rings with each commit, and moments are whole seconds
             await world.wakes.timers.wait(wait - _PAUSE)
+
+    def _look(self, tx: Connection) -> tuple[int, float]:
+        """How many ticks were given, and the seconds until the next look."""
+        count = self._tick(tx)
+        return count, _PAUSE if count else self._until_next(tx)
 
     def _tick(self, tx: Connection) -> int:
         """Time stops for ticks at the oldest letter that nobody has opened: it may be what a deadline waits for."""

@@ -53,6 +53,6 @@ class World:
         wait = min(first * 2 ** min(tries, 20), most) * (0.75 + 0.5 * self.jitter())
         return int(self.clock() + max(1.0, wait))
 
-    async def idle(self, bell: Bell, soonest: int | None) -> None:
-        """For an outbox worker without work: until the bell, or until `soonest`, when a row of its table is due again."""
+    async def idle(self, bell: Bell, soonest: int | None = None) -> None:
+        """For a worker without work: until the bell, or until `soonest`, when a row of its table is due again."""
         await bell.wait(300.0 if soonest is None else min(300.0, max(0.5, soonest - self.moments.time)))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import hashlib
+from functools import lru_cache
 from typing import Any
 
 from pydantic import TypeAdapter
@@ -59,6 +60,7 @@ def task_text(task: Task) -> str:
     return _task.dump_json(task).decode()
 
 
+@lru_cache(maxsize=512)  # a task is a value, and the one that was read last is mostly asked for again
 def read_task(document: str) -> Task:
     return _task.validate_json(document)
 

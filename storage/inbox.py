@@ -11,11 +11,12 @@ from sqlalchemy import Connection, bindparam, func, literal_column, select, upda
 from kinds.events import Event
 from kinds.inputs import Now
 from storage.schema import heard, inputs
-from storage.statements import Statement, insert_new, word
+from storage.statements import Statement, among, insert_new, listed, word
 
 _SEALED = Statement(
     select(heard).where(heard.c.opened == literal_column("0")).order_by(heard.c.at).limit(bindparam("most"))
 )
+_KNOWN = Statement(select(heard.c.id).where(heard.c.id.in_(among("ids"))))
 _HEARD = Statement(select(heard.c.raw).where(heard.c.id == bindparam("which")))
 _OPENED = Statement(update(heard).where(heard.c.id == bindparam("which")), "opened")
 _WAITING = Statement(select(inputs).where(inputs.c.state == word("new")).order_by(inputs.c.n).limit(bindparam("most")))
@@ -50,8 +51,13 @@ class Row:
 
 def hear(tx: Connection, events: Iterable[tuple[Event, str, bool]], now: Now) -> list[Event]:
     """Keeps verified events (event, relay, sealed); returns those that are new. `sealed` ones wait to be opened."""
+    found = list(events)
+    known = {row.id for row in _KNOWN.rows(tx, {"ids": listed(event.id for event, _, _ in found)})}
     fresh = []
-    for event, relay, sealed in events:
+    for event, relay, sealed in found:
+        if event.id in known:
+            continue
+        known.add(event.id)
         row = {
             "id": event.id,
             "kind": event.kind,
@@ -65,8 +71,8 @@ def hear(tx: Connection, events: Iterable[tuple[Event, str, bool]], now: Now) ->
             "raw": event.as_json(),
             "opened": 0 if sealed else 1,
         }
-        if insert_new(heard, tuple(row)).run(tx, row):
-            fresh.append(event)
+        insert_new(heard, tuple(row)).run(tx, row)
+        fresh.append(event)
     return fresh
 
 

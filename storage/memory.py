@@ -9,7 +9,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 
-from sqlalchemy import Connection, bindparam, func, insert, select
+from sqlalchemy import Connection, bindparam, func, insert, literal_column, select
 
 from kinds.events import canonical_json
 from kinds.record import Entry
@@ -21,6 +21,10 @@ from storage.statements import Statement, among, insert_new, listed, word
 _SEAL, _HEEDED, _RECOVERED = "readonly", "foreign", "recovered_at"
 _LOGGED = Statement(select(log.c.id).where(log.c.id.in_(among("ids"))))
 _CHAINED = Statement(select(chain.c.id).where(chain.c.id.in_(among("ids"))))
+_NEWEST = tuple(
+    Statement(select(table.c.time).order_by(literal_column(f"{table.name}.rowid").desc()).limit(bindparam("most")))
+    for table in (log, chain)
+)
 _LAST = Statement(
     select(log.c.task, func.max(log.c.time).label("time"))
     .join(tasks, tasks.c.id == log.c.task)
@@ -95,9 +99,8 @@ def heed(tx: Connection, ids: Iterable[str]) -> None:
 
 
 def newest(tx: Connection) -> int:
-    """The time of our newest entry; 0 without any."""
-    times = [tx.execute(select(func.max(column))).scalar() or 0 for column in (log.c.time, chain.c.time)]
-    return max(times)
+    """The time of the entry that we have written last; 0 without any."""
+    return max(int(newest.scalar(tx, {"most": 1}) or 0) for newest in _NEWEST)
 
 
 def open_tasks(tx: Connection) -> list[tuple[str, int]]:

@@ -58,6 +58,12 @@ _ACKED = Statement(
     "tries",
     "next_at",
 )
+_HURRIED = Statement(
+    update(events)
+    .where(events.c.state == word("pending"), events.c.next_at > bindparam("now"))
+    .where(func.instr(events.c.acked, bindparam("line")) == 0),
+    "next_at",
+)
 _HELD = Statement(
     select(events.c.n, events.c.acked).where(events.c.id.in_(among("ids")), events.c.state == word("done"))
 )
@@ -201,6 +207,11 @@ def record_acks(tx: Connection, parcel_n: int, acked: Iterable[str], done: bool,
         "next_at": next_at,
     }
     _ACKED.run(tx, values | {"row": parcel_n, "was": "pending"})
+
+
+def hurry(tx: Connection, relay: str, now: int) -> int:
+    """A relay is back: what is pending and not there yet is due at once, however long it was to wait. How many that are."""
+    return _HURRIED.run(tx, {"now": now, "line": f"{relay}\n", "next_at": 0})
 
 
 def lost_by(tx: Connection, relay: str, ids: Sequence[str]) -> int:

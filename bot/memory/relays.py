@@ -36,15 +36,16 @@ class Read:
     entries: tuple[Entry, ...] | None
 
 
-async def read_all(world: World, whole: bool = False) -> list[Read]:
-    """Every listed relay, side by side. `whole`: from the beginning of time, and not only what may be new."""
-    return list(await asyncio.gather(*(read_one(world, url, whole) for url in world.relays.urls)))
-
-
-async def read_one(world: World, url: str, whole: bool = False) -> Read:
-    """Whatever stands in a second that is too full to be read is asked for once more by the names of the tasks that are known."""
+async def read_all(world: World, urls: Iterable[str] | None = None, whole: bool = False) -> list[Read]:
+    """These relays, or every listed one, side by side. `whole`: from the beginning of time, and not only what may be new."""
     ours: Filter = {"kinds": [RECORD], "authors": [world.bot]}
-    filters = [ours] if whole else await world.writer.do(lambda tx: _asked(tx, world))
+    filters = [ours] if whole else await world.writer.do(lambda tx: _asked(tx, ours))
+    asked = world.relays.urls if urls is None else urls
+    return list(await asyncio.gather(*(_read_one(world, url, ours, filters) for url in asked)))
+
+
+async def _read_one(world: World, url: str, ours: Filter, filters: Iterable[Filter]) -> Read:
+    """Whatever stands in a second that is too full to be read is asked for once more by the names of the tasks that are known."""
     found: dict[str, Entry] = {}
     try:
         crowded = [await _pages(world, url, each, found) for each in filters]
@@ -57,31 +58,24 @@ async def read_one(world: World, url: str, whole: bool = False) -> Read:
     return Read(url, tuple(found.values()))
 
 
-def _asked(tx: Connection, world: World) -> list[Filter]:
+def _asked(tx: Connection, ours: Filter) -> list[Filter]:
     """All since a while before our newest entry, and all of the tasks that were at rest then and are not over."""
     since = max(0, memory.newest(tx) - SPAN)
-    filters: list[Filter] = [{"kinds": [RECORD], "authors": [world.bot], "since": since}]
+    filters: list[Filter] = [{**ours, "since": since}]
     quiet = [(task, time) for task, time in memory.open_tasks(tx) if time < since]
     for first in range(0, len(quiet), _TASKS_AT_ONCE):
         some = quiet[first : first + _TASKS_AT_ONCE]
         oldest = min(time for _, time in some)
-        filters.append(
-            {
-                "kinds": [RECORD],
-                "authors": [world.bot],
-                "#d": [task for task, _ in some],
-                "since": oldest,
-                "until": since,
-            }
-        )
+        filters.append({**ours, "#d": [task for task, _ in some], "since": oldest, "until": since})
     return filters
 
 
 async def _pages(world: World, url: str, asked: Filter, found: dict[str, Entry]) -> bool:
-    """Back in time until there is nothing more, however few events the relay gives at once. True: some second had more than that."""
+    """Back in time until there is nothing more, however few events the relay gives at once. True: some second may have had more than
+    that: an answer about it was as long as any other one."""
     seen: set[str] = set()
     until: int | None = asked.get("until")
-    crowded = False
+    crowded, most = False, 2  # events that the relay gives at once, as far as it has shown
     for _ in range(_PAGES):
         more = {} if until is None else {"until": until}
         page = await world.relays.fetch(url, [{**asked, **more, "limit": PAGE}], _WITHIN)
@@ -93,7 +87,8 @@ async def _pages(world: World, url: str, asked: Filter, found: dict[str, Entry])
             found[entry.id] = entry
         oldest, newest = (choice(event.created_at for event in page) for choice in (min, max))
         stuck = not fresh or oldest == newest == until  # nothing but this second fits on a page, or all of it was there
-        crowded = crowded or (stuck and oldest == newest and len(page) > 1)
+        most = max(most, len(page))
+        crowded = crowded or (stuck and oldest == newest and len(page) >= most)
         until = oldest - 1 if stuck else oldest
     return crowded
 

@@ -88,9 +88,9 @@ class Verdict:
     async def _ask(self, urls: set[str]) -> None:
         world = self._world
         await world.relays.speaking(2.0)
-        reads = await asyncio.gather(*(relays.read_one(world, url) for url in sorted(urls)))
+        reads = await relays.read_all(world, sorted(urls))
         self._left -= {read.url for read in reads if read.entries is not None}
-        missing = await signs(world, list(reads))
+        missing = await signs(world, reads)
         if missing:
             raise Older(missing)
 

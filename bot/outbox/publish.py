@@ -2,6 +2,8 @@
 
 If the process dies after the signature and before the store, the event is signed once more: the id is the same. If it dies after
 the send and before the acknowledgement is stored, the same bytes go out again: relays know the id.
+
+What lacks only relays that are not connected rests as long as any try may rest, and is due as soon as one of them is back.
 """
 
 from __future__ import annotations
@@ -24,6 +26,7 @@ _ENOUGH = 30  # tries after which a relay that refuses for good is left alone, a
 _AUDIT = 900.0  # seconds between two audits of a relay
 _REST = 60.0  # also of one that comes and goes
 _LOOK = 5.0
+_NO_USE = 20  # as after so many tries: the longest wait
 _FIRST_CONNECTION = 10.0  # seconds; a connection takes milliseconds, and without any nothing can be said
 log = structlog.get_logger()
 
@@ -36,6 +39,7 @@ class _Tried:
     acked: frozenset[str]
     done: bool
     later: int
+    away: frozenset[str]  # relays that lack it and are not connected
 
 
 class Publisher:
@@ -45,6 +49,7 @@ class Publisher:
         self._room = asyncio.Semaphore(_IN_FLIGHT)
         self._tried: list[_Tried] = []
         self._answered = asyncio.Event()  # there is something in `_tried`
+        self._away = set(world.relays.urls)  # relays for which something may wait, since they were not connected
 
     async def run(self) -> None:
         """Begins when a relay can be spoken to: what a start says (terms, the daemon's own chain) goes out before what rests on it,
@@ -91,8 +96,10 @@ class Publisher:
             if ack.accepted or (ack.accepted is False and ack.message.startswith("replaced"))
         }
         acked = parcel.acked | accepted
+        away = frozenset(url for url, ack in zip(missing, answers, strict=True) if ack.away)
         done = acked >= set(world.relays.urls) or bool(acked and parcel.tries >= _ENOUGH)
-        self._tried.append(_Tried(parcel, acked, done, 0 if done else world.backoff(parcel.tries)))
+        tries = _NO_USE if acked | away >= set(world.relays.urls) else parcel.tries
+        self._tried.append(_Tried(parcel, acked, done, 0 if done else world.backoff(tries), away))
         self._answered.set()
 
     async def _record(self) -> None:
@@ -110,6 +117,7 @@ class Publisher:
             await self._world.writer.do(record)
             for one in tried:
                 self._busy.discard(one.parcel.n)
+                self._away |= one.away
                 self._room.release()
             if not all(one.done for one in tried):
                 self._world.wakes.events.ring()  # whoever sleeps has not counted what was under way: look when it is due
@@ -122,12 +130,20 @@ class Publisher:
         while True:
             await asyncio.sleep(_LOOK)
             for url, status in world.relays.status().items():
+                if status.speaking and url in self._away:
+                    await self._is_back(url)
                 rest = world.clock() - last[url]
                 back = status.since != checked[url] and rest > _REST
                 if not (status.hearing and status.speaking) or not (back or rest > _AUDIT):
                     continue
                 if await self._audit_relay(url):
                     checked[url], last[url] = status.since, world.clock()
+
+    async def _is_back(self, url: str) -> None:
+        """What waits for this relay is due now."""
+        self._away.discard(url)
+        if await self._world.writer.do(lambda tx: outbox.hurry(tx, url, self._world.moments.time)):
+            self._world.wakes.events.ring()
 
     async def _audit_relay(self, url: str) -> bool:
         world, after = self._world, 0

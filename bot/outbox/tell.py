@@ -45,8 +45,7 @@ class Teller:
         self._world = world
         self._busy: set[str] = set()  # people to whom a letter is on its way
         self._inboxes = Inboxes(world)
-        self._sent: list[_Sent] = []
-        self._ended = asyncio.Event()  # there is something in `_sent`
+        self._sent: list[_Sent] = []  # not written down yet: until then each counts as on its way
         self._tasks = asyncio.TaskGroup()
 
     async def run(self) -> None:
@@ -54,17 +53,34 @@ class Teller:
         world = self._world
         async with self._tasks:
             self._tasks.create_task(self._inboxes.run())
-            self._tasks.create_task(self._record())
             while True:
-                busy = frozenset(self._busy)
-                found, soonest = await world.writer.do(lambda tx, busy=busy: self._pending(tx, busy))  # type: ignore[misc]
-                self._busy.update(letter.to for letter in found)
+                found, soonest = await self._turn()
                 for first in range(0, len(found), _TOGETHER):
                     some = found[first : first + _TOGETHER]
                     for letter, sealed in zip(some, await self._seal(some), strict=True):
                         self._tasks.create_task(self._deliver(letter, sealed))
                 if len(found) < _BATCH:  # that was all; what is written from now on rings
                     await world.idle(world.wakes.letters, soonest)
+
+    async def _turn(self) -> tuple[list[Letter], int | None]:
+        """Writes down what came of the letters that have ended by now, and takes those that may be sent now: a person's next one is
+        among them."""
+        world = self._world
+        sent, self._sent = self._sent, []
+        busy = frozenset(self._busy.difference(one.letter.to for one in sent))
+
+        def turn(tx: Connection) -> tuple[list[Letter], int | None]:
+            for one in sent:
+                outbox.letter_sent(tx, one.letter.n, one.done, one.letter.tries + 1, one.later)
+                if one.reached:
+                    self._reached(tx, one.letter)
+            return self._pending(tx, busy)
+
+        found, soonest = await world.writer.do(turn)
+        self._busy = {*busy, *(letter.to for letter in found)}
+        if any(one.reached for one in sent):
+            world.wakes.inputs.ring()
+        return found, soonest
 
     def _pending(self, tx: Connection, busy: frozenset[str]) -> tuple[list[Letter], int | None]:
         """What may be sent now; when that is all, the time at which something else will be."""
@@ -113,27 +129,7 @@ class Teller:
     def _end(self, letter: Letter, done: bool, reached: bool) -> None:
         later = 0 if done else self._world.backoff(letter.tries, most=1800.0)
         self._sent.append(_Sent(letter, done, reached and bool(letter.ref), later))
-        self._ended.set()
-
-    async def _record(self) -> None:
-        """Writes down what came of the letters, all that have ended by then at once; until then each is on its way."""
-        wakes = self._world.wakes
-        while True:
-            await self._ended.wait()
-            self._ended.clear()
-            sent, self._sent = self._sent, []
-
-            def record(tx: Connection, sent: list[_Sent] = sent) -> None:
-                for one in sent:
-                    outbox.letter_sent(tx, one.letter.n, one.done, one.letter.tries + 1, one.later)
-                    if one.reached:
-                        self._reached(tx, one.letter)
-
-            await self._world.writer.do(record)
-            self._busy.difference_update(one.letter.to for one in sent)
-            wakes.letters.ring()
-            if any(one.reached for one in sent):
-                wakes.inputs.ring()
+        self._world.wakes.letters.ring()
 
     def _reached(self, tx: Connection, letter: Letter) -> None:
         fresh = NewInput(f"reached:{letter.n}", "reached", body_of(Reached(letter.ref)), letter.task)

@@ -21,7 +21,7 @@ from bot.relays.genuine import Gate
 from bot.relays.patience import Patience
 from bot.relays.session import Session
 from bot.relays.signer import Signer
-from bot.relays.values import Ack, Drop, NoAnswer
+from bot.relays.values import NOT_CONNECTED, Ack, Drop, NoAnswer
 
 WORN = 4000  # frames sent over one connection, after which another one is opened
 FULL = 5500  # frames, after which nothing is sent until it is there
@@ -104,7 +104,7 @@ class Mouth:
             if session.sent < self._full:
                 return session
             await self._changed.wait()
-        raise NoAnswer("not connected")
+        raise NoAnswer(NOT_CONNECTED)
 
     def kick(self) -> None:
         """Cuts the connection and connects again at once."""

@@ -11,6 +11,7 @@ from urllib.parse import urlsplit
 
 from kinds.events import Event
 
+NOT_CONNECTED = "not connected"
 Filter = dict[str, Any]  # a NIP-01 filter
 Have = Callable[[list[Filter]], Awaitable[list[tuple[int, str]]]]  # (created_at, id) of stored events that match
 
@@ -51,6 +52,11 @@ class Ack:
 
     accepted: bool | None
     message: str
+
+    @property
+    def away(self) -> bool:
+        """It was not even sent: there is no connection."""
+        return self.accepted is None and self.message == NOT_CONNECTED
 
 
 class Drop(StrEnum):

@@ -87,7 +87,10 @@ def _others(asked: argparse.Namespace) -> Iterator[City]:
 
 
 def _outcomes(cities: Iterable[City], jobs: int) -> Iterator[Outcome]:
-    """As they end, so many at once."""
+    """As they end, so many at once; one after the other needs no other process."""
+    if jobs == 1:
+        yield from (run(*city) for city in cities)
+        return
     with ProcessPoolExecutor(jobs, mp_context=get_context("spawn")) as pool:
         running: set[Future[Outcome]] = set()
         for city in cities:

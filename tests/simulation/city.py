@@ -65,7 +65,7 @@ def settings_of(seed: int) -> Settings:
     return Settings(
         settlement=rounds,
         prices=PriceSettings(currencies=("INR",), invoice_expiry=600 if seed % 2 else HOUR),
-        daemon=Daemon(operator=PlainSigner(Secret(f"{OPERATOR:064x}")).pubkey),
+        daemon=Daemon(operator=PlainSigner(Secret(f"{OPERATOR:064x}")).pubkey, sweep_seconds=120),
         terms=terms,
         fees=FEES[seed % len(FEES)],
     )

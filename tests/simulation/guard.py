@@ -3,6 +3,7 @@ reasons. The nine money rules are numbered as in the design."""
 
 from __future__ import annotations
 
+import asyncio
 import json
 from collections.abc import AsyncIterator, Callable
 from typing import Any
@@ -26,6 +27,7 @@ from kinds.lightning import (
 from kinds.units import PaymentHash
 
 _KEY = 64  # digits of a public key: the ref of a withdrawal begins with its owner's
+LONGEST_CALL = 60.0  # seconds to the node and back
 _UNDER_WAY = (PaymentStatus.IN_FLIGHT, PaymentStatus.COMPLETE)
 _AFTER_THE_END = {"incident", "compensation", "rating", "funding.stray"}
 
@@ -55,6 +57,7 @@ class Guard:
         self._final: dict[str, str] = {}
         self.payouts: dict[str, list[PaymentHash]] = {}  # task -> hashes of what was sent out of its hold
         self.holds: dict[str, dict[PaymentHash, str]] = {}  # task -> hash -> ref, in the order in which they were made
+        self._lost: dict[PaymentHash, float] = {}  # when the node gave it back by itself
 
     async def facts(self) -> NodeFacts | None:
         return await self._node.facts()
@@ -183,6 +186,9 @@ class Guard:
             return
         held = [h for h, ref in self.holds.get(task, {}).items() if self.is_held(h) and self._funds(ref)]
         if not held:
+            now = asyncio.get_running_loop().time()
+            if any(now - self._lost.get(h, -LONGEST_CALL) < LONGEST_CALL for h in self.holds.get(task, {})):
+                return  # it was there when the node was asked
             raise self._broke(task, "rule 2: a payout starts, and no hold is there")
         parts = [part for payment_hash in held for part in self._network.book.parts(payment_hash)]
         if not all(part.on_channel for part in parts):
@@ -223,6 +229,11 @@ class Guard:
             for payment_hash in hashes:
                 if self.is_held(payment_hash) and self._expiry(payment_hash) - OWN_DEADLINE - 2 <= self._network.height:
                     raise self._broke(task, "rule 3: a hold is left to its end")
+
+    def lose_hold(self, payment_hash: PaymentHash) -> None:
+        """The node gives it back by itself."""
+        self._network.lose_hold(payment_hash)
+        self._lost[payment_hash] = asyncio.get_running_loop().time()
 
     # What is asked
 

@@ -13,7 +13,7 @@ from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Seque
 from dataclasses import dataclass
 from typing import Any, TypeVar
 
-from sqlalchemy import Connection, Engine
+from sqlalchemy import Connection, Engine, text
 from sqlalchemy.exc import OperationalError
 
 from bot.findings import Finding
@@ -23,8 +23,10 @@ from bot.writer import Writer
 from kinds.events import Event
 from kinds.lightning import HoldRef, HoldSpec, HoldView, NodeFacts, PaymentView, PaySpec
 from kinds.units import PaymentHash
+from storage.statements import Statement
 from tests.simulation.sea import Sea
 
+_BEGIN, _COMMIT, _ROLLBACK = (Statement(text(word)) for word in ("BEGIN IMMEDIATE", "COMMIT", "ROLLBACK"))
 T = TypeVar("T")
 
 
@@ -86,10 +88,13 @@ def is_of_disk(error: BaseException | None) -> bool:
 
 
 class DiskWriter(Writer):
-    """The writer without its thread; `committed` looks at the database after each commit."""
+    """The writer without its thread; `committed` looks at the database after each commit. Core begins once and for all, and each job in
+    words of its own: to begin and to commit costs Core more than most jobs do."""
 
     def __init__(self, engine: Engine, disk: Disk, life: Mortal, committed: Callable[[], None]) -> None:
         self._disk, self._life, self._committed = engine.connect(), life, committed
+        self._disk.begin()
+        _ROLLBACK.run(self._disk)
         self._health = disk
         self._closed = False
         self.commits = 0
@@ -97,9 +102,14 @@ class DiskWriter(Writer):
     async def do(self, job: Callable[[Connection], T]) -> T:
         await asyncio.sleep(0)
         self._life.step()
-        with self._disk.begin():
+        _BEGIN.run(self._disk)
+        try:
             result = job(self._disk)
             self._health.write()
+            _COMMIT.run(self._disk)
+        except BaseException:
+            _ROLLBACK.run(self._disk)
+            raise
         self.commits += 1
         self._committed()
         self._life.step()

@@ -46,7 +46,7 @@ class WildRelay(Relay):
     def __init__(self, url: str) -> None:
         super().__init__(url)
         self.weather = Weather()
-        self.mail: dict[Pubkey, dict[str, Event]] = {}  # by whom they name, in the order in which they came
+        self.mail: dict[Pubkey, list[Event]] = {}  # by whom they name, in the order in which they came
         self._withheld: list[Event] = []
         self._newest: dict[tuple[int, str, str | None], str] = {}  # of what is replaced: address -> id
         self._shelves: dict[tuple[int, str], list[Event]] = {}  # by kind and author, the oldest first
@@ -96,9 +96,9 @@ class WildRelay(Relay):
             self._newest[place] = event.id
         if event.id not in self.events:
             insort(self._shelves.setdefault((event.kind, event.pubkey), []), event, key=_made)
+            for name in {*event.tag_values("p")}:
+                self.mail.setdefault(Pubkey(name), []).append(event)
         self.events[event.id] = event
-        for name in event.tag_values("p"):
-            self.mail.setdefault(Pubkey(name), {})[event.id] = event
 
     def drop(self, event: Event) -> None:
         """It has this one no longer."""
@@ -108,8 +108,6 @@ class WildRelay(Relay):
         while shelf[place].id != event.id:
             place += 1
         del shelf[place]
-        for name in event.tag_values("p"):
-            self.mail[Pubkey(name)].pop(event.id, None)
 
 
 class FastGate(Gate):
@@ -160,7 +158,8 @@ class Sea:
         self._queue: asyncio.Queue[Heard | CaughtUp] = asyncio.Queue()
         self._connected: dict[str, int | None] = dict.fromkeys(self._relays)
         self._again: dict[str, float] = dict.fromkeys(self._relays, 0.0)
-        self._done: dict[str, set[str]] = {url: set() for url in self._relays}  # ids that a catch-up need not bring
+        self._read: dict[str, int] = dict.fromkeys(self._relays, 0)  # how far a catch-up has read our mail
+        self._done: dict[str, set[str]] = {url: set() for url in self._relays}  # ids behind that which none need bring
 
     @property
     def urls(self) -> tuple[str, ...]:
@@ -191,9 +190,10 @@ class Sea:
         elif self._clock() < self._again[relay.url]:
             return
         self._again[relay.url] = self._clock() + REPEAT_CATCH_UP
-        done = self._done[relay.url]
-        fresh = [event for event in relay.mail.get(self._bot, {}).values() if event.id not in done]
-        done.update(event.id for event in fresh)
+        done, mail = self._done[relay.url], relay.mail.get(self._bot, [])
+        fresh = [event for event in mail[self._read[relay.url] :] if event.id in relay.events and event.id not in done]
+        self._read[relay.url] = len(mail)
+        done.clear()
         for want in self._wants:
             sieve = Sieve(want.filters(self._since(relay.url, want.name)))
             for event in fresh:

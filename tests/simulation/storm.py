@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from bot.nodes.simnet.book import NODE
 from kinds.lightning import HoldStatus, PaymentStatus
+from tests.simulation.guard import LONGEST_CALL
 from tests.simulation.sea import Weather
 
 if TYPE_CHECKING:
@@ -145,7 +146,7 @@ class Storm:
 
     def _slow(self) -> None:
         city = self._city
-        city.wire_slow = self._chance.random() * 30
+        city.wire_slow = self._chance.random() * LONGEST_CALL / 2
         self._later(self._duration(1800), lambda: setattr(city, "wire_slow", 0.0))
 
     def _node_restarts(self) -> None:
@@ -180,7 +181,7 @@ class Storm:
             return
         held = [h for hashes in city.guard.holds.values() for h in hashes if city.guard.is_held(h)]
         if held:
-            city.node.network.lose_hold(self._chance.choice(held))
+            city.guard.lose_hold(self._chance.choice(held))
 
     # The process
 

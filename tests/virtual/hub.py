@@ -8,7 +8,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 
 from bot.relays.filters import Sieve
-from bot.relays.values import Ack, CaughtUp, Filter, Heard, NoAnswer, RelayStatus, Want
+from bot.relays.values import NOT_CONNECTED, Ack, CaughtUp, Filter, Heard, NoAnswer, RelayStatus, Want
 from kinds.events import Event
 
 DELAY = 0.005  # seconds between a client and a relay
@@ -29,7 +29,7 @@ class Relay:
 
     def take(self, event: Event) -> Ack:
         if self.down:
-            return Ack(None, "not connected")
+            return Ack(None, NOT_CONNECTED)
         if self.refuses(event):
             return Ack(False, "blocked: not here")
         known = event.id in self.events

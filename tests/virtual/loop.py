@@ -4,10 +4,14 @@ from __future__ import annotations
 
 import asyncio
 import selectors
-from collections.abc import Coroutine
-from typing import Any, TypeVar
+from collections import deque
+from collections.abc import Callable, Coroutine
+from contextvars import Context
+from heapq import heappop
+from typing import Any, TypeVar, TypeVarTuple
 
 T = TypeVar("T")
+Ts = TypeVarTuple("Ts")
 
 
 class Stalled(RuntimeError):
@@ -15,14 +19,11 @@ class Stalled(RuntimeError):
 
 
 class _Selector(selectors.DefaultSelector):
-    def __init__(self, threads: bool) -> None:
+    def __init__(self) -> None:
         super().__init__()
         self.now = 0.0
-        self._threads = threads
 
     def select(self, timeout: float | None = None) -> Any:
-        if timeout == 0.0 and not self._threads:
-            return []
         ready = super().select(0)
         if ready:
             return ready
@@ -33,17 +34,49 @@ class _Selector(selectors.DefaultSelector):
 
 
 class VirtualLoop(asyncio.SelectorEventLoop):
-    """`time()` starts at 0: at 1.7e9, floats lose the resolution that asyncio needs. Without `threads` nobody outside the loop can
-    have something ready, and it is hardly looked for."""
+    """`time()` starts at 0: at 1.7e9, floats lose the resolution that asyncio needs."""
 
-    def __init__(self, threads: bool = True) -> None:
-        self._jumping = _Selector(threads)
+    def __init__(self) -> None:
+        self._jumping = _Selector()
         super().__init__(self._jumping)
 
     def time(self) -> float:
         return self._jumping.now
 
 
+class LonelyLoop(VirtualLoop):
+    """The same where nobody outside the loop can have something ready, no thread and no socket. What asyncio's own loop does at each
+    turn, and no more."""
+
+    _ready: deque[asyncio.Handle]
+    _scheduled: list[Any]  # a heap of timers
+
+    def get_debug(self) -> bool:
+        return False
+
+    def call_soon(
+        self, callback: Callable[[*Ts], object], *args: *Ts, context: Context | None = None
+    ) -> asyncio.Handle:
+        handle = asyncio.Handle(callback, args, self, context)
+        self._ready.append(handle)
+        return handle
+
+    def _run_once(self) -> None:
+        ready, timers = self._ready, self._scheduled
+        while timers and timers[0].cancelled():
+            heappop(timers)
+        if not ready:
+            if not timers:
+                raise Stalled("nothing is ready and no timer is set")
+            self._jumping.now = max(self._jumping.now, timers[0].when())
+        while timers and timers[0].when() <= self._jumping.now:
+            ready.append(heappop(timers))
+        for _ in range(len(ready)):
+            handle = ready.popleft()
+            if not handle.cancelled():
+                handle._run()
+
+
 def run_virtually(main: Coroutine[Any, Any, T], threads: bool = True) -> T:
-    with asyncio.Runner(loop_factory=lambda: VirtualLoop(threads)) as runner:
+    with asyncio.Runner(loop_factory=VirtualLoop if threads else LonelyLoop) as runner:
         return runner.run(main)

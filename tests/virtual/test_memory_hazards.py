@@ -239,6 +239,28 @@ def test_more_events_than_a_relay_gives_at_once_are_all_read() -> None:
     run_virtually(life())
 
 
+def test_a_second_with_more_than_a_relay_gives_at_once_is_read_task_by_task() -> None:
+    async def life() -> None:
+        town = await a_town()
+        town.relays[0].page = 4
+        tasks = [await offered(town, d=f"job{number}") for number in range(6)]
+        invoices = [await invoiced(town, task) for task in tasks]
+        await town.pass_time(20)
+        backup = town.backup()
+        for invoice in invoices:
+            town.employer.wallet.pay(invoice)
+        for task in tasks:
+            await state(town, task, "Funded")
+        assert len({town.log_of(task)[-1]["time"] for task in tasks}) == 1
+        await restarted(town, backup)
+        await sealed(town)
+        assert {each.task for each in town.life.seal.missing} == set(tasks)  # type: ignore[union-attr]
+        await open_again(town)
+        await sound(town)
+
+    run_virtually(life())
+
+
 # relays that are away
 
 
