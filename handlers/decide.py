@@ -13,6 +13,7 @@ from handlers import (
     freezing,
     funding,
     hire,
+    hourly,
     offer,
     payout,
     plan,
@@ -40,6 +41,7 @@ from kinds.commands import (
     Freeze,
     Fund,
     Hire,
+    HoursWorked,
     Milestones,
     Payout,
     Reject,
@@ -163,6 +165,8 @@ def _said(task: Task, said: Said, moment: Moment) -> Decision:
             return applying.hire(task, said, command, moment)
         case Abandon() as command:
             return hire.abandon(task, said, command, moment)
+        case HoursWorked() as command:
+            return hourly.note(task, said, command, moment)
         case Submit() as command:
             return work.submit(task, said, command, moment)
         case Approve() as command:

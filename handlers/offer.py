@@ -7,8 +7,9 @@ from dataclasses import replace
 from handlers import plan, pricing
 from handlers.decision import Decision, Moment, refuse
 from handlers.guards import latest_deadline, need_welcome
+from handlers.hours import Hourly
 from handlers.policy import DAY
-from handlers.task import Milestone, Task, Terms, holder, shown
+from handlers.task import Milestone, Task, Terms, by_hour, holder, shown
 from handlers.transitions import Cause, move
 from kinds.codes import Refused, Told
 from kinds.inputs import Offered
@@ -19,7 +20,7 @@ PROJECT_REVIEW = 5 * DAY
 BUILT: dict[str, frozenset[object]] = {
     "order": frozenset({"fund_first", "hire_first"}),
     "claim": frozenset({"first", "pick"}),
-    "payment_type": frozenset({"FIXED_PRICE", "MILESTONE"}),
+    "payment_type": frozenset({"FIXED_PRICE", "HOURLY_RATE", "MILESTONE"}),
     "funding": frozenset({"upfront"}),
     "deposit_percent": frozenset({0}),
     "custody_mode": frozenset({"lightning_self", "ledger"}),
@@ -40,12 +41,16 @@ def create(offered: Offered, moment: Moment) -> Decision:
     _need_offered(offer.terms, moment)
     cost = pricing.first(offer, moment)
     words = offer.terms
-    review = words.review_window or (PROJECT_REVIEW if words.payment_type == plan.MILESTONE else policy.review_window)
+    project = words.payment_type == plan.MILESTONE or bool(words.milestones)
+    review = words.review_window or (PROJECT_REVIEW if project else policy.review_window)
     if offer.deadline <= now.time:
         raise refuse(Refused.BAD_DEADLINE, problem="it has passed already")
-    terms = replace(_terms(offer.terms, offer.deadline - now.deaf, review, moment), pricing=cost.agreed)
+    hourly = Hourly(rate=offer.hour_rate, cap=offer.cap) if offer.hour_rate else None
+    terms = replace(
+        _terms(words, offer.deadline - now.deaf, review, project, moment), pricing=cost.agreed, hourly=hourly
+    )
     latest = now.heard + policy.max_deadline
-    if not (terms.outlasts_hold or terms.payment_type == plan.MILESTONE):  # each milestone has a hold of its own
+    if not (terms.outlasts_hold or project):  # each milestone has a hold of its own
         latest = min(latest, latest_deadline(now, review, now.height + policy.hold_cltv, policy))
     if offer.deadline - now.deaf > latest:
         raise refuse(Refused.DOES_NOT_FIT, limit=latest + now.deaf)
@@ -94,6 +99,7 @@ def create(offered: Offered, moment: Moment) -> Decision:
         order=task.terms.order,
         claim=task.terms.claim,
         payment_type=task.terms.payment_type,
+        **{name: fact for name, fact in by_hour(task).items() if name != "hourly_unit"},
         **({"milestones": plan.public_parts(task.milestones, now)} if task.is_project else {}),
         **({"sealed": task.terms.sealed} if task.terms.sealed != "refused" else {}),
         terms=task.terms.version,
@@ -107,6 +113,7 @@ def create(offered: Offered, moment: Moment) -> Decision:
         order=task.terms.order,
         claim=task.terms.claim,
         sealed=task.terms.sealed,
+        **by_hour(task),
     )
 
 
@@ -121,8 +128,8 @@ def _need_offered(words: TermsWords, moment: Moment) -> None:
             raise refuse(Refused.NOT_OFFERED, what=f"{name} = {value}", offered=list(offered))
 
 
-def _terms(words: TermsWords, deadline: int, review: int, moment: Moment) -> Terms:
-    policy, project = moment.policy, words.payment_type == plan.MILESTONE
+def _terms(words: TermsWords, deadline: int, review: int, project: bool, moment: Moment) -> Terms:
+    policy = moment.policy
     return Terms(
         version=policy.terms_version,
         deadline=deadline,
@@ -147,12 +154,12 @@ def _terms(words: TermsWords, deadline: int, review: int, moment: Moment) -> Ter
 
 def _in_parts(task: Task, words: TermsWords, moment: Moment) -> Task:
     """A task whose event names its milestones is cut at once: the employer has signed them, and a claim agrees to them."""
-    if task.terms.payment_type != plan.MILESTONE:
+    if task.terms.payment_type == "FIXED_PRICE":
         if words.milestones:
-            raise refuse(Refused.BAD_PLAN, problem="milestones belong to payment_type MILESTONE")
+            raise refuse(Refused.BAD_PLAN, problem="milestones belong to payment_type MILESTONE or HOURLY_RATE")
         return task
     if not words.milestones:
-        if not task.hires_first:
+        if task.terms.hourly is None and not task.hires_first:
             raise refuse(
                 Refused.BAD_PLAN, problem="name the milestones, or hire first (order=hire_first) and agree on them then"
             )

@@ -48,10 +48,10 @@ def payout(task: Task, said: Said, command: commands.Payout, moment: Moment) -> 
     if task.state is TaskState.CLAIMED and task.phase is Phase.NONE:
         live_until = task.deadline + task.terms.review_window + moment.now.deaf
         destination = _promised(
-            task, command, check_destination(task, command.destination, task.net, live_until, moment)
+            task, command, check_destination(task, command.destination, task.share_amount, live_until, moment)
         )
         return Decision(replace(task, destination=destination)).say(
-            said.by, Told.DESTINATION_NOTED, amount_msat=task.net
+            said.by, Told.DESTINATION_NOTED, amount_msat=task.share_amount
         )
     share = task.share
     if task.state is not TaskState.VERIFIED or share is None:

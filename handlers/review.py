@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from handlers import payout
+from handlers import hourly, payout
 from handlers.decision import Decision, Moment
 from handlers.guards import (
     height_seconds,
@@ -39,7 +39,7 @@ def approve(task: Task, said: Said, command: Approve, moment: Moment) -> Decisio
     cause = Cause.DISPUTE_APPROVED if disputed else Cause.APPROVED
     facts = {"how": "approve", "percent": 100} if disputed else {}
     done = move(Decision(task), cause, moment, verified_by=said.by, proof=proof.number if proof else None, **facts)
-    done = done.say(said.by, Told.APPROVAL_NOTED, amount_msat=task.net)
+    done = done.say(said.by, Told.APPROVAL_NOTED, amount_msat=task.share_amount)
     return payout.plan(end_dispute(done), moment, feedback=command.feedback)
 
 
@@ -82,7 +82,9 @@ def silence(task: Task, moment: Moment) -> Decision:
     if task.terms.on_silence == "dispute":
         return disputed(move(Decision(task), Cause.SILENCE_DISPUTED, moment, by="silence"), None, moment, "")
     done = move(Decision(task), Cause.SILENCE, moment, verified_by="silence", proof=proof.number)
-    return payout.plan(done.say(task.employer, Told.APPROVAL_NOTED, amount_msat=task.net, silence=True), moment)
+    return payout.plan(
+        done.say(task.employer, Told.APPROVAL_NOTED, amount_msat=task.share_amount, silence=True), moment
+    )
 
 
 def disputed(done: Decision, by: Pubkey | None, moment: Moment, reason: str) -> Decision:
@@ -135,6 +137,7 @@ def show_again(task: Task) -> Decision:
         check=str(proof.check),
         check_reason=proof.check_reason,
         basis_seq=proof.seq,
+        **hourly.told(task, proof.hours),
     )
 
 

@@ -401,11 +401,10 @@ async def test_bad_posts_and_bad_json(stage: Stage, message: str, code: str) -> 
 
 @pytest.mark.parametrize(
     "name",
-    ["payment_type", "funding", "deposit_percent", "custody_mode", "verification"],
+    ["funding", "deposit_percent", "custody_mode", "verification"],
 )
 async def test_terms_that_are_not_built_are_refused_by_name(stage: Stage, name: str) -> None:
     values: dict[str, list[Any]] = {
-        "payment_type": ["HOURLY_RATE"],
         "funding": ["on_approval"],
         "deposit_percent": [10],
         "custody_mode": ["onchain_submarine", "direct"],
