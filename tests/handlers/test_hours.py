@@ -58,13 +58,15 @@ def test_the_reward_is_rate_times_cap_and_all_of_it_is_held() -> None:
 
 
 def test_a_price_in_a_currency() -> None:
-    terms = {"payment_type": "HOURLY_RATE", "rate": "100.00", "cap": 40}
+    terms: dict[str, Any] = {"payment_type": "HOURLY_RATE", "rate": "100.00", "cap": 40}
     life = builders.draft(**builders.RUPEES, **terms)
     assert life.task.reward == sats(50_000)
     assert life.last(LogType.TASK_CREATED).facts["hourly_rate"] == "100.00"
     assert answers.status(life.task, WORKER, life.now)["hourly_unit"] == "INR"
 
 
+BAD_RATES: list[Any] = [0, -1, 1.5, True, None, "", "0", "-5", "1e3", "NaN", "\u0661\u0662", "1,5", " 5", [], 10**30]
+BAD_CAPS: list[Any] = [0, -1, 1.5, True, None, "10", 10_001, 10**30, float("nan"), []]
 WORDS: dict[str, Any] = {"payment_type": "HOURLY_RATE", "rate": 100, "cap": 10}
 
 
@@ -82,10 +84,8 @@ def test_the_amount_may_be_left_out(amount: str | int) -> None:
         ("", "XXX", {}, "bad_field"), ("", "sats", {"rate": "1.5"}, "bad_field"),
         ("", "INR", {"rate": 10**13}, "bad_field"), ("", "INR", {"rate": 9 * 10**12, "cap": 10_000}, "bad_amount"),
         ("", "sats", {"rate": 21_000_000 * 10**8}, "bad_amount"),
-        *(("", "sats", {"rate": bad}, "bad_field")
-          for bad in (0, -1, 1.5, True, None, "", "0", "-5", "1e3", "NaN", "\u0661\u0662", "1,5", " 5", [], 10**30)),
-        *(("", "sats", {"cap": bad}, "bad_field")
-          for bad in (0, -1, 1.5, True, None, "10", 10_001, 10**30, float("nan"), [])),
+        *(("", "sats", {"rate": bad}, "bad_field") for bad in BAD_RATES),
+        *(("", "sats", {"cap": bad}, "bad_field") for bad in BAD_CAPS),
         ("", "sats", {"payment_type": "FIXED_PRICE"}, "bad_field"),
         ("", "sats", {"payment_type": "MILESTONE"}, "bad_field"),
         ("1000", "sats", {"payment_type": "FIXED_PRICE", "rate": None}, "bad_field"),
@@ -440,7 +440,7 @@ def test_the_arithmetic_is_exact(price: int, rate: int, whole: int, hours: int) 
 )
 def test_in_a_currency_the_frozen_rate_decides(rupees: int, cap: int, market: int, part: Fraction) -> None:
     rate = f"{rupees // cap // 100}.{rupees // cap % 100:02}"
-    terms = {"payment_type": "HOURLY_RATE", "rate": rate, "cap": cap}
+    terms: dict[str, Any] = {"payment_type": "HOURLY_RATE", "rate": rate, "cap": cap}
     policy = dataclasses.replace(POLICY, max_reward=sats(100_000_000))
     whole = rupees // cap * cap
     price = f"{whole // 100}.{whole % 100:02}"
