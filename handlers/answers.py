@@ -8,7 +8,7 @@ from typing import Any
 from handlers import applying, plan
 from handlers.guards import fitting
 from handlers.policy import Policy
-from handlers.task import Funding, Proof, Task, holder, in_both, shown
+from handlers.task import Funding, Proof, Task, by_hour, delivered, holder, in_both, shown
 from handlers.tick import next_deadline
 from kinds.inputs import Now
 from kinds.states import FundingState, LogType, Role, TaskState, WorkState
@@ -46,6 +46,7 @@ def status(task: Task, asker: Pubkey, now: Now) -> dict[str, Any]:
         "order": task.terms.order,
         "claim": task.terms.claim,
         "payment_type": task.terms.payment_type,
+        **_hours(task, role),
         "plan": task.proposal.hash if task.proposal and role else None,
         "sealed": task.terms.sealed,
         "applicants": len(task.applicants),
@@ -65,6 +66,16 @@ def status(task: Task, asker: Pubkey, now: Now) -> dict[str, Any]:
     }  # fmt: skip
 
 
+def _hours(task: Task, role: Role | None) -> dict[str, Any]:
+    """Of work that is paid by the hour: what is delivered and what it comes to; to the worker also what he has named for his next delivery."""
+    if task.terms.hourly is None:
+        return {}
+    hours = task.current.delivered_hours
+    named = {"hours_named": task.current.hours or None} if role is Role.WORKER else {}
+    worth = {"amount_msat": task.share_of(100)} if hours else {}
+    return {**by_hour(task), "most": task.most_hours, **delivered(task, task.current), **worth, **named}
+
+
 def _steps(task: Task) -> dict[str, Any]:
     return {"step": 6 if task.state and task.state.is_final else _step(task), "steps": 6}
 
@@ -76,7 +87,9 @@ def _milestones(task: Task, role: Role | None, now: Now) -> dict[str, Any]:
         "step": released,
         "steps": len(task.milestones),
         "milestone": task.current.number,
-        "milestones": [plan.listed(each, now, secret=role is not None) for each in task.milestones],
+        "milestones": [
+            {**plan.listed(each, now, secret=role is not None), **delivered(task, each)} for each in task.milestones
+        ],
     }
 
 

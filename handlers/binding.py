@@ -11,7 +11,7 @@ from typing import Any
 from handlers import ledger, plan
 from handlers.decision import Decision, Moment, refuse
 from handlers.guards import SLACK_BLOCKS, may_plan, need_fit, need_welcome, wrong_state
-from handlers.task import Destination, Funding, Task, holder
+from handlers.task import Destination, Funding, Task, by_hour, holder
 from handlers.transitions import Cause, move
 from kinds.codes import Refused, Told
 from kinds.inputs import Said
@@ -53,7 +53,9 @@ def reward(task: Task, destination: Destination | None, moment: Moment) -> dict[
         "reward_msat": task.reward,
         "net_msat": task.net,
         "worker_fee_msat": task.reward - task.net,
-        "needs_destination": destination is None,
+        "needs_destination": destination is None
+        and not task.terms.hourly,  # what hours come to is known when they are delivered
+        **by_hour(task),
         "description": task.description,
         "custody": holder(task),
         "funding": task.terms.funding,

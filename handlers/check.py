@@ -137,6 +137,7 @@ def _money(task: Task) -> Iterator[str]:
     if any(entry.amount <= 0 for entry in task.credits):
         yield "a credit of nothing or less"
     yield from _priced(task)
+    yield from _hourly(task)
     for each in task.milestones[: task.at]:
         yield from _released(task, each)
     settled = [f.amount for f in task.own_fundings if f.state is F.SETTLED and f.goal != "stray"]
@@ -154,7 +155,8 @@ def _released(task: Task, milestone: Milestone) -> Iterator[str]:
     went = milestone.share + milestone.routing + sum(e.amount for e in given) + milestone.fee + milestone.insurance
     if milestone.came != went or milestone.routing > milestone.budget:
         yield f"milestone {milestone.number}: {milestone.came} came and {went} went"
-    net = milestone.reward - task.terms.fees.of_worker(milestone.reward)
+    bears = task.terms.fees.of_worker(milestone.reward)
+    net = task.worked(milestone.reward, milestone) - task.worked(bears, milestone)
     credited = sum(e.amount for e in given if e.role is Role.WORKER)
     if milestone.share != net if milestone.share else credited != net + milestone.budget:
         yield f"milestone {milestone.number}: the worker did not get his share"
@@ -175,6 +177,18 @@ def _priced(task: Task) -> Iterator[str]:
             yield f"a price in {agreed.currency} without a rate"
         elif each.reward != each.rate.reward(each.price) or each.budget != agreed.budget(each.reward):
             yield f"milestone {each.number}: its sats are not its price at its rate"
+
+
+def _hourly(task: Task) -> Iterator[str]:
+    """Hours are agreed on, and never more than the price has room for."""
+    hourly = task.terms.hourly
+    prices = [task.price_of(each) for each in task.milestones]
+    if hourly and sum(prices) != hourly.price:
+        yield f"{hourly.cap} hours at {hourly.rate} are not {sum(prices)}"
+    for each, price in zip(task.milestones, prices, strict=True):
+        for proof in filter(None, (each.proof, each.arriving)):
+            if bool(proof.hours) != bool(hourly) or (hourly and not 0 < proof.hours <= hourly.most(price)):
+                yield f"proof {proof.number} names {proof.hours} hundredths of an hour"
 
 
 def _conserved(task: Task) -> Iterator[str]:

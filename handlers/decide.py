@@ -14,6 +14,7 @@ from handlers import (
     freezing,
     funding,
     hire,
+    hourly,
     offer,
     payout,
     plan,
@@ -41,6 +42,7 @@ from kinds.commands import (
     Freeze,
     Fund,
     Hire,
+    HoursWorked,
     Milestones,
     Payout,
     Reject,
@@ -167,6 +169,8 @@ def _said(task: Task, said: Said, moment: Moment) -> Decision:
             return applying.hire(task, said, command, moment)
         case Abandon() as command:
             return hire.abandon(task, said, command, moment)
+        case HoursWorked() as command:
+            return hourly.note(task, said, command, moment)
         case Submit() as command:
             return work.submit(task, said, command, moment)
         case Approve() as command:

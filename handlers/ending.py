@@ -100,7 +100,7 @@ def finish(done: Decision, moment: Moment) -> Decision:
     fee = task.fee_due
     insured = task.terms.fees.insured(fee)
     rest -= fee
-    if task.split != 100:
+    if not task.takes_all:
         done = credit(done, Role.EMPLOYER, Msat(rest), "change")
         rest = 0
     booked = done.task.with_milestone(fee=Msat(fee - insured), insurance=Msat(task.current.insurance + insured + rest))
@@ -255,7 +255,10 @@ def _tell_completed(done: Decision) -> Decision:
     """The last milestone is released: what was delivered, all of it."""
     proofs = [each.proof for each in done.task.milestones if each.proof]
     files = [{"url": proof.url, "sha256": proof.sha256} for proof in proofs]
-    facts: dict[str, Any] = {"of": len(done.task.milestones), "total_msat": done.task.total}
+    facts: dict[str, Any] = {
+        "of": len(done.task.milestones),
+        "total_msat": sum(done.task.worked(each.reward, each) for each in done.task.milestones),
+    }
     return done.say(done.task.employer, Told.PROJECT_COMPLETED, files=files, **facts).say(
         done.task.worker, Told.PROJECT_COMPLETED, **facts
     )

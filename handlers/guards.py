@@ -45,7 +45,14 @@ def fitting(task: Task, who: Pubkey) -> list[str]:
         S.FUNDED: {Role.EMPLOYER: [*pick, "cancel"], None: ["claim", *take_off]},
         S.CLAIMED: {
             Role.EMPLOYER: [*(["approve", "reject"] if submitted else []), *renew, "cancel", "dispute"],
-            Role.WORKER: ["submit", *([] if task.indicative else ["payout"]), "abandon", "cancel", "dispute"],
+            Role.WORKER: [
+                *(["hours"] if task.names_hours else []),
+                "submit",
+                *([] if task.indicative else ["payout"]),
+                "abandon",
+                "cancel",
+                "dispute",
+            ],
             None: take_off,
         },
         S.VERIFIED: {Role.WORKER: ["payout", "dispute"] if verified else []},

@@ -7,8 +7,9 @@ from dataclasses import replace
 from handlers import plan, pricing
 from handlers.decision import Decision, Moment, refuse
 from handlers.guards import latest_deadline, need_welcome
+from handlers.hours import Hourly
 from handlers.policy import DAY
-from handlers.task import Milestone, Task, Terms, holder, shown
+from handlers.task import Milestone, Task, Terms, by_hour, holder, shown
 from handlers.transitions import Cause, move
 from kinds.codes import Refused, Told
 from kinds.inputs import Offered
@@ -19,7 +20,7 @@ PROJECT_REVIEW = 5 * DAY
 BUILT: dict[str, frozenset[object]] = {
     "order": frozenset({"fund_first", "hire_first"}),
     "claim": frozenset({"first", "pick"}),
-    "payment_type": frozenset({"FIXED_PRICE", "MILESTONE"}),
+    "payment_type": frozenset({"FIXED_PRICE", "HOURLY_RATE", "MILESTONE"}),
     "funding": frozenset({"upfront", "on_approval"}),
     "deposit_percent": frozenset({0}),
     "custody_mode": frozenset({"lightning_self", "ledger"}),
@@ -41,12 +42,16 @@ def create(offered: Offered, moment: Moment) -> Decision:
     _need_together(offer.terms)
     cost = pricing.first(offer, moment)
     words = offer.terms
-    review = words.review_window or (PROJECT_REVIEW if words.payment_type == plan.MILESTONE else policy.review_window)
+    project = words.payment_type == plan.MILESTONE or bool(words.milestones)
+    review = words.review_window or (PROJECT_REVIEW if project else policy.review_window)
     if offer.deadline <= now.time:
         raise refuse(Refused.BAD_DEADLINE, problem="it has passed already")
-    terms = replace(_terms(offer.terms, offer.deadline - now.deaf, review, moment), pricing=cost.agreed)
+    hourly = Hourly(rate=offer.hour_rate, cap=offer.cap) if offer.hour_rate else None
+    terms = replace(
+        _terms(words, offer.deadline - now.deaf, review, project, moment), pricing=cost.agreed, hourly=hourly
+    )
     latest = now.heard + policy.max_deadline
-    one_hold = terms.payment_type != plan.MILESTONE and terms.funding == "upfront"  # over all of the work
+    one_hold = not project and terms.funding == "upfront"  # over all of the work
     if one_hold and not terms.outlasts_hold:
         latest = min(latest, latest_deadline(now, review, now.height + policy.hold_cltv, policy))
     if offer.deadline - now.deaf > latest:
@@ -96,6 +101,7 @@ def create(offered: Offered, moment: Moment) -> Decision:
         order=task.terms.order,
         claim=task.terms.claim,
         payment_type=task.terms.payment_type,
+        **{name: fact for name, fact in by_hour(task).items() if name != "hourly_unit"},
         **({"milestones": plan.public_parts(task.milestones, now)} if task.is_project else {}),
         **({"funding": task.terms.funding} if task.on_approval else {}),
         **({"sealed": task.terms.sealed} if task.terms.sealed != "refused" else {}),
@@ -111,6 +117,7 @@ def create(offered: Offered, moment: Moment) -> Decision:
         claim=task.terms.claim,
         sealed=task.terms.sealed,
         funding=task.terms.funding,
+        **by_hour(task),
     )
 
 
@@ -119,6 +126,8 @@ def _need_together(words: TermsWords) -> None:
     if words.funding == "on_approval" and (words.order, words.custody_mode) != ("hire_first", "lightning_self"):
         problem = "on_approval goes with order = hire_first and custody_mode = lightning_self"
         raise refuse(Refused.BAD_FIELD, field="funding", problem=problem)
+    if words.funding == "on_approval" and words.payment_type == "HOURLY_RATE":
+        raise refuse(Refused.NOT_BUILT, what="funding = on_approval for payment by the hour", built=["upfront"])
 
 
 def _need_offered(words: TermsWords, moment: Moment) -> None:
@@ -132,8 +141,8 @@ def _need_offered(words: TermsWords, moment: Moment) -> None:
             raise refuse(Refused.NOT_OFFERED, what=f"{name} = {value}", offered=list(offered))
 
 
-def _terms(words: TermsWords, deadline: int, review: int, moment: Moment) -> Terms:
-    policy, project = moment.policy, words.payment_type == plan.MILESTONE
+def _terms(words: TermsWords, deadline: int, review: int, project: bool, moment: Moment) -> Terms:
+    policy = moment.policy
     return Terms(
         version=policy.terms_version,
         deadline=deadline,
@@ -159,12 +168,12 @@ def _terms(words: TermsWords, deadline: int, review: int, moment: Moment) -> Ter
 
 def _in_parts(task: Task, words: TermsWords, moment: Moment) -> Task:
     """A task whose event names its milestones is cut at once: the employer has signed them, and a claim agrees to them."""
-    if task.terms.payment_type != plan.MILESTONE:
+    if task.terms.payment_type == "FIXED_PRICE":
         if words.milestones:
-            raise refuse(Refused.BAD_PLAN, problem="milestones belong to payment_type MILESTONE")
+            raise refuse(Refused.BAD_PLAN, problem="milestones belong to payment_type MILESTONE or HOURLY_RATE")
         return task
     if not words.milestones:
-        if not task.hires_first:
+        if task.terms.hourly is None and not task.hires_first:
             raise refuse(
                 Refused.BAD_PLAN, problem="name the milestones, or hire first (order=hire_first) and agree on them then"
             )

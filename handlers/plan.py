@@ -14,7 +14,7 @@ from handlers.decision import Decision, Moment, refuse
 from handlers.guards import may_plan, need_evidence, need_role, need_state, salt, wrong_state
 from handlers.holds import drop_invoice
 from handlers.policy import DAY, Policy
-from handlers.task import Milestone, Proposal, Task, Terms, in_both
+from handlers.task import Milestone, Proposal, Task, Terms, by_hour, in_both
 from handlers.transitions import Cause, move
 from kinds.codes import Refused, Told
 from kinds.commands import Agree, Milestones
@@ -23,9 +23,9 @@ from kinds.inputs import Now, Said
 from kinds.plan import MOST, MOST_WORDS, MilestoneWords, plan_hash
 from kinds.rate import BadAmount, plain, read_amount_of
 from kinds.states import LogType, Role, TaskState
-from kinds.units import Msat, commitment, sats
+from kinds.units import MSAT_PER_SAT, Msat, commitment, sats
 
-MILESTONE, FIXED_PRICE = "MILESTONE", "FIXED_PRICE"
+MILESTONE, FIXED_PRICE, HOURLY_RATE = "MILESTONE", "FIXED_PRICE", "HOURLY_RATE"
 A_DAY = 20  # proposals in one task
 
 
@@ -95,6 +95,8 @@ def agreed(task: Task, wanted: Proposal) -> Task:
 
 
 def _need_funding(task: Task, wanted: Proposal) -> None:
+    if wanted.funding == "on_approval" and task.terms.hourly:
+        raise refuse(Refused.NOT_BUILT, what="funding = on_approval for payment by the hour", built=["upfront"])
     if wanted.funding == "on_approval" and task.terms.custody_mode != "lightning_self":
         raise refuse(
             Refused.BAD_PLAN, problem="money that goes into the books at the claim is asked for before the work"
@@ -143,6 +145,8 @@ def cut(parts: tuple[MilestoneWords, ...], task: Task, moment: Moment, name: str
                 deadline=terms.deadline + now.deaf,
             )
         _need_size(number, cost.reward, terms, moment.policy)
+        if terms.hourly and not terms.hourly.most(cost.price or cost.reward // MSAT_PER_SAT):
+            raise refuse(Refused.BAD_PLAN, problem=f"milestone {number}: it has no room for a hundredth of an hour")
         found.append(
             Milestone(
                 number=number, title=part.title, reward=cost.reward, budget=cost.budget, price=cost.price,
@@ -269,7 +273,8 @@ def options(task: Task, policy: Policy) -> dict[str, Any]:
         "total_msat": task.total,
         "threshold_msat": limit,
         "funding": task.terms.funding,
-        "recommended": MILESTONE if task.total > limit else FIXED_PRICE,
+        "recommended": MILESTONE if task.total > limit else HOURLY_RATE if task.terms.hourly else FIXED_PRICE,
+        **by_hour(task),
         "selected": task.terms.payment_type if not may_plan(task) and task.worker else None,
         "plan": task.proposal.hash if task.proposal else None,
         "by": task.proposal.by if task.proposal else None,

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from handlers.decision import refuse
-from handlers.task import Task
+from handlers.task import Task, by_hour
 from kinds.codes import Refused
 from kinds.inputs import Now
 from kinds.states import FundingState, PayoutState, RecordStatus, RecordType, Role, TaskState
@@ -105,6 +105,7 @@ class Record:
     currency: str | None = None
     currency_amount: str | None = None
     rate: str | None = None
+    hours: int | None = None  # of the work that it pays, in hundredths, where that is paid by the hour
 
     def facts(self) -> dict[str, Any]:
         """As answers show it; what has not happened or is not known is null."""
@@ -118,6 +119,7 @@ class Record:
             "currency": self.currency,
             "currency_amount": self.currency_amount,
             "rate": self.rate,
+            "hours": self.hours,
             "paid_by": self.paid_by,
             "released_to": self.released_to,
             "created_at": self.created or None,
@@ -186,6 +188,7 @@ def _payments(task: Task, rows: Rows) -> Iterator[Record]:
             id=sent.ref, task=task.id, type=_payment(task), status=S.SUCCESS if done else S.FAILED if failed else S.PENDING,
             milestone=sent.milestone, amount=sent.amount, fee=sent.fee, paid_by=task.employer, released_to=sent.to if done else None,
             created=sent.at, released=sent.ended_at if done else 0, payment_hash=sent.payment_hash, preimage=sent.preimage,
+            hours=_hours(task, sent.milestone),
         )  # fmt: skip
 
 
@@ -197,8 +200,12 @@ def _accounts(task: Task, rows: Rows) -> Iterator[Record]:
         yield Record(
             id=f"{task.id}/c{given.number}", task=task.id, type=kind, status=S.SUCCESS, milestone=given.milestone,
             amount=given.amount, paid_by=None if insured else task.employer, released_to=given.to, created=given.at,
-            released=given.at, what=given.why,
+            released=given.at, what=given.why, hours=_hours(task, given.milestone) if kind is _payment(task) else None,
         )  # fmt: skip
+
+
+def _hours(task: Task, number: int) -> int | None:
+    return next((each.delivered_hours for each in task.milestones if each.number == number), 0) or None
 
 
 def concerns(record: Record, who: Pubkey, task: Task) -> bool:
@@ -234,6 +241,7 @@ def receipt(task: Task, rows: Rows, asker: Pubkey, now: Now) -> Mapping[str, Any
         "role": str(role),
         "state": str(task.state),
         "reward_msat": task.reward,
+        **by_hour(task),
         "employer": task.employer,
         "worker": task.worker,
         "milestones": len(task.milestones),

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import Any
 
-from handlers import due
+from handlers import due, hourly
 from handlers.decision import Decision, Moment
 from handlers.guards import (
     height_seconds,
@@ -39,7 +39,7 @@ def approve(task: Task, said: Said, command: Approve, moment: Moment) -> Decisio
     disputed = task.state is TaskState.DISPUTED
     cause = Cause.DISPUTE_APPROVED if disputed else Cause.APPROVED
     facts: dict[str, Any] = {"how": "approve", "percent": 100} if disputed else {}
-    done = end_dispute(Decision(task).say(said.by, Told.APPROVAL_NOTED, amount_msat=task.net))
+    done = end_dispute(Decision(task).say(said.by, Told.APPROVAL_NOTED, amount_msat=task.share_amount))
     facts |= {"verified_by": said.by, "proof": proof.number if proof else None}
     return due.approved(done, cause, moment, command.feedback, **facts)
 
@@ -82,7 +82,7 @@ def silence(task: Task, moment: Moment) -> Decision:
         return done
     if task.terms.on_silence == "dispute":
         return disputed(move(Decision(task), Cause.SILENCE_DISPUTED, moment, by="silence"), None, moment, "")
-    done = Decision(task).say(task.employer, Told.APPROVAL_NOTED, amount_msat=task.net, silence=True)
+    done = Decision(task).say(task.employer, Told.APPROVAL_NOTED, amount_msat=task.share_amount, silence=True)
     return due.approved(done, Cause.SILENCE, moment, verified_by="silence", proof=proof.number)
 
 
@@ -135,6 +135,7 @@ def show_again(task: Task) -> Decision:
         check=str(proof.check),
         check_reason=proof.check_reason,
         basis_seq=proof.seq,
+        **hourly.told(task, proof.hours),
     )
 
 

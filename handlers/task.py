@@ -10,10 +10,11 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 
 from handlers.fees import FREE, Fees, part, routing_budget
+from handlers.hours import Hourly
 from kinds.inputs import Check
 from kinds.rate import Rate, plain
 from kinds.states import DisputeState, FundingState, LogType, PayoutState, Phase, Role, TaskState, WorkState
-from kinds.units import EventId, Msat, PaymentHash, Pubkey, Secret, TaskId
+from kinds.units import MSAT_PER_SAT, EventId, Msat, PaymentHash, Pubkey, Secret, TaskId
 
 ROLLOVER_BLOCKS = 144  # a fresh hold is asked for so long before L, and lasts so much longer than the one before
 SETTLE_SLACK = 6  # blocks between the end of the longest payout and the margin
@@ -58,6 +59,7 @@ class Terms:
     sealed: str = "refused"  # accepted: the employer may get a file that he can open only after he has paid
     funding: str = "upfront"  # on_approval: nothing is held before the work is approved
     pricing: Pricing | None = None  # None: the price is in sats
+    hourly: Hourly | None = None  # None: the price is for the work as a whole
 
     def last_safe(self, expiry_height: int) -> int:
         """L of a hold that ends at this height: the last one at which an approval can surely still be paid."""
@@ -85,6 +87,7 @@ class Proof:
     shown: bool = False  # its card has reached a relay that the employer reads
     key_hash: str = ""  # of a sealed file: the sha256 of its key, which is public
     key: Secret = Secret("")  # handed over when it is paid for; "" too when a restored memory does not have it
+    hours: int = 0  # hundredths of an hour; 0 where the work is not paid by the hour
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -103,6 +106,7 @@ class Milestone:
     salt: str = ""  # opens the log's commitment to the description
     due: int = 0  # hearing clock: its own deadline; 0: that of the task
     state: WorkState = WorkState.PENDING
+    hours: int = 0  # hundredths that the worker has named for his next delivery
     proof: Proof | None = None
     arriving: Proof | None = None  # heard, its deliverable is being checked
     proofs: int = 0  # how many have come, also from workers who gave it back
@@ -123,6 +127,11 @@ class Milestone:
     came: Msat = Msat(0)  # what its hold brought
     share: Msat = Msat(0)  # what of it the worker was sent
     routing: Msat = Msat(0)  # and what that cost
+
+    @property
+    def delivered_hours(self) -> int:
+        """Hundredths of an hour of the newest delivery; 0 where there is none, or it is not about hours."""
+        return self.proof.hours if self.proof else 0
 
     def anew(self) -> Milestone:
         """The same for another worker: nothing is left of the one before but the numbers of his proofs."""
@@ -396,7 +405,10 @@ class Task:
     def hold_amount(self) -> Msat:
         """What the employer locks: the reward, his part of the service fee, and what sending may cost; of an agreed share, when he is asked
         for the money only then, no more than that takes."""
-        return Msat(self.share_of(self.current.asked) + part(self.service_fee, self.current.asked) + self.budget)
+        asked = self.current.asked
+        if asked == 100:
+            return Msat(self.net + self.service_fee + self.budget)
+        return Msat(self.share_of(asked) + part(self.service_fee, asked) + self.budget)
 
     @property
     def service_fee(self) -> Msat:
@@ -474,14 +486,43 @@ class Task:
         """What the worker gets of what was agreed on: his part of the reward less that of his part of the fee."""
         return self.share_of(self.split)
 
-    def share_of(self, percent: int) -> Msat:
-        """The same of so many percent."""
-        return Msat(part(self.reward, percent) - part(self.terms.fees.of_worker(self.reward), percent))
+    def share_of(self, percent: int, hours: int | None = None) -> Msat:
+        """The same of so many percent; of work that is paid by the hour, of what the delivered hours come to, or so many hundredths."""
+        bears = self.terms.fees.of_worker(self.reward)
+        reward, bears = self.worked(self.reward, hours=hours), self.worked(bears, hours=hours)
+        return Msat(part(reward, percent) - part(bears, percent))
 
     @property
     def fee_due(self) -> Msat:
         """The service fee of what was agreed on."""
-        return part(self.service_fee, self.split)
+        return part(self.worked(self.service_fee), self.split)
+
+    @property
+    def takes_all(self) -> bool:
+        """The worker gets the whole reward, and the employer nothing back."""
+        return self.split == 100 and self.worked(self.reward) == self.reward
+
+    def worked(self, whole: Msat, milestone: Milestone | None = None, hours: int | None = None) -> Msat:
+        """What the newest delivered hours, or `hours`, come to of an amount for all of the milestone (the current one). All of it where
+        none are delivered, or the work is not paid by the hour."""
+        each, hourly = milestone or self.current, self.terms.hourly
+        done = each.delivered_hours if hours is None else hours
+        return hourly.part(whole, done, self.price_of(each)) if hourly and done else whole
+
+    def price_of(self, milestone: Milestone) -> int:
+        """In sats, or in the smallest unit of the currency."""
+        return milestone.price if self.terms.pricing else milestone.reward // MSAT_PER_SAT
+
+    @property
+    def most_hours(self) -> int:
+        """Hundredths of an hour that the current milestone has room for; 0 where the work is not paid by the hour."""
+        return self.terms.hourly.most(self.price_of(self.current)) if self.terms.hourly else 0
+
+    @property
+    def names_hours(self) -> bool:
+        """The worker may say now how many hours he has worked: before he delivers, or once more after a rejection."""
+        under_way = self.current.state in (WorkState.IN_PROGRESS, WorkState.REJECTED) and not self.current.arriving
+        return bool(self.terms.hourly) and self.state is TaskState.CLAIMED and under_way
 
     @property
     def last_safe_height(self) -> int:
@@ -565,6 +606,22 @@ def priced(task: Task) -> dict[str, Any]:
         "rate_sources": list(rate.sources),
         "rate_time": rate.time,
     }
+
+
+def by_hour(task: Task) -> dict[str, Any]:
+    """The agreed rate of work that is paid by the hour, in the unit of the price, and how many hours at most; else nothing."""
+    hourly = task.terms.hourly
+    if hourly is None:
+        return {}
+    rate = plain(hourly.rate, task.currency) if task.currency else str(hourly.rate)
+    return {"hourly_rate": rate, "hours_cap": hourly.cap, "hourly_unit": task.currency or "sats"}
+
+
+def delivered(task: Task, milestone: Milestone) -> dict[str, Any]:
+    """The hours of a milestone's newest delivery, in hundredths; nothing where the work is not paid by the hour."""
+    if task.terms.hourly is None:
+        return {}
+    return {"hours": milestone.delivered_hours or None}
 
 
 def in_both(task: Task) -> dict[str, Any]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import Any
 
+from handlers import hourly
 from handlers.decision import Decision, Fetch, Moment, refuse
 from handlers.guards import need_evidence, need_role, need_state
 from handlers.policy import DAY
@@ -27,6 +28,7 @@ def submit(task: Task, said: Said, command: Submit, moment: Moment) -> Decision:
     if now.heard >= until:
         raise refuse(Refused.TOO_LATE, task=task.id, what="deadline", since=until + now.deaf)
     key_hash = _sealed(task, command)
+    hours = hourly.named(task, command)
     today = [at for at in milestone.proof_times if at > now.time - DAY]
     if len(today) >= moment.policy.proofs_a_day:
         raise refuse(Refused.TOO_MANY_PROOFS, limit=moment.policy.proofs_a_day, wait=today[0] + DAY - now.time)
@@ -42,8 +44,9 @@ def submit(task: Task, said: Said, command: Submit, moment: Moment) -> Decision:
         event=said.evidence.event,
         key_hash=key_hash,
         key=command.key or Secret(""),
+        hours=hours,
     )
-    counted = task.with_milestone(proofs=proof.number, proof_times=(*milestone.proof_times, now.time))
+    counted = task.with_milestone(proofs=proof.number, proof_times=(*milestone.proof_times, now.time), hours=hours)
     if not moment.policy.fetch:
         return _accept(Decision(counted), replace(proof, check_reason="fetching_off"), moment)
     if not command.url.lower().startswith(("http://", "https://")):
@@ -102,9 +105,13 @@ def _accept(done: Decision, proof: Proof, moment: Moment) -> Decision:
         heard_at=proof.time,
         review_until=review + moment.now.deaf,
         **({"key_hash": proof.key_hash} if proof.key_hash else {}),
+        **({"hours": proof.hours} if proof.hours else {}),
     )
     logged = replace(proof, seq=moved.task.seq)
     moved = moved.on(moved.task.with_milestone(proof=logged, review_until=review, resubmit_until=0, prolonged=0))
+    dropped = bool(proof.hours and moved.task.offers)  # a percentage was of what other hours come to
+    if dropped:
+        moved = moved.change(offers=())
     facts: dict[str, Any] = {
         "sha256": proof.sha256,
         "key_hash": proof.key_hash or None,
@@ -112,6 +119,8 @@ def _accept(done: Decision, proof: Proof, moment: Moment) -> Decision:
         "check_reason": proof.check_reason,
         "review_until": review + moment.now.deaf,
         "on_silence": task.terms.on_silence,
+        **hourly.told(moved.task, proof.hours),
+        **({"offers_dropped": True} if dropped else {}),
     }
     return moved.say(task.worker, Told.PROOF_RECEIVED, **facts).say(
         task.employer,

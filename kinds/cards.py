@@ -70,6 +70,9 @@ def status_card(facts: Facts, now: int) -> str:
         label("description", facts, now),
         *milestone_lines(facts, now),
         label("price", facts, now),
+        label("by hour", facts, now),
+        label("hours", facts, now),
+        label("hours named", facts, now),
         label("cost", facts, now),
         label("phase", facts, now),
         label("frozen", facts, now) if facts.get("frozen") else "",
@@ -134,6 +137,7 @@ def receipt_card(facts: Facts, now: int) -> str:
         heading(facts),
         label("receipt", facts, now),
         BADGES.get(state, one_line(state)),
+        label("by hour", facts, now),
         label("reward", {**facts, "milestones": facts.get("milestones") if many else None}, now),
         label("earlier", {"count": earlier}, now) if earlier > 0 else "",
     ]
@@ -266,4 +270,5 @@ def _entry_line(entry: Facts) -> str:
     words = [one_line(str(entry.get(name) or "")) for name in ("seq", "type", "state")]
     moved = entry.get("amount_msat")
     amount = sats_text(moved) if isinstance(moved, int) else ""
-    return " · ".join(word for word in (words[0], when, words[1], words[2], amount) if word)
+    hours = label("entry hours", entry, 0)
+    return " · ".join(word for word in (words[0], when, words[1], words[2], hours, amount) if word)

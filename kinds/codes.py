@@ -37,6 +37,7 @@ class Refused(StrEnum):
     NOT_BUILT = "not_built"  # what: a term's value, a command or a kind of destination that is planned, not built
     BAD_AMOUNT = "bad_amount"  # problem
     BAD_DEADLINE = "bad_deadline"  # problem
+    BAD_HOURS = "bad_hours"  # problem; task, most (in hundredths): more than it has room for
     BAD_HASH = "bad_hash"  # field
     BAD_URL = "bad_url"  # field
     BAD_TAG = "bad_tag"  # tag, problem
@@ -73,6 +74,8 @@ class Refused(StrEnum):
     BASIS_MISSING = "basis_missing"  # task, action, needs: log entry type
     BASIS_STALE = "basis_stale"  # task, action, needs, latest: event id
     SIGNED_ONLY = "signed_only"  # task, action: the terms ask for a signed decision
+    HOURS_NEEDED = "hours_needed"  # task, most, signed: they must stand in the signed delivery
+    NOT_HOURLY = "not_hourly"  # task: it is not paid by the hour
     # money
     BELOW_MINIMUM = (
         "below_minimum"  # minimum_msat, milestone: which one, in a plan; of a price in a currency also currency, rate
@@ -158,6 +161,7 @@ class Told(StrEnum):
     ABANDONED = "abandoned"
     AWAITING_PAYMENT = "awaiting_payment"  # to both: pays (the employer), amount_msat, until, percent, feedback
     PAYMENT_HELD = "payment_held"  # to the employer: amount_msat, of what is approved
+    HOURS_NOTED = "hours_noted"  # to the worker: hours, most, amount_msat
     PROOF_CHECKING = "proof_checking"
     PROOF_MISMATCHED = "proof_mismatched"  # url, wanted, got: refused
     PROOF_CHANGED = "proof_changed"  # the newest proof's card: judge this one

@@ -23,13 +23,14 @@ from kinds.commands.usage import usage
 from kinds.events import MAX_CONTENT, BadEvent, read_json
 from kinds.figures import looks_like_number, read_amount
 from kinds.plan import write_parts
-from kinds.rate import read_fraction
+from kinds.rate import DIGITS, read_fraction
 from kinds.words import Word, as_word, quote, word_at
 
 VERSION = 1
 BY_ACTION = {command.action: command for command in COMMANDS}
 
-_NAMES = {"task": "task's id"}
+_NAMES = {"task": "task's id", "hours": "number of hours"}
+_UNITS = {*DIGITS, "SAT", "SATS"}
 _BLANK = "".join(filter(str.isspace, map(chr, range(0x3001)))) + "\ufeff\u200b\u200e\u200f\u2060"
 """What keyboards and clients leave around a message."""
 
@@ -150,6 +151,10 @@ class _Reader:
         """Is this word the value of a field that can be left out, or already that of the next one?"""
         if not place.whole:
             return place is self.shape.places[-1] or (not word.quoted and place.fits(word.text))
+        if (
+            place.fractions
+        ):  # what stands before a title in quotes, or before a currency, is an amount, however it is written
+            return not (word.quoted or word.text.upper() in _UNITS)
         if not word.quoted and looks_like_number(word.text):
             return True
         if not word.quoted and "%" in self._left():
@@ -205,6 +210,8 @@ def _number(place: Place, word: Word) -> int | str:
             return fraction
         more = ", or 12.50 in a currency that has decimals" if place.fractions else ""
         problem = f"an amount is a whole number of sats, like 50000, 50,000 or 50k{more}"
+        if not place.required:
+            problem += ", and a title stands in quotes"
         raise BadWord(Refused.BAD_AMOUNT, problem=problem)
     digits = word.text.removesuffix("%")
     if not (digits.isascii() and digits.isdigit() and len(digits) <= 16):

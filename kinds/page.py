@@ -11,6 +11,7 @@ from typing import Any
 
 from kinds.cards import receipt_sums, transaction_words
 from kinds.figures import iso_text, npub, sats_text
+from kinds.hours import hours_text
 from kinds.legible import one_line
 from kinds.units import is_hex64
 from kinds.wording.template import line
@@ -83,6 +84,7 @@ def _table(found: Sequence[Facts], many: bool, now: int) -> str:
 def _row(each: Facts, many: bool) -> str:
     words = transaction_words(each, many)
     number = f", milestone {words['of_milestone']}" if words["of_milestone"] else ""
+    number += f", {hours_text(each['hours'])} hours" if isinstance(each.get("hours"), int) else ""
     kind = f"{words['name']} ({each.get('type')}{number})"
     what, price = each.get("what"), each.get("currency_amount")
     cells = {

@@ -5,14 +5,15 @@ from __future__ import annotations
 from kinds import task
 from kinds.codes import BadWord, Refused
 from kinds.commands import Post
-from kinds.figures import read_moment, read_span
-from kinds.task import Offer, Seconds, TermsWords, Times
+from kinds.figures import read_amount, read_moment, read_span
+from kinds.rate import read_fraction
+from kinds.task import Cap, Offer, Seconds, TermsWords, Times
 
 _SPANS = {name for name, field in TermsWords.model_fields.items() if field.annotation == (Seconds | None)}
 _WHOLE = _SPANS | {
     name
     for name, field in TermsWords.model_fields.items()
-    if field.annotation is int or field.annotation == (Times | None)
+    if field.annotation is int or field.annotation in (Times | None, Cap | None)
 }
 
 
@@ -28,10 +29,12 @@ def offer_of(post: Post, now: int) -> Offer:
     if deadline is None:
         raise BadWord(Refused.BAD_DEADLINE, problem="write it like deadline=3d, 12h, 2w or a date like 2026-12-31")
     words = {name: _value(name, word) for name, word in terms.items()}
-    return task.offer(post.title, post.amount, deadline, words, post.currency)
+    return task.offer(post.title, "" if post.amount is None else post.amount, deadline, words, post.currency)
 
 
 def _value(name: str, word: str) -> str | int:
+    if name == "rate":  # as people write amounts
+        return read_amount(word) or read_fraction(word) or word
     if name not in _WHOLE:
         return word
     if word.isascii() and word.isdigit() and len(word) <= 16:

@@ -11,12 +11,17 @@ _SHOWN = 12  # milestones on a card; the ones around the current one
 
 def options_card(facts: Facts, now: int) -> str:
     """Full payment or milestones, with the one that is recommended for this size."""
-    both = ("option whole", "option parts", "upfront", "on approval")
+    both = (
+        ("option hours", "option parts", "hours in parts")
+        if facts.get("hourly_rate")
+        else ("option whole", "option parts", "upfront", "on approval")
+    )
     lines = [heading(facts), label("total", facts, now), *(label(name, facts, now) for name in both)]
+    elsewhere = [] if facts.get("hourly_rate") else [label("hours elsewhere", facts, now)]
     chosen = (
         [label("selected", facts, now)]
         if facts.get("selected")
-        else [label("choose", facts, now), label("open plan", facts, now)]
+        else [label("choose", facts, now), label("open plan", facts, now), *elsewhere]
     )
     return joined([*lines, *chosen])
 

@@ -45,6 +45,7 @@ def parse(event: Event, task: TaskId, key: str | None = None) -> Submit:
         "mime": event.tag("m"),
         "key": key or None,
         "key_hash": event.tag("key"),
+        "hours": event.tag("hours"),
         "notes": event.content,
     }
     try:

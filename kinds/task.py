@@ -8,23 +8,33 @@ from __future__ import annotations
 
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, PlainValidator, ValidationError
 
 from kinds import events
 from kinds.codes import BadWord, Refused
 from kinds.commands.base import Text, Title
 from kinds.commands.problems import bad_word
 from kinds.events import BadEvent, Event, read_json
+from kinds.hours import MOST_HOURS
 from kinds.plan import Parts
-from kinds.rate import DIGITS, BadAmount, read_amount_of
-from kinds.units import Msat, sats
+from kinds.rate import DIGITS, MOST_DIGITS, BadAmount, is_fraction, plain, read_amount_of
+from kinds.units import MSAT_PER_SAT, Msat, sats
 
 OFFER_TAG = "holdfast-task"
 MAX_SAT = 21_000_000 * 100_000_000
 SATS = ("sat", "sats")
+HOURLY = "HOURLY_RATE"
 
 Times = Annotated[int, Field(ge=1, le=100)]
 Seconds = Annotated[int, Field(ge=60, le=366 * 86400)]
+Cap = Annotated[int, Field(ge=1, le=MOST_HOURS)]
+
+
+def _rate(value: Any) -> int | str:
+    """What an hour costs: a whole number, or decimals as text, as for amounts."""
+    if _whole(value) is not None or (type(value) is str and is_fraction(value)):
+        return value  # type: ignore[no-any-return]
+    raise ValueError('it is what one hour costs: a whole number, or in a currency with decimals also text like "12.50"')
 
 
 class TermsWords(BaseModel):
@@ -36,6 +46,8 @@ class TermsWords(BaseModel):
     order: Literal["fund_first", "hire_first"] = "fund_first"
     claim: Literal["first", "pick"] = "first"
     payment_type: Literal["FIXED_PRICE", "HOURLY_RATE", "MILESTONE"] = "FIXED_PRICE"
+    rate: Annotated[int | str, PlainValidator(_rate)] | None = None  # of one hour
+    cap: Cap | None = None  # whole hours
     funding: Literal["upfront", "on_approval"] = "upfront"
     deposit_percent: Annotated[int, Field(ge=0, le=100)] = 0
     custody_mode: Literal["lightning_self", "onchain_submarine", "ledger", "direct"] = "lightning_self"
@@ -62,6 +74,8 @@ class Offer(BaseModel):
     terms: TermsWords
     currency: str = ""  # "" for sats
     price: int = 0  # in the currency's smallest unit
+    hour_rate: int = 0  # of one hour, in the same unit or in sats; 0 where it is not paid by the hour
+    cap: int = 0  # hours
 
 
 def concerns(event: Event, bot: str) -> bool:
@@ -94,7 +108,7 @@ def parse(event: Event) -> Offer:
 
 def offer(title: str, amount: str | int, deadline: str | int, terms: Any, currency: str = "sats") -> Offer:
     """The same offer from loose words. Raises BadWord naming the first thing that is wrong."""
-    cost = _cost(amount, currency)
+    cost = {} if amount == "" else _cost(amount, currency)
     until = _whole(deadline)
     if until is None or not 0 < until < 2**40:
         raise BadWord(Refused.BAD_DEADLINE, problem="the deadline is a time in unix seconds")
@@ -102,13 +116,44 @@ def offer(title: str, amount: str | int, deadline: str | int, terms: Any, curren
         raise BadWord(Refused.BAD_JSON, problem="the terms are a JSON object")
     try:
         words = TermsWords.model_validate(terms)
-        return Offer(title=title.strip(), deadline=until, terms=words, **cost)
+        return Offer(title=title.strip(), deadline=until, terms=words, **_whole_cost(words, cost, currency))
     except ValidationError as error:
         first = error.errors()[0]
         name = str(first["loc"][0]) if first["loc"] else ""
         if first["type"] == "extra_forbidden":
             raise BadWord(Refused.UNKNOWN_TERM, term=name[:40], near=sorted(TermsWords.model_fields)) from None
         raise bad_word(error) from None
+
+
+def _whole_cost(words: TermsWords, named: dict[str, Any], currency: str) -> dict[str, Any]:
+    """What the work costs at most: the amount that was named; of work that is paid by the hour, rate x cap, which a named amount must be.
+    Raises BadWord."""
+    if words.payment_type != HOURLY:
+        for term in ("rate", "cap"):
+            if getattr(words, term) is not None:
+                raise BadWord(Refused.BAD_FIELD, field=term, problem=f"it belongs to payment_type = {HOURLY}")
+        return named or _cost("", currency)
+    if words.rate is None or words.cap is None:
+        term, what = ("rate", "what an hour costs") if words.rate is None else ("cap", "how many hours at most")
+        raise BadWord(Refused.BAD_FIELD, field=term, problem=f"{HOURLY} needs it: {what}")
+    hour = _hour(words.rate, currency)
+    code, rate = hour.get("currency", ""), hour.get("price") or hour["reward"] // MSAT_PER_SAT
+    whole = rate * words.cap
+    if whole > (10**MOST_DIGITS - 1 if code else MAX_SAT):
+        raise BadWord(Refused.BAD_AMOUNT, problem="rate x cap comes to more than there can be")
+    cost = {"reward": Msat(0), "currency": code, "price": whole} if code else {"reward": sats(whole)}
+    if named and named != cost:
+        told = f"{plain(whole, code)} {code}" if code else f"{whole} sats"
+        problem = f"of work that is paid by the hour it is rate x cap, {told}: name that, or no amount"
+        raise BadWord(Refused.BAD_AMOUNT, problem=problem)
+    return cost | {"hour_rate": rate, "cap": words.cap}
+
+
+def _hour(rate: int | str, currency: str) -> dict[str, Any]:
+    try:
+        return _cost(rate, currency)
+    except BadWord as error:
+        raise BadWord(Refused.BAD_FIELD, field="rate", problem=error.facts["problem"]) from None
 
 
 def _cost(amount: str | int, currency: str) -> dict[str, Any]:

@@ -119,6 +119,7 @@ _MOVES = (
     *("invoice.accepted", "rollover.completed", "ledger.locked", "funding.stray"),
     *("settlement.completed", "refund.completed", "task.expired", "compensation"),
 )
+_PROOF = "proof.submitted"
 _AGAIN = 600  # seconds until a tick that changed nothing is given again
 
 
@@ -265,20 +266,31 @@ def all_tasks(tx: Connection) -> Sequence[Any]:
 
 
 def history(tx: Connection, task: str) -> list[dict[str, Any]]:
-    """All entries of its log; `amount_msat` where money was locked, used, or given."""
+    """All entries of its log; `amount_msat` where money was locked, used, or given, `hours` where some were delivered."""
     return [
         {
             "seq": row.seq, "type": row.type, "state": row.state, "time": row.time, "id": row.id,
             "amount_msat": _moved(row.body) if row.type in _MOVES else None,
+            **(_hours(row.body) if row.type == _PROOF else {}),
         }
         for row in _HISTORY.rows(tx, {"which": task})
     ]  # fmt: skip
 
 
 def _moved(body: str | None) -> int | None:
-    facts = json.loads(json.loads(body)["content"])["facts"] if body else {}
+    facts = _facts(body)
     amount: int | None = facts.get("hold_msat", facts.get("amount_msat"))
     return amount or None
+
+
+def _hours(body: str | None) -> dict[str, int]:
+    hours = _facts(body).get("hours")
+    return {"hours": hours} if hours else {}
+
+
+def _facts(body: str | None) -> dict[str, Any]:
+    facts: dict[str, Any] = json.loads(json.loads(body)["content"])["facts"] if body else {}
+    return facts
 
 
 def published(tx: Connection, task: str | None = None) -> list[dict[str, Any]]:

@@ -87,6 +87,7 @@ class Line:
     currency: str | None = None
     currency_amount: str | None = None
     rate: str | None = None
+    hours: int | None = None
 
     @property
     def at(self) -> int:
@@ -113,7 +114,7 @@ def _line(task: Task, record: Record) -> Line:
     return Line(
         record.id, str(record.type), str(record.status), task.id, task.title, record.milestone, record.amount, record.fee,
         record.paid_by, record.released_to, record.created, record.released, record.payment_hash, record.what, record.currency,
-        record.currency_amount, record.rate,
+        record.currency_amount, record.rate, record.hours,
     )  # fmt: skip
 
 

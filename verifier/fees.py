@@ -26,12 +26,9 @@ class ServiceFee:
     of_worker: int = 0
     insured_percent: int = 0
 
-    def due(self, percent: int) -> int:
-        """The fee of a share: the same part of it, in whole sats."""
-        return part(self.whole, percent)
-
-    def insured(self, percent: int) -> int:
-        return self.due(percent) * self.insured_percent // 100
+    def insured(self, due: int) -> int:
+        """Of the fee of a share."""
+        return due * self.insured_percent // 100
 
 
 FREE = ServiceFee()

@@ -47,7 +47,7 @@ def begin(s: Standing, entry: Entry) -> None:
     left, whole = s.deadline - entry.heard, s.deadline - s.consented
     near = abs(2 * left - whole) <= 2 * CLOCK_SLACK and s.consented != entry.heard
     s.rushed = None if near else 2 * left < whole
-    s.proof, s.rejects, s.prolonged, s.offers = 0, 0, 0, {}
+    s.proof, s.hours, s.rejects, s.prolonged, s.offers = 0, 0, 0, 0, {}
 
 
 def abandoned(s: Standing, entry: Entry, move: Move) -> None:

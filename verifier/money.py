@@ -159,7 +159,8 @@ def settled(s: Standing, entry: Entry, move: Move) -> None:
 
 def _balance(s: Standing, facts: Mapping[str, Any], out: int, owed: list[Any], say: Say) -> None:
     """hold = paid + routing fees + credits + service fee + insurance; of an agreed share the employer gets all that is left."""
-    due, insured = s.fee.due(s.percent), s.fee.insured(s.percent)
+    due = s.fee_due
+    insured = s.fee.insured(due)
     if facts.get("fee_msat", 0) != due - insured:
         say(
             Code.WRONG_FEE,
@@ -169,7 +170,7 @@ def _balance(s: Standing, facts: Mapping[str, Any], out: int, owed: list[Any], s
     rest = s.hold - out - credited.get("worker", 0) - due
     change = credited.get("employer", 0)
     kept = facts["insurance_msat"] - insured
-    if change != (0 if s.percent == 100 else rest) or kept != rest - change:
+    if change != (0 if s.takes_all else rest) or kept != rest - change:
         say(
             Code.UNBALANCED, f"{rest} msat are left of the hold: {change} of change and {kept} kept do not explain them"
         )

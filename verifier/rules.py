@@ -310,7 +310,7 @@ _FACTS = {
     "net_msat?:msat service_fee_msat?:msat service_fee_ppm?:int service_fee_base_msat?:msat service_fee_minimum_msat?:msat "
     "service_fee_payer?:text insurance_percent?:percent "
     "hold_timeout:int on_reject:text max_rejects:int on_silence:text on_hold_end:text min_evidence:text margin:int "
-    "payout_limit:int custody_mode:text dispute_limit?:int order?:text claim?:text sealed?:text payment_type?:text funding?:text milestones?:list terms:hex pinned:hex "
+    "payout_limit:int custody_mode:text dispute_limit?:int order?:text claim?:text sealed?:text payment_type?:text hourly_rate?:text hours_cap?:int funding?:text milestones?:list terms:hex pinned:hex "
     f"{_RATE} budget_base_msat?:msat budget_ppm?:int min_reward_msat?:msat max_reward_msat?:msat",
     "plan.proposed": "by:hex plan:hex nonce:hex payment_type:text review_window:int on_reject:text max_rejects:int funding?:text "
     "milestones:list",
@@ -331,7 +331,7 @@ _FACTS = {
     "last_safe_height?:int",
     "task.abandoned": "worker?:hex funding?:text reason?:text",
     "proof.submitted": "number:int sha256:hex mime:text|- check:text check_reason:text heard_at:int review_until:int "
-    "key_hash?:hex",
+    "key_hash?:hex hours?:int",
     "proof.verified": "verified_by:text proof?:int|- how?:text percent?:percent pay_until?:int",
     "proof.rejected": "until?:int by?:hex",
     "review.prolonged": "until:int",

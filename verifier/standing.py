@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from fractions import Fraction
 from typing import Any
 
 from verifier.chain import Entry
@@ -79,6 +80,10 @@ class Standing:
     hold: int = 0
     currency: str = ""  # of the price; "" for sats
     rate: str = ""  # by which the amounts above are its price
+    hour_rate: Fraction = Fraction(
+        0
+    )  # what an hour costs, in sats or in the currency; 0 where it is not paid by the hour
+    hours: int = 0  # hundredths of an hour of the newest proof, 0 for none
     deadline: int = 0
     words: Mapping[str, Any] = field(default_factory=dict)  # facts of task.created, and what a plan has changed of them
     total: int = 0  # the reward of the whole
@@ -159,7 +164,7 @@ class Standing:
     @property
     def due(self) -> int:
         """What the employer pays for the agreed part of the work: the worker's share, the fee of it, and the whole budget for routing."""
-        return self.share + self.fee.due(self.percent) + self.budget
+        return self.share + self.fee_due + self.budget
 
     @property
     def share(self) -> int:
@@ -169,11 +174,32 @@ class Standing:
     @property
     def net(self) -> int:
         """What the worker gets when the whole reward is his."""
-        return self.share_of(100)
+        return self.reward - self.fee.of_worker
+
+    @property
+    def price(self) -> Fraction:
+        """Of the milestone whose turn it is, or of the whole; in sats or in the currency."""
+        return Fraction(self.words["price"]) if self.currency else Fraction(self.reward, 1000)
+
+    @property
+    def takes_all(self) -> bool:
+        """The worker's share is the whole reward, and nothing goes back."""
+        return self.percent == 100 and self.worked(self.reward) == self.reward
+
+    @property
+    def fee_due(self) -> int:
+        return part(self.worked(self.fee.whole), self.percent)
+
+    def worked(self, whole: int) -> int:
+        """What the delivered hours come to of an amount for the whole price, rounded down to the sat; all of it to the msat."""
+        if not (self.hours and self.price):
+            return whole
+        done = self.hour_rate * Fraction(self.hours, 100) / self.price
+        return whole if done == 1 else int(whole * done / 1000) * 1000
 
     def share_of(self, percent: int) -> int:
-        """His part of the reward less that of what he bears of the service fee, each rounded down to the sat."""
-        return part(self.reward, percent) - part(self.fee.of_worker, percent)
+        """His part of the reward less that of what he bears of the service fee, each rounded down to the sat; of hours, of what they come to."""
+        return part(self.worked(self.reward), percent) - part(self.worked(self.fee.of_worker), percent)
 
     @property
     def outlasts_hold(self) -> bool:

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
+from decimal import Decimal
 from fractions import Fraction
 from typing import Any
 
+from verifier import hours
 from verifier.chain import ADDRESSABLE, PROOF, RECORD, Entry
 from verifier.crypto import Bad, Event, public_key, read, read_json
 from verifier.findings import Code
@@ -101,7 +103,7 @@ def _offer(s: Standing, event: Event, entry: Entry, say: Say) -> None:
         return say(Code.EMBEDDED_DISAGREES, "the terms are not a JSON object")
     house = s.book.terms.get(facts["terms"], {})
     usual = _DEFAULT_TERMS
-    if terms.get("payment_type") == "MILESTONE":
+    if terms.get("payment_type") == "MILESTONE" or terms.get("milestones"):
         usual, house = usual | _PROJECT_TERMS, {**house, "review_window": _PROJECT_REVIEW}
     parts = facts.get("milestones", [])
     said: dict[str, Any] = {
@@ -118,6 +120,8 @@ def _offer(s: Standing, event: Event, entry: Entry, say: Say) -> None:
     differ += [name for name, built in _PLAIN_TERMS.items() if terms.get(name, built) != built]
     if len(parts) != len(terms.get("milestones") or []) or not _same_parts(parts, terms.get("milestones") or []):
         differ.append("milestones")
+    if facts.get("payment_type") == hours.HOURLY and not _same_hours(facts, terms):
+        differ.append("rate or cap")
     differ += _cost(event, facts, terms)
     if differ:
         say(Code.EMBEDDED_DISAGREES, f"not as the employer signed it: {', '.join(differ)}")
@@ -125,7 +129,7 @@ def _offer(s: Standing, event: Event, entry: Entry, say: Say) -> None:
 
 def _first_reward(terms: Mapping[str, Any], event: Event) -> int:
     """Of a project it is that of its first milestone, and the event's amount is the whole."""
-    parts, whole = terms.get("milestones"), _whole(event.first("amount"))
+    parts, whole = terms.get("milestones"), _whole(_amount(event, terms))
     if not isinstance(parts, list) or not parts:
         return whole * 1000
     amounts = [part["amount"] for part in parts if isinstance(part, dict) and type(part.get("amount")) is int]
@@ -154,6 +158,21 @@ def _same_amount(ours: Mapping[str, Any], theirs: object) -> bool:
     )
 
 
+def _same_hours(facts: Mapping[str, Any], terms: Mapping[str, Any]) -> bool:
+    """Rate and cap, as they were signed."""
+    rate = str(terms.get("rate"))
+    same = _DECIMAL.fullmatch(rate) and _DECIMAL.fullmatch(facts["hourly_rate"]) if "hourly_rate" in facts else None
+    return bool(same) and (Fraction(rate), terms.get("cap")) == (Fraction(facts["hourly_rate"]), facts.get("hours_cap"))
+
+
+def _amount(event: Event, terms: Mapping[str, Any]) -> str:
+    """As the employer named it; of work that is paid by the hour it may be left out, and is rate x cap then."""
+    said, rate, cap = event.first("amount") or "", str(terms.get("rate")), terms.get("cap")
+    if said or terms.get("payment_type") != hours.HOURLY or not _DECIMAL.fullmatch(rate) or type(cap) is not int:
+        return said
+    return str(Decimal(rate) * cap)
+
+
 def _msat(sats: object) -> int:
     return sats * 1000 if type(sats) is int else -1
 
@@ -164,7 +183,7 @@ def _cost(event: Event, facts: Mapping[str, Any], terms: Mapping[str, Any]) -> l
     if event.first("currency") is None or currency in ("SAT", "SATS"):
         wrong = facts["reward_msat"] != _first_reward(terms, event)
         return [*(["amount"] if wrong else []), *(["currency"] if "currency" in facts else [])]
-    amount = event.first("amount") or ""
+    amount = _amount(event, terms)
     if facts.get("milestones"):
         prices = [str(part.get("price", "")) for part in facts["milestones"]]
         whole = sum(Fraction(price) for price in prices if _DECIMAL.fullmatch(price))
@@ -183,6 +202,10 @@ def _proof(s: Standing, event: Event, entry: Entry, say: Say) -> None:
     key_hash = entry.facts.get("key_hash")
     if _lower(event.first("key")) != key_hash or (event.first("sealed") is None) != (key_hash is None):
         say(Code.EMBEDDED_DISAGREES, "the work is sealed otherwise than the worker signed it")
+    named, told = event.first("hours"), entry.facts.get("hours")
+    needed = s.words["min_evidence"] == "signed" and told is not None
+    if (named is not None or needed) and hours.read(named) != told:
+        say(Code.EMBEDDED_DISAGREES, "the hours are not as the worker signed them")
     if not event.first("url"):
         say(Code.EMBEDDED_DISAGREES, "a proof has a url")
 
@@ -268,6 +291,8 @@ def _differ(s: Standing, action: str, content: Mapping[str, Any], facts: Mapping
                 "key": (content.get("key"), None),
                 "key_hash": (content.get("key_hash"), facts.get("key_hash")),
             }
+            if content.get("hours") is not None or (s.words.get("min_evidence") == "signed" and "hours" in facts):
+                pairs["hours"] = (hours.read(content.get("hours")), facts.get("hours"))
         case "cancel" if move.why != "cancelled":
             pairs = {"percent": (content.get("percent") or 0, facts.get("percent"))}
         case _:

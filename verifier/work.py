@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from verifier import fees, ledger, projects, rates
+from verifier import fees, hours, ledger, projects, rates
 from verifier.chain import ADDRESSABLE, Entry
 from verifier.crypto import task_id
 from verifier.findings import Code
@@ -63,6 +63,7 @@ def created(s: Standing, entry: Entry, move: Move) -> None:
         say(Code.ADDRESS_REUSED, f"this address belongs to {other}")
     _terms(s, entry)
     _project(s, entry)
+    hours.offered(s, entry)
 
 
 def _terms(s: Standing, entry: Entry) -> None:
@@ -105,9 +106,8 @@ def _project(s: Standing, entry: Entry) -> None:
     """A task whose event names its milestones is cut from the start."""
     say, facts = s.sayer(entry), entry.facts
     parts = "milestones" in facts
-    if facts.get("payment_type", "FIXED_PRICE") not in ("FIXED_PRICE", projects.MILESTONE) or (
-        parts and facts["payment_type"] != projects.MILESTONE
-    ):
+    kind, cut = facts.get("payment_type", "FIXED_PRICE"), (projects.MILESTONE, hours.HOURLY)
+    if kind not in ("FIXED_PRICE", *cut) or (parts and kind not in cut):
         say(Code.BAD_FACTS, "payment_type is not one of the protocol's words")
     elif parts:
         first = (s.reward, s.budget)
@@ -138,6 +138,7 @@ def submitted(s: Standing, entry: Entry, move: Move) -> None:
         s.key_hashes.add(key_hash)
     s.proof = s.proofs = facts["number"]
     s.prolonged = 0
+    hours.delivered(s, entry)
     s.review_until = published_until(s, entry, "review_until", entry.heard + s.words["review_window"])
 
 

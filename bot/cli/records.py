@@ -17,6 +17,7 @@ from handlers.decision import Refusal
 from handlers.records import receipt
 from kinds.codes import Told
 from kinds.figures import iso_text
+from kinds.hours import hours_text
 from kinds.message import render
 from kinds.page import receipt_page
 from kinds.wording import en
@@ -29,7 +30,7 @@ To = Annotated[str | None, typer.Option("--to", metavar="DATE", help="To this da
 
 _COLUMNS = (
     "id", "type", "status", "task", "title", "milestone", "amount_msat", "fee_msat", "currency", "currency_amount", "rate", "paid_by",
-    "released_to", "created_at", "created", "released_at", "released", "payment_hash", "what",
+    "released_to", "created_at", "created", "released_at", "released", "payment_hash", "what", "hours",
 )  # fmt: skip
 
 
@@ -107,4 +108,5 @@ def _row(line: Line) -> dict[str, Any]:
         "released": iso_text(line.released) if line.released else None,
         "payment_hash": line.payment_hash or None,
         "what": line.what or None,
+        "hours": hours_text(line.hours).replace(",", "") if line.hours else None,
     }

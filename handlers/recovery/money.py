@@ -8,6 +8,7 @@ from typing import Any
 
 from handlers import ledger
 from handlers.guards import next_ref
+from handlers.hours import Hourly
 from handlers.task import CreditEntry, Funding, Payout, Pricing, Task
 from kinds.rate import Rate, read_amount_of, read_price
 from kinds.record import Entry
@@ -58,6 +59,15 @@ def price(facts: Mapping[str, Any]) -> dict[str, Any]:
         raise ValueError("a rate that is none")
     rate = Rate(currency, said, tuple(map(str, facts["rate_sources"])), int(facts["rate_time"]))
     return {"price": read_amount_of(str(facts["price"]), currency), "rate": rate}
+
+
+def by_hour(facts: Mapping[str, Any]) -> Hourly | None:
+    """The rate of an hour, in the unit of the price, and how many hours at most."""
+    if "hourly_rate" not in facts:
+        return None
+    said = str(facts["hourly_rate"])
+    rate = read_amount_of(said, str(facts["currency"])) if "currency" in facts else int(said)
+    return Hourly(rate=rate, cap=int(facts["hours_cap"]))
 
 
 def frozen(task: Task, entry: Entry) -> Task:

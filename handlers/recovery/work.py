@@ -50,6 +50,7 @@ def created(entry: Entry) -> Task:
         sealed=str(facts.get("sealed", "refused")),
         funding=str(facts.get("funding", "upfront")),
         pricing=money.agreed(facts),
+        hourly=money.by_hour(facts),
     )
     if task_id(EventId(facts["pinned"])) != entry.task:
         raise ValueError("another task's event")
@@ -129,10 +130,13 @@ def proof(task: Task, entry: Entry) -> Task:
         url=str(tags.get("url", "")), sha256=facts["sha256"], mime=facts["mime"],
         notes=str(event["content"]) if event else "", check=Check(facts["check"]),
         check_reason=facts["check_reason"], event=dict(event) if event else None, key_hash=facts.get("key_hash", ""),
+        hours=int(facts.get("hours", 0)),
     )  # fmt: skip
     times = (*task.current.proof_times, proof.time)
+    if proof.hours:
+        task = replace(task, offers=())
     return task.with_milestone(
-        proof=proof, arriving=None, proofs=proof.number, proof_times=times, prolonged=0, resubmit_until=0,
+        proof=proof, hours=proof.hours, arriving=None, proofs=proof.number, proof_times=times, prolonged=0, resubmit_until=0,
         review_until=facts["review_until"] - entry.deaf,
     )  # fmt: skip
 

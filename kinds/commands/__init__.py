@@ -23,24 +23,24 @@ from kinds.commands.operator import (
     Unfreeze,
 )
 from kinds.commands.project import Agree, Milestones, Options, Say, Select
-from kinds.commands.work import Abandon, Approve, Claim, Dispute, Payout, Reject, Submit
+from kinds.commands.work import Abandon, Approve, Claim, Dispute, HoursWorked, Payout, Reject, Submit
 
 COMMANDS: tuple[type[Command], ...] = (
     Help, TermsAsked, Tasks, Status, History, Receipt,
     Post, Fund, Hire, Cancel,
     Options, Select, Milestones, Agree, Say,
-    Claim, Submit, Abandon, Approve, Reject, Dispute, Payout,
+    Claim, HoursWorked, Submit, Abandon, Approve, Reject, Dispute, Payout,
     Balance, Withdraw, Statement,
     *OPERATOR,
 )  # fmt: skip
 
 PLANNED = frozenset((
-    "deposit", "evidence", "vote", "rate", "hours", "appeal", "reputation",
+    "deposit", "evidence", "vote", "rate", "appeal", "reputation",
 ))  # fmt: skip
 """Words of the protocol that are not built yet: refused by name, so that nobody takes silence for consent."""
 
 __all__ = [
     "COMMANDS", "OPERATOR", "PLANNED", "Abandon", "Agree", "Approve", "Balance", "Ban", "Cancel", "Claim", "Command", "Compensate", "Dispute", "Freeze", "Fund",
-    "Help", "Hire", "History", "Holds", "Incidents", "Milestones", "Options", "Pause", "Payout", "Post", "Receipt", "Reject", "Resume", "Say", "Select", "Statement", "Status", "Submit", "Tasks", "TermsAsked",
+    "Help", "Hire", "History", "Holds", "HoursWorked", "Incidents", "Milestones", "Options", "Pause", "Payout", "Post", "Receipt", "Reject", "Resume", "Say", "Select", "Statement", "Status", "Submit", "Tasks", "TermsAsked",
     "Unban", "Unfreeze", "Withdraw",
 ]  # fmt: skip

@@ -7,6 +7,7 @@ from typing import Annotated, Any, ClassVar
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, PlainValidator
 
 from kinds.figures import read_npub, read_span
+from kinds.hours import read_hours
 from kinds.rate import is_fraction
 from kinds.units import Secret, is_hex64, read_task_id
 
@@ -94,6 +95,14 @@ def _amount(value: Any) -> int | str:
     raise ValueError('it is a whole number, or in a currency with decimals also text like "12.50"')
 
 
+def _hours(value: Any) -> str:
+    """A whole number, or decimals as text."""
+    text = str(value) if type(value) is int else value
+    if type(text) is str and read_hours(text) is not None:
+        return text
+    raise ValueError('it is a number above zero with two decimals at most, like 12 or 12.5 (in JSON text: "12.5")')
+
+
 def _key(text: str) -> str:
     key = read_npub(text)
     if key is None:
@@ -126,6 +135,7 @@ Note = Annotated[str, Field(max_length=500)]
 Destination = Annotated[str, Field(min_length=1, max_length=4096)]
 Name = Annotated[str, Field(max_length=60)]
 Amount = Annotated[int | str, PlainValidator(_amount)]
+Hours = Annotated[str, PlainValidator(_hours)]
 Currency = Annotated[str, Field(pattern=r"^(?i:sats?|[a-z]{3})$")]
 TermName = Annotated[str, Field(pattern=r"^[a-z_]{1,40}$")]
 TermValue = Annotated[str, BeforeValidator(_spelled), Field(max_length=4000)]

@@ -27,11 +27,12 @@ from kinds.commands.base import (
 
 class Post(Command):
     """Offers a task by message: the amount in sats or in a currency (500 INR, 12.50 USD; a rate turns it into sats when the money is asked for), a
-    title in quotes, and terms as key=value (deadline=3d is the usual one)."""
+    title in quotes, and terms as key=value (deadline=3d is the usual one). Paid by the hour: payment_type=HOURLY_RATE rate=AMOUNT cap=HOURS, and
+    the amount may be left out."""
 
     action: ClassVar[str] = "post"
     example: ClassVar[str] = 'post 50000 sats "Build a landing page" deadline=3d'
-    amount: Annotated[Amount, InCurrency]
+    amount: Annotated[Amount | None, InCurrency] = None  # of work that is paid by the hour it is rate x cap
     currency: Currency = "sats"
     title: Annotated[Title, Phrase]
     terms: Annotated[dict[TermName, TermValue], Option] = Field(default_factory=dict)

@@ -10,6 +10,7 @@ from kinds.codes import BadWord, Refused
 
 _CODES = {
     "amount": Refused.BAD_AMOUNT,
+    "hours": Refused.BAD_HOURS,
     "url": Refused.BAD_URL,
     "sha256": Refused.BAD_HASH,
     "dest_hash": Refused.BAD_HASH,

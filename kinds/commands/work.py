@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Annotated, ClassVar
 
-from kinds.commands.base import Destination, Mime, Note, Option, Rest, SealKey, Sha256, TaskCommand, Text, Url
+from kinds.commands.base import Destination, Hours, Mime, Note, Option, Rest, SealKey, Sha256, TaskCommand, Text, Url
 
 
 class Claim(TaskCommand):
@@ -18,9 +18,19 @@ class Claim(TaskCommand):
     note: Annotated[Note, Option] = ""  # to the employer; in a signed claim everybody can read it
 
 
+class HoursWorked(TaskCommand):
+    """Says how many hours you have worked, where the task is paid by the hour: 12, or 12.5. Say it before you deliver with submit; the last one
+    counts, and never more than the task has room for."""
+
+    action: ClassVar[str] = "hours"
+    example: ClassVar[str] = "hours 7qk2m0x9t4h1h 12.5"
+    hours: Hours
+
+
 class Submit(TaskCommand):
     """Delivers your work: a link, the sha256 of the file behind it, and notes if you like. A new one replaces the last. Where the task
-    accepts it, the file may be sealed: key=KEY then gives me the key, for the employer once he has paid."""
+    accepts it, the file may be sealed: key=KEY then gives me the key, for the employer once he has paid. Where it is paid by the hour,
+    hours=12.5 says how many, if you have not said it before."""
 
     action: ClassVar[str] = "submit"
     example: ClassVar[str] = (
@@ -31,6 +41,7 @@ class Submit(TaskCommand):
     mime: Annotated[Mime | None, Option] = None
     key: Annotated[SealKey | None, Option] = None  # of a sealed file: never in public
     key_hash: Annotated[Sha256 | None, Option] = None  # its sha256, which the log shows
+    hours: Annotated[Hours | None, Option] = None  # of work that is paid by the hour
     notes: Annotated[Text, Rest] = ""
 
 

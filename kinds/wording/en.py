@@ -25,6 +25,7 @@ SENTENCES: Mapping[R | T, str] = {
     R.NOT_OFFERED: "{what:cap}: this operator does not offer that.[ What he offers: {offered:list}.] Nothing was done.",
     R.BAD_AMOUNT: "The amount cannot be used: {problem:problem}.",
     R.BAD_DEADLINE: "The deadline cannot be used: {problem:problem}.",
+    R.BAD_HOURS: "These hours cannot be used: {problem:problem}.[task? Nothing was done. Say them like this: hours {task} 12.5]",
     R.BAD_HASH: "“{field}” is not right[: {problem:problem}].[!problem? It must be 64 hex digits and belong to what you"
     " send (for a file: sha256sum FILE).]",
     R.BAD_URL: "“{field}” is not a link that I can use[: {problem:problem}].[!problem? It must start with https:// and"
@@ -72,6 +73,9 @@ SENTENCES: Mapping[R | T, str] = {
     " Look at it, then sign again with that one as its basis.",
     R.SIGNED_ONLY: "The terms of task {task} ask for signed decisions: publish {action} as a signed event (kind 78)."
     " Answers in JSON have one ready to sign.",
+    R.HOURS_NEEDED: "Task {task} is paid by the hour, so tell me how many[ (up to {most:hours})][signed? in the signed delivery itself: a tag hours"
+    " with a number like 12.5][!signed? first: hours {task} 12.5, then deliver again].",
+    R.NOT_HOURLY: "Task {task} is not paid by the hour, so no hours are needed. Nothing was done.",
     # money
     R.BELOW_MINIMUM: "[milestone? Milestone {milestone}:] That is less than the smallest reward here: {minimum_msat:sats}.",
     R.ABOVE_MAXIMUM: "[milestone? Milestone {milestone}:] That is more than the largest reward here: {maximum_msat:sats}.",
@@ -138,7 +142,7 @@ SENTENCES: Mapping[R | T, str] = {
     T.BALANCE: "Your account: {available_msat:sats}.[payable_msat? You can withdraw {payable_msat:sats} now: withdraw INVOICE]"
     "[under_way_msat? On their way: {under_way_msat:sats}.]",
     T.STATEMENT: "[lines? What came to your account and left it, the newest first.][!lines? Nothing has come to your account.]",
-    T.OPTIONS: "Two ways of being paid for {total_msat:sats}: in one go, or by milestones[recommended=MILESTONE? , which is recommended for"
+    T.OPTIONS: "Two ways of being paid for {total_msat:sats}: [hourly_rate? by the hour][!hourly_rate? in one go], or by milestones[recommended=MILESTONE? , which is recommended for"
     " this size].[selected? Chosen: {selected:word}.]",
     T.HOLDS: "[holds? Payments that are held: {count}, {total_msat:sats} in all.][!holds? Nothing is held.]",
     T.INCIDENTS: "[incidents? Incidents so far: {count}.][!incidents? There was no incident.]",
@@ -156,7 +160,8 @@ SENTENCES: Mapping[R | T, str] = {
     " frozen when you ask for the invoice; at {rate:rate} per bitcoin it is about this:]\nIt costs {hold_msat:sats}: {net_msat:sats}"
     " for the worker[service_fee_msat? , {service_fee_msat:sats} service fee] and up to {budget_msat:sats} for sending them.[custody=ledger_at_claim? \nAs you asked: when a worker claims it,"
     " I take the held money into my books and keep it for the two of you.][custody=ledger_at_end? \nAs you asked: if nothing is decided when"
-    " the payment can be held no longer, I take it into my books and keep it for the two of you.][sealed=accepted? \nAs you asked, the work may"
+    " the payment can be held no longer, I take it into my books and keep it for the two of you.][hourly_rate? \nThat is for {hours_cap} hours at"
+    " {hourly_rate} {hourly_unit} each, the most that it can come to: for fewer hours you get the rest back.][sealed=accepted? \nAs you asked, the work may"
     " come sealed: then you can open it only after you have paid, and judge it before by a preview at most.] [order!=hire_first?Next: fund {task} gives you the invoice"
     " that locks the money.][order=hire_first?Next: somebody offers to do it, and you are told.][funding=upfront? You lock the money"
     " then.][funding=on_approval? The money is asked for when you have approved the work.]"
@@ -189,7 +194,7 @@ SENTENCES: Mapping[R | T, str] = {
     T.ACCEPTED: "[funding=upfront? The task is yours as soon as the employer has locked the money. Do not begin before: I tell you when it is held.]"
     "[funding=on_approval? The task is yours as soon as it is settled how it is paid. Nothing is held before your work is approved; I tell you when to begin.] Deadline:"
     " {deadline:when}. Reward: {reward_msat:sats}[worker_fee_msat? , less {worker_fee_msat:sats} of service fee: you get"
-    " {net_msat:sats}].[ The work: {description:says}][custody=ledger_at_claim? As agreed, I take it into my books then and keep it for the two of you.][custody=ledger_at_end? As agreed: if nothing is decided"
+    " {net_msat:sats}][hourly_rate? , at most: you are paid by the hour, {hourly_rate} {hourly_unit} each].[ The work: {description:says}][custody=ledger_at_claim? As agreed, I take it into my books then and keep it for the two of you.][custody=ledger_at_end? As agreed: if nothing is decided"
     " when the payment can be held no longer, I take it into my books and keep it for the two of you.]"
     "[dropped_destination? \nThe invoice that you sent is not kept: how many sats the price is, is known when the money is asked for. I tell you then, and you"
     " send one over exactly that: payout {task} INVOICE\n]"
@@ -198,11 +203,12 @@ SENTENCES: Mapping[R | T, str] = {
     " locks the money; the work begins when it is held.][funding=on_approval? Next: select {task} full begins the work; or agree on milestones first.]",
     T.CLAIMED: "[how=funded? The money is held: you may begin. ][how=begun? You may begin. Nothing is held yet: as agreed, the employer is asked for the money when your work"
     " is approved, and has two days for it. ]The task is yours. Deadline: {deadline:when}. Reward: {reward_msat:sats}[worker_fee_msat? , less"
-    " {worker_fee_msat:sats} of service fee: you get {net_msat:sats}].[ The work: {description:says}][custody=ledger? \nThe"
+    " {worker_fee_msat:sats} of service fee: you get {net_msat:sats}][hourly_rate? , at most: you are paid by the hour, {hourly_rate} {hourly_unit}"
+    " each].[ The work: {description:says}][custody=ledger? \nThe"
     " money is in my books.][custody=ledger_at_claim? \nAs agreed, I take the held money into my books now and keep it for the two of you.]"
     "[custody=ledger_at_end? \nAs agreed: if nothing is decided when the payment can be held no longer, I take it into my books and keep it for"
     " the two of you.]\nWhen it is"
-    " done: submit {task} LINK SHA256[needs_destination? \nYour invoice over exactly {net_msat:sats} can come now or"
+    " done: [hourly_rate? hours {task} N says how many you have worked, then ]submit {task} LINK SHA256[needs_destination? \nYour invoice over exactly {net_msat:sats} can come now or"
     " later: payout {task} INVOICE]",
     T.CLAIMED_BY: "[how=claim? A worker has claimed your task][how=hire? You have picked the worker][how=funded? Your money is held and the"
     " work begins][how=begun? The work begins, and is paid for when you approve it]: {worker:npub}.[ They write: “{note:says}”.] Deadline: {deadline:when}. You hear from me when the work arrives.",
@@ -213,6 +219,8 @@ SENTENCES: Mapping[R | T, str] = {
     T.ABANDONED: "The worker has given the task back, without a mark.[refunding? The money goes back to the employer.]"
     "[!refunding? The task is open again.][ It can be claimed until {until:when}.]"
     "[applicants? {applicants} of those who offered to do it stand on your list: status {task} shows them.]",
+    T.HOURS_NOTED: "{hours:hours} of {most:hours} hours at most, for which you get {amount_msat:sats}: I have noted it for your next delivery. Say it"
+    " again to change it; then: submit {task} LINK SHA256",
     T.PROOF_CHECKING: "I have your work and am checking the file. The answer comes by itself.",
     T.PROOF_MISMATCHED: "Not accepted: the file behind {url:exact} has another sha256.\nYou named: {wanted:exact}\nI found:"
     " {got:exact}\nPut the right file there, or submit again with the right sha256.",
@@ -222,14 +230,16 @@ SENTENCES: Mapping[R | T, str] = {
     " employer yourself. It is the right one when its sha256 is {key_hash:exact}\nThe file: {url:exact}\nsha256 {sha256:exact}",
     T.PROOF_CHANGED: "There is newer work than the one that you have seen; nothing was decided. Look at this one, then decide"
     " again: {url:exact}\nsha256 {sha256:exact} ({check:word}[; {check_reason:word}])[\nNotes: {notes:says}]"
-    "[key_hash? \nIt is sealed: you can open it only after you have paid.]\napprove {task} or reject {task} REASON",
+    "[hours? \nIt is about {hours:hours} hours: {amount_msat:sats} for the worker.][key_hash? \nIt is sealed: you can open it only after you have paid.]\napprove {task} or reject {task} REASON",
     T.PROOF_RECEIVED: "Your work has arrived and the employer is told ({check:word}[; {check_reason:word}]).[key_hash? It is sealed; I have the"
-    " right key, and give it to him when he has paid.] He has time"
+    " right key, and give it to him when he has paid.][hours? For {hours:hours} hours you get {amount_msat:sats}.]"
+    "[offers_dropped? What was offered to end this no longer stands.] He has time"
     " until {review_until:when}; if he says nothing, [on_silence=approve? it counts as approved]"
     "[on_silence!=approve? it goes to dispute].",
     T.PROOF_ARRIVED: "The work has arrived: {url:exact}\nsha256 {sha256:exact} ({check:word}[; {check_reason:word}])"
     "[\nNotes: {notes:says}][key_hash? \nIt is sealed: you get the key, and can open the file, only when you have paid. Before that, judge by a"
-    " preview, or ask for one.]\nDecide until {review_until:when}: approve {task} or reject {task} REASON\nIf you say nothing,"
+    " preview, or ask for one.][hours? \n{hours:hours} hours, of {most:hours} at most: {amount_msat:sats} for the worker, the rest comes back to"
+    " you.][offers_dropped? \nWhat was offered to end this no longer stands.]\nDecide until {review_until:when}: approve {task} or reject {task} REASON\nIf you say nothing,"
     " [on_silence=approve? the work counts as approved][on_silence!=approve? it goes to dispute].",
     T.APPROVED: "Your work is approved: {amount_msat:sats} for you[percent!=100? ({percent} %)].[ They say: {feedback:says}]"
     "[needs_destination? \nSend me an invoice over exactly {amount_msat:sats}: payout {task} INVOICE]"

@@ -13,6 +13,7 @@ from decimal import Decimal
 from typing import Any
 
 from kinds.figures import left_text, moment_text, npub, span_text
+from kinds.hours import hours_text
 from kinds.legible import one_line
 from kinds.rate import amount_text, both_text, price_text, read_amount_of
 from kinds.wording.words import AHEAD, WORDS, WORK_BADGES
@@ -79,6 +80,8 @@ def _say(value: Any, how: str, now: int) -> str:
             return moment_text(value)
         case "span":
             return span_text(value)
+        case "hours":
+            return hours_text(value)
         case "who":
             key = npub(value)
             return f"{key[:10]}…{key[-4:]}"

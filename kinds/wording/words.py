@@ -20,6 +20,7 @@ WORDS: Mapping[str, str] = {
     "awaiting_payment": "approved, and waiting for the employer's payment",
     # how a project is paid
     "FIXED_PRICE": "full payment, in one go",
+    "HOURLY_RATE": "payment by the hour",
     "MILESTONE": "milestones",
     # what runs out
     "unfunded": "it was not funded in time",
@@ -148,6 +149,8 @@ LABELS: Mapping[str, str] = {
     "total": "{total_msat:sats} in all",
     "option whole": "A · Full payment[recommended=FIXED_PRICE?  (recommended)]: one delivery, one review, paid in one go. Best up to"
     " {threshold_msat:sats} and for well-defined work.",
+    "option hours": "A · By the hour[recommended=HOURLY_RATE?  (recommended)]: {hourly_rate} {hourly_unit} for each of up to {hours_cap} hours; one"
+    " delivery names the hours, one review, and what was not worked comes back to the employer. Best up to {threshold_msat:sats}.",
     "option parts": "B · Milestones[recommended=MILESTONE?  (recommended)]: several deliveries, each one funded, judged and paid by itself."
     " Best above {threshold_msat:sats} and for complex work.",
     "selected": "Chosen: {selected:word}. It is locked.",
@@ -156,6 +159,8 @@ LABELS: Mapping[str, str] = {
     " money when he has approved, and has two days for it. Nothing is held for the worker before.",
     "choose": "Talk it over: say {task} TEXT\nA: the employer selects it: select {task} full\nB: either of you proposes:"
     " milestones {task} TITLE AMOUNT DATE; TITLE AMOUNT DATE; ...\n(* is how this task is paid; a proposal may say it otherwise: milestones {task} funding=on_approval ...)",
+    "hours in parts": "Each milestone is then paid by the hour too, and its amount is the most that it can come to.",
+    "hours elsewhere": "By the hour: a new task with payment_type=HOURLY_RATE rate=AMOUNT cap=HOURS",
     "open plan": "Proposed by {by:who}: agree {task} {plan:short}",
     "proposed by": "Milestones, proposed by {by:who}:",
     "plan": "The milestones, agreed on and locked:",
@@ -167,7 +172,7 @@ LABELS: Mapping[str, str] = {
     "plan next": "[stage=asked? If you agree: agree {task} {plan:short}\nTo change it: milestones {task} ...]"
     "[stage=waiting? The other side is asked to agree.]"
     "[stage=agreed? Next: fund {task} gives the invoice of milestone 1.][stage=begun? The work on milestone 1 begins now.]",
-    "part": "{state:badge} {number}. {title:says} · {reward_msat:sats} · {due:date}",
+    "part": "{state:badge} {number}. {title:says} · {reward_msat:sats}[ · {hours:hours} hours] · {due:date}",
     "part about": "[description?   {description:says}]",
     "earlier parts": "✅ {count} earlier ones",
     "released": "✅ Milestone {released} is paid and released.",
@@ -193,6 +198,10 @@ LABELS: Mapping[str, str] = {
     "now": "What you can do now:",
     "cost": "[service_fee_msat? {net_msat:sats} for the worker + {service_fee_msat:sats} service fee]"
     "[!service_fee_msat? {reward_msat:sats}] + up to {budget_msat:sats} for sending them",
+    "by hour": "By the hour: {hourly_rate} {hourly_unit} each, {hours_cap} hours at most.",
+    "hours": "{hours:hours} hours are delivered, of {most:hours} at most: {amount_msat:sats} for the worker.",
+    "entry hours": "{hours:hours} hours",
+    "hours named": "You have named {hours_named:hours} hours for your next delivery.",
     "price": "Price: {price:price}. [indicative? In sats about as much as below, at {rate:rate} per bitcoin; the rate is frozen when the invoice is"
     " made.][!indicative? Frozen at {rate:rate} per bitcoin, as {rate_sources:list} told at {rate_time:date}.]",
     "invoice": "⚡ Pay {amount_msat:sats} to lock the money",
@@ -214,7 +223,7 @@ LABELS: Mapping[str, str] = {
     "FULL_PAYMENT": "Paid for the work",
     "REFUND": "Back to the employer",
     "COMPENSATION": "Compensation",
-    "transaction": "• {name}[, milestone {of_milestone}]: {amount_msat:sats}[ ({currency_amount} {currency})][ · {when:date}][ · {done}][ · {what:word}]",
+    "transaction": "• {name}[, milestone {of_milestone}][, {hours:hours} hours]: {amount_msat:sats}[ ({currency_amount} {currency})][ · {when:date}][ · {done}][ · {what:word}]",
     "PENDING": "under way",
     "FAILED": "failed",
     "SUCCESS": "",

@@ -310,6 +310,26 @@ OPEN: dict[str, Callable[[], Life]] = {
 """A task in every place where it is not over."""
 
 
+HOURS: dict[str, Any] = {"payment_type": "HOURLY_RATE", "rate": 1_250, "cap": 40}
+"""Paid by the hour: up to 40 of 1,250 sats, which is the usual 50,000."""
+
+
+def worked(hours: str, start: Callable[..., Life] = claimed, **given: Any) -> Life:
+    """So many hours were delivered."""
+    life = start(**HOURS | given)
+    life.say(WORKER, life.command("submit", hours=hours))
+    return life
+
+
+def settled(life: Life) -> Life:
+    """What is approved is paid out and settled."""
+    life.payout("hours")
+    life.leave()
+    life.pay(PS.COMPLETE)
+    life.see(H.SETTLED)
+    return life
+
+
 PARTS = ((20_000, 20), (10_000, 40), (20_000, 60))  # sats and days of a project's milestones
 
 

@@ -262,7 +262,7 @@ class Life:
     def command(self, action: str, **fields: Any) -> commands.Command:
         """A command about this task, with harmless fields where it needs some."""
         usual: dict[str, dict[str, Any]] = {
-            "submit": {"url": LINK, "sha256": SHA},
+            "submit": {"url": LINK, "sha256": SHA, **self._all_hours()},
             "reject": {"reason": "no"},
             "dispute": {"reason": "no"},
             "hire": {"npub": WORKER},
@@ -273,6 +273,11 @@ class Life:
         }
         model = next(model for model in commands.COMMANDS if model.action == action)
         return model.model_validate({"task": self.id} | usual.get(action, {}) | fields)
+
+    def _all_hours(self) -> dict[str, str]:
+        """As many as there is room for, where the work is paid by the hour."""
+        most = self.task.most_hours
+        return {"hours": f"{most // 100}.{most % 100:02}"} if most else {}
 
     def fund(self) -> Decision:
         return self.say(EMPLOYER, self.command("fund"))

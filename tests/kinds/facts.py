@@ -128,6 +128,8 @@ PLAN = ABOUT | {
     "by": WORKER, "plan": SHA, "review_window": 5 * DAY, "on_reject": "revise", "max_rejects": 10, "funding": "upfront", "total_msat": 13_000_000,
     "cost_msat": 13_130_000, "milestones": PARTS, "basis": ENTRY, "bot": BOT,
 }  # fmt: skip
+BY_HOUR = {"hourly_rate": "1000", "hours_cap": 40, "hourly_unit": "sats"}
+HOURS = BY_HOUR | {"hours": 1250, "most": 4000, "amount_msat": 12_500_000}
 CHOICE = ABOUT | {
     "total_msat": 13_000_000, "threshold_msat": 10_000_000, "recommended": "MILESTONE", "funding": "upfront", "selected": None, "plan": None, "by": None,
 }  # fmt: skip
@@ -155,6 +157,13 @@ _EARNED = {
 }
 RECEIPTS: list[dict[str, Any]] = [
     _SOLD,
+    _SOLD
+    | {
+        "hourly_rate": "12.50",
+        "hours_cap": 40,
+        "hourly_unit": "INR",
+        "transactions": [_ESCROW, _FULL | {"hours": 1225}],
+    },
     _EARNED
     | {"role": "worker", "transactions": [_FULL | {"payment_hash": SHA, "preimage": PREIMAGE}], "network": "bitcoin"},
     _SOLD
@@ -205,6 +214,12 @@ PASSED: dict[R | T, list[dict[str, Any]]] = {
         {"field": "amount", "problem": "no"},
     ],
     R.BAD_DEADLINE: [{"problem": "it has passed already"}],
+    R.BAD_HOURS: [
+        {"field": "hours", "problem": "it is a number above zero with two decimals at most, like 12 or 12.5"},
+        {"task": TASK, "problem": "there is room for 40 hours at most", "most": 4000},
+    ],
+    R.HOURS_NEEDED: [{"task": TASK, "most": 4000, "signed": signed} for signed in (False, True)],
+    R.NOT_HOURLY: [{"task": TASK}],
     R.BAD_HASH: [
         {"field": "x"},
         {"field": "sha256", "problem": "a sha256 is 64 hex digits"},
@@ -345,6 +360,8 @@ PASSED: dict[R | T, list[dict[str, Any]]] = {
             "proof": {**STATUS["proof"], "key_hash": SHA, "key": PREIMAGE},
         },
         STATUS | {"sealed": "accepted", "proof": None},
+        STATUS | HOURS | {"hours_named": 1225},
+        STATUS | BY_HOUR | {"hours": None, "milestone": 2, "milestones": [each | {"hours": 1250} for each in PARTS]},
         STATUS | FROZEN,
         STATUS | ESTIMATED | {"state": "Draft"},
         STATUS | {"frozen": True, "may": ["status"], "until": None, "until_what": None},
@@ -356,6 +373,8 @@ PASSED: dict[R | T, list[dict[str, Any]]] = {
         CHOICE | {"recommended": "FIXED_PRICE", "plan": SHA, "by": WORKER},
         CHOICE | {"selected": "MILESTONE"},
         CHOICE | {"funding": "on_approval"},
+        CHOICE | BY_HOUR | {"recommended": "HOURLY_RATE"},
+        CHOICE | BY_HOUR | {"selected": "HOURLY_RATE"},
     ],
     T.PLAN_PROPOSED: [PLAN | {"stage": stage} for stage in ("asked", "waiting")],
     T.PLAN_AGREED: [
@@ -395,6 +414,7 @@ PASSED: dict[R | T, list[dict[str, Any]]] = {
                     "id": ENTRY,
                     "amount_msat": 50_500_000,
                 },
+                {"seq": 3, "type": "proof.submitted", "time": NOW, "state": "Claimed", "id": ENTRY, "hours": 1250},
             ],
         }
     ],
@@ -474,6 +494,7 @@ PASSED: dict[R | T, list[dict[str, Any]]] = {
             ({}, "hire_first", "first"),
             ({}, "hire_first", "pick"),
             (ESTIMATED, "fund_first", "first"),
+            (BY_HOUR, "fund_first", "first"),
         )
     ],
     T.MAKING_INVOICE: [ABOUT],
@@ -507,14 +528,21 @@ PASSED: dict[R | T, list[dict[str, Any]]] = {
     ],
     T.WITHDRAWN: [ABOUT | {"worker": WORKER, "applicants": left} for left in (0, 2)],
     T.PASSED_OVER: [ABOUT],
-    T.ACCEPTED: [*WORK, WORK[0] | ESTIMATED | {"dropped_destination": True}, WORK[0] | {"funding": "on_approval"}],
+    T.ACCEPTED: [
+        *WORK,
+        WORK[0] | BY_HOUR,
+        WORK[0] | ESTIMATED | {"dropped_destination": True},
+        WORK[0] | {"funding": "on_approval"},
+    ],
     T.ACCEPTED_BY: [
         ABOUT | {"worker": WORKER, "note": note, "funding": funding}
         for note in ("", "I have done ten of these.")
         for funding in ("upfront", "on_approval")
     ],
     T.CLAIMED: [
-        each | {"how": how} for how in ("claim", "hire", "funded", "begun") for each in (*WORK, WORK[0] | FROZEN)
+        each | {"how": how}
+        for how in ("claim", "hire", "funded", "begun")
+        for each in (*WORK, WORK[0] | FROZEN, WORK[0] | BY_HOUR)
     ],
     T.CLAIMED_BY: [
         ABOUT | {"how": how, "worker": WORKER, "deadline": NOW + DAY, "custody": "hold", "note": note}
@@ -540,14 +568,19 @@ PASSED: dict[R | T, list[dict[str, Any]]] = {
         ABOUT | {"refunding": False, "until": NOW + DAY},
         ABOUT | {"refunding": False, "until": None, "applicants": 2},
     ],
+    T.HOURS_NOTED: [ABOUT | HOURS, ABOUT | FROZEN | HOURS | {"hourly_rate": "12.50", "hourly_unit": "INR"}],
     T.PROOF_CHECKING: [ABOUT | {"sha256": SHA}],
     T.PROOF_MISMATCHED: [ABOUT | {"url": PROOF["url"], "wanted": SHA, "got": "00" * 32}],
-    T.PROOF_CHANGED: [ABOUT | PROOF | CHECKED, ABOUT | PROOF | CHECKED | SEAL],
+    T.PROOF_CHANGED: [ABOUT | PROOF | CHECKED, ABOUT | PROOF | CHECKED | HOURS, ABOUT | PROOF | CHECKED | SEAL],
     T.KEY: [ABOUT | SEAL | {"key": PREIMAGE}],
     T.KEY_LOST: [ABOUT | SEAL],
     T.PROOF_RECEIVED: [
-        ABOUT | {"sha256": SHA, "review_until": NOW + DAY, "on_silence": silence, "key_hash": key_hash} | CHECKED
+        ABOUT
+        | {"sha256": SHA, "review_until": NOW + DAY, "on_silence": silence, "key_hash": key_hash}
+        | CHECKED
+        | by_hour
         for silence, key_hash in (("approve", None), ("dispute", SHA))
+        for by_hour in ({}, HOURS, HOURS | {"offers_dropped": True})
     ],
     T.PROOF_ARRIVED: [
         ABOUT | PROOF | {"review_until": NOW + DAY, "on_silence": "approve", "basis": ENTRY, "bot": BOT} | CHECKED,
@@ -555,6 +588,7 @@ PASSED: dict[R | T, list[dict[str, Any]]] = {
         | PROOF
         | {"review_until": NOW, "on_silence": "dispute", "check": "matched", "check_reason": "", "notes": ""},
         ABOUT | PROOF | {"review_until": NOW + DAY, "on_silence": "approve"} | CHECKED | SEAL,
+        ABOUT | PROOF | {"review_until": NOW + DAY, "on_silence": "approve", "offers_dropped": True} | CHECKED | HOURS,
     ],
     T.APPROVED: [
         ABOUT | {"amount_msat": 50_000_000, "percent": 100, "feedback": "well done", "needs_destination": True},

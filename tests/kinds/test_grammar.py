@@ -210,7 +210,7 @@ def test_every_command_explains_itself_truly(command: type[Command]) -> None:
 def test_usage_shows_what_can_be_left_out() -> None:
     assert usage(Claim) == "claim ID [DESTINATION]"
     assert usage(Reject) == "reject ID REASON"
-    assert usage(Post) == 'post AMOUNT [CURRENCY] "TITLE" [key=value ...]'
+    assert usage(Post) == 'post [AMOUNT] [CURRENCY] "TITLE" [key=value ...]'
 
 
 @pytest.mark.parametrize(

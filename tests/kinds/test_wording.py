@@ -37,7 +37,7 @@ def test_templates_are_well_formed(template: str) -> None:
     assert "]" not in flat
     assert (
         re.sub(
-            r"\{\w+(:(sats|when|date|span|who|npub|or|list|few|price|rate|word|ahead|percent|says|lines|exact|cap|problem|short|badge))?\}",
+            r"\{\w+(:(sats|when|date|span|who|npub|or|list|few|price|rate|word|ahead|percent|says|lines|exact|cap|problem|short|badge|hours))?\}",
             "",
             template,
         ).count("{")

@@ -37,6 +37,7 @@ from kinds.commands import (
     Claim,
     Dispute,
     Fund,
+    HoursWorked,
     Payout,
     Reject,
     Submit,
@@ -340,6 +341,12 @@ def _json(command: TaskCommand) -> str:
 # Offers
 
 
+def _hourly(**terms: Any) -> str:
+    """An offer of hourly pay without an amount."""
+    said = {"payment_type": "HOURLY_RATE", "rate": 1250, "cap": 40, "deadline": "3d"} | terms
+    return json.dumps({"v": 1, "action": "post", "title": "T", "terms": said})
+
+
 def _post(**fields: Any) -> str:
     return json.dumps({"v": 1, "action": "post", "amount": 50_000, "title": "T", "terms": {"deadline": "3d"}} | fields)
 
@@ -369,6 +376,15 @@ def _post(**fields: Any) -> str:
         (_post(amount="1e3", currency="EUR"), "bad_amount"),
         (_post(amount="12.5", currency="JPY"), "bad_amount"),
         (_post(amount="0.01", currency="EUR"), "below_minimum"),
+        (_post().replace('"amount": 50000, ', ""), "bad_amount"),
+        (_post(terms={"deadline": "3d", "rate": 5}), "bad_field"),
+        (_post(terms={"deadline": "3d", "payment_type": "HOURLY_RATE", "rate": 1250, "cap": 39}), "bad_amount"),
+        (_post(terms={"deadline": "3d", "payment_type": "HOURLY_RATE", "cap": 40}), "bad_field"),
+        *((_hourly(rate=rate), "bad_field") for rate in (0, -5, "1.5", "1e3", "NaN", "\u0661\u0662", "", "0.00")),
+        *((_hourly(cap=cap), "bad_field") for cap in (0, -5, "1.5", 10_001, "NaN", "\u0661\u0662", "", 10**17)),
+        (_hourly(rate=10**6), "above_maximum"),
+        (_hourly(rate=10**15, cap=10_000), "bad_amount"),
+        (_hourly(rate=1, cap=99), "below_minimum"),
         (_post(title=""), "bad_field"),
         (_post(title="x" * 201), "bad_field"),
         (_post(terms={}), "bad_deadline"),
@@ -401,11 +417,10 @@ async def test_bad_posts_and_bad_json(stage: Stage, message: str, code: str) -> 
 
 @pytest.mark.parametrize(
     "name",
-    ["payment_type", "funding", "deposit_percent", "custody_mode", "verification"],
+    ["funding", "deposit_percent", "custody_mode", "verification"],
 )
 async def test_terms_that_are_not_built_are_refused_by_name(stage: Stage, name: str) -> None:
     values: dict[str, list[Any]] = {
-        "payment_type": ["HOURLY_RATE"],
         "funding": ["on_approval"],
         "deposit_percent": [10],
         "custody_mode": ["onchain_submarine", "direct"],
@@ -472,6 +487,11 @@ async def test_a_task_that_nobody_knows_is_named_as_it_was_written(stage: Stage)
         ("content", '{"d":' * 9 + "1" + "}" * 9, "bad_json"),
         ("content", '{"colour":"red"}', "unknown_term"),
         ("content", '{"max_rejects":0}', "bad_field"),
+        ("content", '{"payment_type":"HOURLY_RATE","rate":12.5,"cap":40}', "bad_field"),
+        ("content", '{"payment_type":"HOURLY_RATE","rate":"1250","cap":"40"}', "bad_field"),
+        ("content", '{"payment_type":"HOURLY_RATE","rate":1250,"cap":41}', "bad_amount"),
+        ("content", '{"payment_type":"HOURLY_RATE","rate":1250}', "bad_field"),
+        ("content", '{"cap":40}', "bad_field"),
         ("created_at", str(int(time.time()) + 7200), "bad_created_at"),
     ],
 )
@@ -692,6 +712,48 @@ async def test_bad_proofs(stage: Stage) -> None:
     other = await employer.funded()
     async with stage.unchanged(task, other):
         assert await worker.refusal(Submit(task=other, url=URL, sha256=WORK)) == "not_your_task"
+
+
+async def test_bad_hours(stage: Stage) -> None:
+    employer, worker = stage.employer, stage.worker
+    task = await employer.funded(terms={"payment_type": "HOURLY_RATE", "rate": 1250, "cap": 40})
+    await worker.claims(task)
+    created = await worker.client.public.first(task, "submit")
+    fitting = {
+        "d": "proof", "a": created.event.tag("a") or "", "e": created.event.tag("e") or "", "p": worker.client.bot,
+        "url": URL, "x": WORK,
+    }  # fmt: skip
+    bad = ("0", "-1", "NaN", "1e3", "40.01", "12.345", "\u0661\u0662", "\u00bd", "12,5", "9" * 300, "0.00")
+
+    def said(action: str, hours: str, **more: str) -> str:
+        """`hours` as it stands in JSON."""
+        words = json.dumps({"v": 1, "action": action, "task": task, **more})
+        return f'{words[:-1]}, "hours": {hours}}}'
+
+    async with stage.unchanged(task):
+        assert await worker.refusal(Submit(task=task, url=URL, sha256=WORK)) == "hours_needed"
+        for hours in bad:
+            written = json.dumps(hours)
+            assert await worker.refusal(said("hours", written)) == "bad_hours", hours
+            assert await worker.refusal(said("submit", written, url=URL, sha256=WORK)) == "bad_hours", hours
+            letter = await worker.ask(f"hours {task} {hours}")
+            assert says(letter.text, Refused.BAD_HOURS), letter.text
+            tags = (*fitting.items(), ("hours", hours))
+            event = await worker.client.say(Unsigned(worker.signer.pubkey, int(time.time()), PROOF, tags, "notes"))
+            answer = await worker.answer(event.id)
+            assert says(answer.text, Refused.BAD_HOURS), answer.text
+        for value in ("12.5", "true", "null", "[1]", '""', "-1", "0", "1" * 300):
+            assert await worker.refusal(said("hours", value)) == "bad_hours", value
+        assert await worker.refusal(said("hours", "NaN")) == "bad_json"
+        for who in (employer, stage.mallory):
+            assert await who.refusal(said("hours", "5")) == "not_your_task"
+        answer = await worker.answer(await worker.decide(HoursWorked(task=task, hours="5")))
+        assert answer.code in ("bad_usage", ""), answer.text
+    task = await employer.funded()
+    await worker.claims(task)
+    async with stage.unchanged(task):
+        assert await worker.refusal(said("hours", "5")) == "not_hourly"
+        assert await worker.refusal(said("submit", "5", url=URL, sha256=WORK)) == "not_hourly"
 
 
 async def test_too_many_proofs(stage: Stage) -> None:

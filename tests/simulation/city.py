@@ -9,6 +9,7 @@ from collections import defaultdict
 from collections.abc import AsyncIterator, Coroutine
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, field, replace
+from decimal import Decimal
 from typing import Any
 
 from sqlalchemy import select
@@ -69,6 +70,19 @@ def settings_of(seed: int) -> Settings:
         terms=terms,
         fees=FEES[seed % len(FEES)],
     )
+
+
+def by_the_hour(deal: Deal, chance: random.Random) -> None:
+    """About the same price, as so many hours at a rate."""
+    cap = chance.choice((1, 3, 8, 40))
+    deal.terms |= {"payment_type": "HOURLY_RATE", "cap": cap}
+    if deal.rupees:
+        rate = int(Decimal(deal.rupees) * 100) // cap + 1
+        deal.terms["rate"] = f"{rate // 100}.{rate % 100:02}"
+        deal.rupees = f"{rate * cap // 100}.{rate * cap % 100:02}"
+    else:
+        deal.terms["rate"] = deal.sat // cap + 1
+        deal.sat = deal.terms["rate"] * cap
 
 
 @dataclass(slots=True)
@@ -236,7 +250,8 @@ class City:
         employers = [self.person(f"employer{n}", 1000 + n) for n in range(many)]
         workers = [self.person(f"worker{n}", 2000 + n) for n in range(many)]
         thieves = [self.person(f"thief{n}", 3000 + n) for n in range(max(1, lives // 20))]
-        chance, prices, later = self._chance, *(random.Random(f"{self.seed}/{name}") for name in ("prices", "later"))
+        chance, prices = self._chance, random.Random(f"{self.seed}/prices")
+        later, clocks = random.Random(f"{self.seed}/later"), random.Random(f"{self.seed}/hours")
         tempers = [Temper.HONEST] * 5 + [Temper.FORGETFUL, Temper.PICKY, Temper.FICKLE, Temper.HOSTILE, Temper.HOSTILE]
         for number in range(lives):
             terms: dict[str, Any] = {
@@ -275,6 +290,8 @@ class City:
             if prices.random() < 0.25:
                 deal = self.deals[-1]
                 deal.rupees = f"{max(deal.sat, 1_000) * 8 / 100:.2f}"
+            if clocks.random() < 0.2 and "funding" not in terms:
+                by_the_hour(self.deals[-1], clocks)
 
     async def _deal(self, deal: Deal, begins: float) -> None:
         await asyncio.sleep(begins)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
+from fractions import Fraction
 from typing import Any
 
 from handlers.fees import Fees
@@ -78,13 +79,36 @@ class Public:
         return int(self.shown["net_msat"])
 
     def share(self, percent: int) -> int:
-        """What he gets of so many percent: his part of the reward less that of what he bears of the fee, each in whole sats."""
+        """What he gets of so many percent: his part of the reward less that of what he bears of the fee, each in whole sats; of work that is
+        paid by the hour, of what the delivered hours come to."""
         reward = int(self.shown["reward_msat"])
-        if percent == 100:
-            return self.net
-        return sum(
-            sign * (amount * percent // 100 // 1000 * 1000) for sign, amount in ((1, reward), (-1, reward - self.net))
-        )
+        parts = [self._worked(amount) for amount in (reward, reward - self.net)]
+        if percent != 100:
+            parts = [amount * percent // 100 // 1000 * 1000 for amount in parts]
+        return parts[0] - parts[1]
+
+    @property
+    def hours(self) -> int:
+        """Hundredths of an hour, of the newest delivery since the work began; 0 for none."""
+        since, proof = self.last("task.claimed"), self.last("proof.submitted")
+        return int(proof["facts"].get("hours", 0)) if since and proof and proof["seq"] > since["seq"] else 0
+
+    @property
+    def most_hours(self) -> int:
+        """So many are in the price of the milestone whose turn it is; 0 where it is not paid by the hour."""
+        rate = self.entries[1]["facts"].get("hourly_rate")
+        return int(self._price * 100 / Fraction(rate)) if rate else 0
+
+    @property
+    def _price(self) -> Fraction:
+        shown = self.shown
+        return Fraction(shown["price"]) if "currency" in shown else Fraction(shown["reward_msat"], 1000)
+
+    def _worked(self, amount: int) -> int:
+        if not self.hours:
+            return amount
+        done = Fraction(self.hours, 100) * Fraction(self.entries[1]["facts"]["hourly_rate"]) / self._price
+        return amount if done == 1 else int(amount * done / 1000) * 1000
 
     def last(self, *kinds: str) -> dict[str, Any] | None:
         """The newest entry of one of these types."""

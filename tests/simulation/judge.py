@@ -227,6 +227,10 @@ def _paid_for_a_reason(
     ]
     if got != [share]:
         raise Violation(task, f"the worker is owed {share} msat and got {got}")
+    if public.hours and ("hours", public.hours) not in said[worker]:
+        raise Violation(task, f"{public.hours} hundredths of an hour were never delivered")
+    if public.hours > public.most_hours or bool(public.most_hours) != ("cap" in deal.terms):
+        raise Violation(task, f"{public.hours} hundredths of an hour, of {public.most_hours}")
     verdict = public.last("proof.verified", "dispute.resolved")
     assert verdict is not None, "the guard has seen to it that there is one"
     by_employer, by_worker = said[deal.employer.name], said[worker]

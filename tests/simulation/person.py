@@ -121,10 +121,11 @@ class Person:
         self.send(event)
         return event.id
 
-    def prove(self, task: str, public: Public, employer: Pubkey, sha256: str) -> None:
+    def prove(self, task: str, public: Public, employer: Pubkey, sha256: str, hours: str = "") -> None:
         tags = (
             ("d", f"proof-{task}-{self._clock()}"), ("a", public.address), ("e", public.root), ("p", self._bot),
             ("p", employer), ("t", PROOF_TAG), ("url", "https://example.org/file.zip"), ("x", sha256),
+            *((("hours", hours),) if hours else ()),
         )  # fmt: skip
         self.send(self.signer._sign(Unsigned(self.pubkey, self._clock(), PROOF, tags, "done")))
 

@@ -12,6 +12,7 @@ from decimal import Decimal
 from enum import StrEnum
 from typing import Any
 
+from kinds.hours import read_hours
 from kinds.units import EventId, task_id
 from tests.simulation.gazette import Gazette, Public
 from tests.simulation.person import Person
@@ -83,6 +84,7 @@ WORKER: dict[tuple[str, str], Weights] = {
     ("Verified", "APPROVED"): {"payout": 8},
     ("Disputed", "*"): {"": 4, "agree": 4},
 }
+_NAMES_HOURS = (("Claimed", "IN_PROGRESS"), ("Claimed", "REJECTED"))  # where work is paid by the hour
 # added to these by temper, in any state
 MOODS: dict[Temper, dict[str, Weights]] = {
     Temper.HONEST: {"employer": {}, "worker": {}},
@@ -152,6 +154,8 @@ class Player:
         table = EMPLOYER if self.role == "employer" else WORKER
         key = (newest["state"], newest["work"])
         weights = dict(table.get(key) or table.get((newest["state"], "*")) or {"": 1})
+        if self.role == "worker" and "cap" in self.deal.terms and key in _NAMES_HOURS:
+            weights["hours"] = 3
         for name, weight in MOODS[self.temper][self.role].items():
             weights[name] = weights.get(name, 0) + weight
         return self.chance.choices(list(weights), list(weights.values()))[0]
@@ -184,9 +188,12 @@ class Player:
         if deal.posted:
             terms = {name: str(value) for name, value in deal.terms.items()} | {"deadline": str(deal.deadline)}
             cost: dict[str, Any] = {"amount": deal.rupees, "currency": "INR"} if deal.rupees else {"amount": deal.sat}
+            if "cap" in deal.terms and deal.number % 2:
+                cost.pop("amount")
             pinned = self.me.tell("post", **cost, title=f"Job {deal.number}", terms=terms)
         else:
             price = (deal.rupees, "INR") if deal.rupees else (str(deal.sat), "")
+            price = ("", price[1]) if "cap" in deal.terms and deal.number % 2 else price
             pinned = self.me.offer(price, f"Job {deal.number}", deal.deadline, f"job-{deal.number}", deal.terms)
         deal.task = task_id(EventId(pinned))
         cost_told = f"{deal.rupees} INR" if deal.rupees else f"{deal.sat} sat"
@@ -298,11 +305,41 @@ class Player:
 
     def _submit(self, public: Public) -> None:
         sha256 = hashlib.sha256(self.chance.randbytes(8)).hexdigest()
+        hours = self._worked(public)
         if self.chance.random() < 0.5 or self.deal.terms.get("min_evidence") == "signed":
             self.deal.said.append(Said(self.clock(), self.me.name, "submit"))
-            self.me.prove(self.deal.task, public, self.deal.employer.pubkey, sha256)
+            self.me.prove(self.deal.task, public, self.deal.employer.pubkey, sha256, hours)
         else:
-            self._say("submit", url="https://example.org/file.zip", sha256=sha256)
+            words: dict[str, Any] = {"hours": hours} if hours else {}
+            self._say("submit", url="https://example.org/file.zip", sha256=sha256, **words)
+
+    def _hours(self, public: Public) -> None:
+        """How many hours the next delivery is about, by letter."""
+        hours = self._number(public)
+        if hours:
+            self.me.tell("hours", self.deal.task, hours=hours)
+
+    def _worked(self, public: Public) -> str:
+        """The hours of a delivery, where it is paid by the hour; sometimes they were said before, or just now."""
+        if "cap" not in self.deal.terms or self.chance.random() < 0.3:
+            return ""
+        if self.chance.random() < 0.3 and self.deal.terms.get("min_evidence") != "signed":
+            self._hours(public)
+            return ""
+        return self._number(public)
+
+    def _number(self, public: Public) -> str:
+        """All hours, or some; in other hands too many, none, or nonsense."""
+        chance, most = self.chance, public.most_hours
+        if not most:
+            return ""
+        if self.temper is Temper.HOSTILE and chance.random() < 0.4:
+            written = chance.choice(("0", "0.001", "1e2", "NaN", "99999", f"{most // 100 + 1}", "0.01"))
+        else:
+            hours = most if chance.random() < 0.3 else chance.randint(1, most)
+            written = f"{hours // 100}.{hours % 100:02}"
+        self.deal.said.append(Said(self.clock(), self.me.name, "hours", read_hours(written) or 0))
+        return written
 
     def _approve(self, public: Public) -> None:
         self._say("approve", public, "proof.submitted")

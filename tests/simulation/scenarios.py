@@ -653,9 +653,49 @@ TOUCHED_LATER = Scenario(
     settings={"invoice_expiry": 14400},
 )  # fmt: skip
 
+_HOURS: dict[str, Any] = {"payment_type": "HOURLY_RATE", "rate": 700, "cap": 30}
+_WORKED = FUNDED + "worker claim_later\nuntil Claimed\nworker hours\nwait 60\nworker submit\nuntil proof.submitted\n"
+HOURLY = (
+    Scenario(
+        "paid by the hour",
+        _WORKED
+        + """
+        employer approve
+        until Verified
+        wait 120
+        worker payout
+        until Paid
+        """,
+        "Paid",
+        terms=_HOURS,
+    ),
+    Scenario(
+        "other hours after a rejection, and a part of them",
+        _WORKED
+        + """
+        employer reject_signed
+        until proof.rejected
+        worker hours
+        wait 60
+        worker submit
+        until proof.submitted
+        employer cancel 50
+        until cancel.offered
+        worker cancel 50
+        until Verified
+        wait 120
+        worker payout
+        until Paid
+        """,
+        "Paid",
+        terms=_HOURS | {"rate": "56.00", "on_reject": "revise"},
+        rupees="1680.00",
+    ),
+)
+
 SCENARIOS: dict[str, Scenario] = {
     each.name: each
     for each in (
-        *INCIDENTS, *HOSTILE, *WAYS, *BOOKED, *HIRED, *PROJECTS, *ON_APPROVAL, *PRICED, *PLACES, TOUCHED_LATER,
+        *INCIDENTS, *HOSTILE, *WAYS, *BOOKED, *HIRED, *PROJECTS, *ON_APPROVAL, *PRICED, *HOURLY, *PLACES, TOUCHED_LATER,
     )
 }  # fmt: skip

@@ -135,11 +135,12 @@ class Person:
         )  # fmt: skip
         return await self.post(Unsigned(self.pubkey, self.town.time, TASK, tags, json.dumps(terms)))
 
-    async def prove(self, task: dict[str, Any], url: str, sha256: str) -> Event:
-        """`task`: the facts of its newest state event."""
+    async def prove(self, task: dict[str, Any], url: str, sha256: str, **more: str) -> Event:
+        """`task`: the facts of its newest state event; `more`: other tags."""
         tags = (
             ("d", f"proof-{task['task']}-{self.town.time}"), ("a", task["address"]), ("e", task["root"]),
             ("p", self.town.bot), ("p", task["employer"]), ("t", "holdfast-proof"), ("url", url), ("x", sha256),
+            *more.items(),
         )  # fmt: skip
         return await self.post(Unsigned(self.pubkey, self.town.time, PROOF, tags, "done"))
 
