@@ -205,14 +205,34 @@ MUTANTS = (
         (
             (
                 "handlers/task.py",
-                "        return Msat(part(self.reward, self.split) - part(self.terms.fees.of_worker(self.reward), self.split))",
-                "        return part(self.reward, self.split)",
+                "        return Msat(part(reward, percent) - part(bears, percent))",
+                "        return part(reward, percent)",
             ),
         ),
     ),
     Mutant(
         "the whole fee is taken for a part of the work",
-        (("handlers/task.py", "        return part(self.service_fee, self.split)", "        return self.service_fee"),),
+        (
+            (
+                "handlers/task.py",
+                "        return part(self.worked(self.service_fee), self.split)",
+                "        return self.service_fee",
+            ),
+        ),
+    ),
+    Mutant(
+        "more is asked for than was approved",
+        (("handlers/due.py", "asked=moved.task.split", "asked=100"),),
+    ),
+    Mutant(
+        "hours are not counted",
+        (
+            (
+                "handlers/task.py",
+                "        return hourly.part(whole, done, self.price_of(each)) if hourly and done else whole",
+                "        return whole",
+            ),
+        ),
     ),
     Mutant(
         "a withdrawal is sent without leave",
