@@ -126,7 +126,7 @@ def _tell_both(done: Decision, code: Told, **facts: Any) -> Decision:
     return done
 
 
-def may_be_disputed_for(task: Task) -> int:
+def dispute_limit(task: Task) -> int:
     """Seconds after which a dispute ends by itself, where neither a hold's end nor anything else would end it; 0: something else does."""
     unheld = task.locked or task.unfunded
     return task.terms.dispute_limit if unheld and task.state is TaskState.DISPUTED else 0

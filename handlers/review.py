@@ -109,7 +109,7 @@ def disputed(done: Decision, by: Pubkey | None, moment: Moment, reason: str) -> 
 
 def _until(task: Task, moment: Moment) -> int | None:
     """When a dispute that nobody ends gives the money back, on the hearing clock; None: not before the money is in the books."""
-    if limit := due.may_be_disputed_for(task):
+    if limit := due.dispute_limit(task):
         return moment.now.heard + limit
     return None if task.terms.outlasts_hold else height_seconds(moment.now, task.last_safe_height)
 

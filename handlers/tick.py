@@ -110,7 +110,7 @@ def _deadlines(task: Task) -> Iterator[tuple[int, str]]:
             yield milestone.resubmit_until, "no_resubmission"
         case S.CLAIMED:
             yield milestone.review_until, "silence"
-        case S.DISPUTED if task.dispute and (limit := dues.may_be_disputed_for(task)):
+        case S.DISPUTED if task.dispute and (limit := dues.dispute_limit(task)):
             yield task.dispute.opened + limit, "dispute_limit"
         case S.VERIFIED if task.share and task.patience.since and not (_on_its_way(task) or task.locking):
             yield _out_of_patience(task), "unreachable"
@@ -246,9 +246,10 @@ def _all_warnings(task: Task) -> Iterator[Warning]:
         return
     if task.state in (S.DRAFT, S.PENDING_FUNDING):
         until = task.deadline
-        yield Warning(f"unfunded/{until}", until - HOUR, task.employer, "unfunded", until)
+        what = "unbegun" if task.on_approval else "unfunded"
+        yield Warning(f"unfunded/{until}", until - HOUR, task.employer, what, until)
         yield from _next_unfunded(task)
-        if task.worker:
+        if task.worker and not task.on_approval:
             yield Warning(f"unpaid/{until}/{task.worker[:8]}", until - HOUR, task.worker, "unpaid", until)
     if task.state is S.FUNDED:
         until = task.funded_until
@@ -276,7 +277,7 @@ def _all_warnings(task: Task) -> Iterator[Warning]:
             for who in (task.worker, task.employer):
                 what = "unreachable_owed" if task.locked else "unreachable"
                 yield Warning(f"unreachable/{until}/{name}/{who[:8]}", at, who, what, until)
-    if task.dispute and (limit := dues.may_be_disputed_for(task)):
+    if task.dispute and (limit := dues.dispute_limit(task)):
         until = task.dispute.opened + limit
         for who in filter(None, (task.employer, task.worker)):
             yield Warning(f"dispute/{until}/{who[:8]}", until - DAY, who, "dispute_limit", until)

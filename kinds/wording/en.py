@@ -295,7 +295,7 @@ SENTENCES: Mapping[R | T, str] = {
     " The worker delivers with: submit {task} LINK SHA256][what=payment? fund {task} gives you the invoice.][what=review? Decide with: approve {task} or reject {task} REASON]"
     "[on_silence=approve? If the employer says nothing, your work counts as approved.]"
     "[on_silence=dispute? If the employer says nothing, it goes to dispute.]"
-    "[what=unfunded? fund {task} gives you the invoice.][what=next_unfunded? fund {task} gives you the invoice; the work on this"
+    "[what=unbegun? select {task} full begins it, once somebody is hired.][what=unfunded? fund {task} gives you the invoice.][what=next_unfunded? fund {task} gives you the invoice; the work on this"
     " milestone begins when it is paid.][what=next_unpaid? You may leave without a mark: abandon {task}][what=unreachable? The worker names another invoice with: payout {task}"
     " INVOICE; else the money goes back to the employer, with a mark on the worker.]"
     "[what=unreachable_owed? The worker names another invoice with: payout {task} INVOICE; else the money is put to his account.]"

@@ -98,6 +98,7 @@ WORDS: Mapping[str, str] = {
 AHEAD: Mapping[str, str] = {
     # the same words while the time is still running: a card's countdown and a warning
     "unfunded": "Fund it until",
+    "unbegun": "The work is to begin until",
     "next_unfunded": "The money for the next milestone is to be locked until",
     "next_unpaid": "The employer has not locked the money for the next milestone yet; he may until",
     "unpaid": "The employer must lock the money until",

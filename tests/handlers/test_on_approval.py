@@ -57,6 +57,14 @@ def test_the_employer_selects_full_payment_and_the_work_begins_without_money() -
     assert life.refuses(asks(life, EMPLOYER, "milestones")) == "wrong_state"
 
 
+def test_the_employer_is_reminded_that_nothing_has_begun() -> None:
+    life = builders.accepted(**builders.LATER)
+    life.until(life.task.deadline - 3600).ticks()
+    assert [(say.to, say.facts["what"]) for say in life.told(Told.WARNING)] == [(EMPLOYER, "unbegun")]
+    life.wait(3600).ticks()
+    assert life.stands == "Expired:PENDING"
+
+
 def test_nobody_is_there_to_begin() -> None:
     life = builders.draft(order="hire_first", **builders.LATER)
     assert life.refuses(asks(life, EMPLOYER, "select", structure="full")) == "not_hired"

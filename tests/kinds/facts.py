@@ -666,7 +666,17 @@ PASSED: dict[R | T, list[dict[str, Any]]] = {
     T.STRAY: [ABOUT | {"amount_msat": 50_500_000}],
     T.WARNING: [
         ABOUT | {"what": what, "until": NOW + 3600, "height": 612}
-        for what in ("unfunded", "unclaimed", "deadline", "resubmit", "review", "unreachable", "hold_end", "payment")
+        for what in (
+            "unfunded",
+            "unclaimed",
+            "deadline",
+            "resubmit",
+            "review",
+            "unreachable",
+            "hold_end",
+            "payment",
+            "unbegun",
+        )
     ]
     + [
         ABOUT | {"what": "judgement", "until": NOW + 3600, "height": 612, "on_silence": on_silence}
