@@ -14,7 +14,9 @@ from tests.handlers.life import POLICY, H, Life
 from tests.handlers.test_fundings import first_quote_void
 
 HELD: dict[str, Callable[[], Life]] = {
-    name: start for name, start in builders.OPEN.items() if name not in ("Draft", "PendingFunding")
+    name: start
+    for name, start in builders.OPEN.items()
+    if name not in ("Draft", "PendingFunding", "Claimed, awaiting payment")
 }
 
 
