@@ -31,6 +31,7 @@ def test_the_structure_is_defined_by_both_together() -> None:
         await told(town, town.employer, "not the newest proposal")
         await town.worker.say(f"agree {task} {plan_of(town, task)}")
         await entry(town, task, "plan.agreed")
+        await town.pass_time(2)  # the very same message, at the same moment, would be the same question
         for person in (town.employer, town.worker):
             since = len(await person.read())
             await person.say(f"milestones {task} {NEAR}")
