@@ -417,11 +417,10 @@ async def test_bad_posts_and_bad_json(stage: Stage, message: str, code: str) -> 
 
 @pytest.mark.parametrize(
     "name",
-    ["funding", "deposit_percent", "custody_mode", "verification"],
+    ["deposit_percent", "custody_mode", "verification"],
 )
 async def test_terms_that_are_not_built_are_refused_by_name(stage: Stage, name: str) -> None:
     values: dict[str, list[Any]] = {
-        "funding": ["on_approval"],
         "deposit_percent": [10],
         "custody_mode": ["onchain_submarine", "direct"],
         "verification": ["auto"],
@@ -434,6 +433,32 @@ async def test_terms_that_are_not_built_are_refused_by_name(stage: Stage, name: 
             answer = await stage.employer.answer(event)
             assert says(answer.text, Refused.NOT_BUILT), answer.text
             assert name in answer.text.lower()
+
+
+@pytest.mark.parametrize(
+    ("terms", "code"),
+    [
+        ({"funding": "on_approval"}, "bad_field"),
+        ({"funding": "on_approval", "order": "hire_first", "custody_mode": "ledger"}, "bad_field"),
+        (
+            {
+                "funding": "on_approval",
+                "order": "hire_first",
+                "payment_type": "HOURLY_RATE",
+                "rate": "500",
+                "cap": "100",
+            },
+            "not_built",
+        ),
+        ({"funding": "later", "order": "hire_first"}, "bad_field"),
+    ],
+)
+async def test_payment_on_approval_with_what_does_not_go_with_it(
+    stage: Stage, terms: dict[str, str], code: str
+) -> None:
+    async with stage.unchanged():
+        letter = await stage.employer.ask(_post(terms={"deadline": "3d"} | terms))
+        assert letter.code == code, letter.text
 
 
 async def test_planned_and_unknown_commands(stage: Stage) -> None:
