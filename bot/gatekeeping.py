@@ -35,7 +35,7 @@ def house_for(tx: Connection, what: What, facts: NodeFacts | None, rate: Rate | 
     insurance = isinstance(what, Said) and isinstance(what.command, Compensate)
     about = {what.by, *([what.command.npub] if isinstance(what, Said) and isinstance(what.command, Hire) else [])}
     there = gate.load(tx, *about, insurance=insurance)
-    if facts and isinstance(what, Said) and isinstance(what.command, Fund):
+    if facts and isinstance(what, Said) and isinstance(what.command, Fund | Select):
         return replace(there, room=gate.measure(tx, facts), rate=rate)
     return replace(there, rate=rate) if rate else there
 

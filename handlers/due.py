@@ -9,7 +9,7 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import Any
 
-from handlers import payout, pricing
+from handlers import ending, payout, pricing
 from handlers.decision import Decision, Moment, Refusal, refuse
 from handlers.guards import need_quote
 from handlers.holds import order, put, refused, wrong_parts
@@ -19,6 +19,7 @@ from handlers.transitions import Cause, move
 from kinds.codes import Refused, Told
 from kinds.lightning import HoldView
 from kinds.states import FundingState, TaskState
+from kinds.units import MSAT_PER_SAT
 
 PAY_WINDOW = 2 * DAY
 _UNPAID = {
@@ -65,6 +66,10 @@ def _order(done: Decision, moment: Moment) -> Decision:
     if left < 60:
         raise refuse(Refused.TOO_LATE, task=task.id, what="payment", since=task.current.pay_until + moment.now.deaf)
     quoted = pricing.quote(task, moment, limits=False)
+    if (
+        quoted.share_of(quoted.current.asked) <= 0
+    ):  # at this rate it comes to less than a sat: no money is held for nothing
+        raise refuse(Refused.BELOW_MINIMUM, minimum_msat=MSAT_PER_SAT)
     life = policy.rate_expiry if task.currency else policy.invoice_expiry
     ordered = order(task, moment, min(life, left), quoted=quoted)
     return done.on(ordered.task).do(*ordered.effects)
@@ -106,7 +111,7 @@ def missed(task: Task, moment: Moment) -> Decision:
     """The time is over, and no invoice is open that might still be paid."""
     facts: dict[str, Any] = {"reason": "unpaid", "mark": task.employer, "due_msat": task.hold_amount}
     done = move(Decision(replace(task, reason="unpaid")), Cause.MISSED, moment, **facts)
-    return _tell_both(done, Told.EXPIRED, reason="unpaid", unpaid_msat=task.share_amount)
+    return ending.tell_both(done, Told.EXPIRED, reason="unpaid", unpaid_msat=task.share_amount)
 
 
 def end(done: Decision, cause: Cause, moment: Moment, reason: str, **facts: Any) -> Decision:
@@ -115,15 +120,9 @@ def end(done: Decision, cause: Cause, moment: Moment, reason: str, **facts: Any)
     if cause is Cause.NO_PROOF_UNPAID:
         mark = None if done.task.rushed else done.task.worker
         ended = move(done, cause, moment, reason=reason, mark=mark, **facts)
-        return _tell_both(ended, Told.EXPIRED, reason=reason, marked=bool(mark))
+        return ending.tell_both(ended, Told.EXPIRED, reason=reason, marked=bool(mark))
     ended = move(done, cause, moment, amount_msat=0, reason=reason, **facts)
-    return _tell_both(ended, Told.REFUNDED, amount_msat=0, reason=reason)
-
-
-def _tell_both(done: Decision, code: Told, **facts: Any) -> Decision:
-    for who in (done.task.employer, done.task.worker):
-        done = done.say(who, code, **facts)
-    return done
+    return ending.tell_both(ended, Told.REFUNDED, amount_msat=0, reason=reason)
 
 
 def dispute_limit(task: Task) -> int:

@@ -131,9 +131,9 @@ def hold_lost(done: Decision, funding: Funding, moment: Moment) -> Decision:
     paying = task.paid_share or (share and (share.state is P.IN_FLIGHT or share.ordered))
     if not paying and task.phase is Phase.NONE:
         done = move(_drop_waiting(done), Cause.LOST, moment, reason="hold_lost", mark=None, **_opened(funding))
-        return _tell_both(done, Told.HOLD_LOST)
+        return tell_both(done, Told.HOLD_LOST)
     done = move(done, Cause.LOST_PAYING, moment, **_opened(funding)).change(lost=True)
-    done = _tell_both(done, Told.HOLD_LOST)
+    done = tell_both(done, Told.HOLD_LOST)
     if task.paid_share:
         return lost_paid(done, moment)
     return done if paying else lost_unpaid(_drop_waiting(done), moment)
@@ -156,7 +156,7 @@ def lost_paid(done: Decision, moment: Moment) -> Decision:
 
 
 def lost_unpaid(done: Decision, moment: Moment) -> Decision:
-    return _tell_both(
+    return tell_both(
         move(done, Cause.LOST_UNPAID, moment, reason="hold_lost", mark=None), Told.EXPIRED, reason="hold_lost"
     )
 
@@ -169,7 +169,7 @@ def _ended(done: Decision, funding: Funding, moment: Moment, **facts: Any) -> De
         done, Cause[task.ending], moment, funding=funding.ref, reason=task.reason, mark=mark, **opening, **facts
     )
     code = Told.REFUNDED if ended.task.state is TaskState.REFUNDED else Told.EXPIRED
-    return _tell_both(ended, code, reason=task.reason, marked=bool(mark), **facts)
+    return tell_both(ended, code, reason=task.reason, marked=bool(mark), **facts)
 
 
 def _final_facts(task: Task, funding: Funding, known: int) -> dict[str, Any]:
@@ -225,7 +225,7 @@ def _drop_waiting(done: Decision) -> Decision:
     return done.on(task)
 
 
-def _tell_both(done: Decision, code: Told, **facts: Any) -> Decision:
+def tell_both(done: Decision, code: Told, **facts: Any) -> Decision:
     for who in (done.task.employer, done.task.worker):
         done = done.say(who, code, **facts)
     return done
@@ -271,7 +271,7 @@ def _hand_over(done: Decision, proof: Proof | None) -> Decision:
     facts = {"url": proof.url, "sha256": proof.sha256, "key_hash": proof.key_hash}
     if proof.key:
         return done.say(done.task.employer, Told.KEY, key=proof.key, **facts)
-    return _tell_both(done.incident("key_lost", proof=proof.number), Told.KEY_LOST, **facts)
+    return tell_both(done.incident("key_lost", proof=proof.number), Told.KEY_LOST, **facts)
 
 
 def _tell_credits(done: Decision, moment: Moment, known: int) -> Decision:

@@ -451,6 +451,20 @@ def test_a_rate_that_has_moved_far_does_not_unbind_the_employer() -> None:
     assert life.told(Told.INVOICE)
 
 
+def test_no_money_is_held_for_a_share_that_the_rate_has_made_nothing() -> None:
+    life = builders.started(**builders.RUPEES)
+    life.cancel(EMPLOYER, 1)
+    life.market = Decimal(8_000_000) * 1000
+    life.cancel(WORKER, 1)
+    assert (life.stands, life.task.fundings) == ("Claimed/awaiting_payment:APPROVED", ())
+    assert life.refuses(asks(life, EMPLOYER, "fund")) == "below_minimum"
+    life.market = Decimal(8_000_000)
+    life.fund()
+    life.make()
+    life.see(H.HELD)
+    assert life.stands == "Verified:APPROVED"
+
+
 # ---------------------------------------------------------------------- what people see
 
 

@@ -293,6 +293,23 @@ def test_the_operator_asks_what_is_held_and_what_went_wrong() -> None:
     run_virtually(life())
 
 
+def test_whoever_selects_full_payment_meets_the_same_ceiling() -> None:
+    async def life() -> None:
+        town, operator = await a_house()
+        await town.kill()
+        ceiling = LiquiditySettings(max_held_sat=HOLD // 1000 - 1)
+        town.settings = Settings(daemon=Daemon(operator=operator.pubkey), liquidity=ceiling)
+        await town.start()
+        task = await offered(town, order="hire_first")
+        await town.worker.say(f"claim {task}")
+        await entry(town, task, "task.accepted")
+        await town.employer.say(f"select {task} full")
+        await told(town, town.employer, "as much money is held as this house takes")
+        await sound(town)
+
+    run_virtually(life())
+
+
 def test_no_new_invoice_beyond_the_ceiling_and_one_alert_an_episode() -> None:
     async def life() -> None:
         town, operator = await a_house()
