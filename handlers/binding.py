@@ -11,6 +11,7 @@ from typing import Any
 from handlers import ledger, plan
 from handlers.decision import Decision, Moment, refuse
 from handlers.guards import SLACK_BLOCKS, may_plan, need_fit, need_welcome, wrong_state
+from handlers.holds import public
 from handlers.task import Destination, Funding, Task, by_hour, holder
 from handlers.transitions import Cause, move
 from kinds.codes import Refused, Told
@@ -128,9 +129,5 @@ def begin_on_payment(done: Decision, held: Funding, parts: int, moment: Moment) 
         Cause.HELD_FOR_WORKER,
         "funded",
         moment,
-        funding=held.ref,
-        amount_msat=held.amount,
-        parts=parts,
-        expiry_height=held.expiry_height,
-        last_safe_height=done.task.last_safe_height,
+        **public(done.task, held, parts),
     )

@@ -12,7 +12,7 @@ from typing import Any
 from handlers import ending, payout, pricing
 from handlers.decision import Decision, Moment, Refusal, refuse
 from handlers.guards import need_quote
-from handlers.holds import order, put, refused, wrong_parts
+from handlers.holds import order, public, put, refused, wrong_parts
 from handlers.policy import DAY
 from handlers.task import Funding, Task
 from handlers.transitions import Cause, move
@@ -93,17 +93,7 @@ def paid(done: Decision, funding: Funding, view: HoldView, moment: Moment) -> De
     if problem:
         return refused(done, funding, view, Cause.FUNDING_REFUSED, problem, moment)
     held = replace(funding, state=FundingState.ACCEPTED, accepted_at=moment.now.heard, expiry_height=expiry)
-    done = put(done, held)
-    moved = move(
-        done,
-        Cause.HELD,
-        moment,
-        funding=funding.ref,
-        amount_msat=view.received,
-        parts=len(view.parts),
-        expiry_height=expiry,
-        last_safe_height=terms.last_safe(expiry),
-    )
+    moved = move(put(done, held), Cause.HELD, moment, **public(done.task, held, len(view.parts)))
     return payout.plan(moved.say(moved.task.employer, Told.PAYMENT_HELD, amount_msat=view.received), moment)
 
 

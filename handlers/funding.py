@@ -16,7 +16,7 @@ from handlers.guards import (
     need_state,
     need_welcome,
 )
-from handlers.holds import drop_invoice, invoice_card, order, put, refused, stray, wrong_parts
+from handlers.holds import drop_invoice, invoice_card, order, public, put, refused, stray, wrong_parts
 from handlers.task import Funding, Task
 from handlers.transitions import Cause, move
 from kinds.bolt11 import BadInvoice, decode
@@ -192,11 +192,7 @@ def _paid(done: Decision, funding: Funding, view: HoldView, moment: Moment) -> D
         funded,
         Cause.HELD,
         moment,
-        funding=funding.ref,
-        amount_msat=view.received,
-        parts=len(view.parts),
-        expiry_height=expiry,
-        last_safe_height=last_safe,
+        **public(task, held, len(view.parts)),
         until=until + moment.now.deaf,
     )
     return moved.say(

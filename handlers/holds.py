@@ -51,6 +51,17 @@ def drop_invoice(done: Decision, funding: Funding | None) -> Decision:
     return put(done, unwanted).do(*wish)
 
 
+def public(task: Task, held: Funding, parts: int) -> dict[str, Any]:
+    """What the log shows of a hold that has come."""
+    return {
+        "funding": held.ref,
+        "amount_msat": held.amount,
+        "parts": parts,
+        "expiry_height": held.expiry_height,
+        "last_safe_height": task.terms.last_safe(held.expiry_height),
+    }
+
+
 def stray(done: Decision, funding: Funding, view: HoldView, moment: Moment) -> Decision:
     """Held, and nobody wants it any more: it is on record and goes back at once."""
     held = replace(funding, state=F.ACCEPTED, goal="stray", expiry_height=view.expiry_height)

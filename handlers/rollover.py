@@ -7,7 +7,7 @@ from __future__ import annotations
 from dataclasses import replace
 
 from handlers.decision import CancelHold, Decision, Moment
-from handlers.holds import drop_invoice, invoice_card, order, put, refused, stray, wrong_parts
+from handlers.holds import drop_invoice, invoice_card, order, public, put, refused, stray, wrong_parts
 from handlers.policy import DAY
 from handlers.task import ROLLOVER_BLOCKS, Funding, Task
 from handlers.transitions import Cause, move
@@ -79,12 +79,8 @@ def paid(done: Decision, funding: Funding, view: HoldView, moment: Moment) -> De
         done,
         Cause.ROLLED_OVER,
         moment,
-        funding=funding.ref,
+        **public(task, fresh, len(view.parts)),
         replaces=old.ref,
-        amount_msat=view.received,
-        parts=len(view.parts),
-        expiry_height=view.expiry_height,
-        last_safe_height=last_safe,
     )
     for who in (task.employer, task.worker):
         moved = moved.say(who, Told.ROLLED_OVER, amount_msat=view.received, last_safe_height=last_safe)
