@@ -99,6 +99,8 @@ class Milestone:
     reward: Msat
     budget: Msat  # payout fee budget contained in its hold
     price: int = 0  # in the smallest unit of the task's currency: the reward is this at the rate; 0 when it is in sats
+    covered: int = 0  # so much of the price has a deposit for it, which is held
+    cover_rate: Rate | None = None  # by which that part is sats
     rate: Rate | None = (
         None  # frozen with the newest invoice of its money; before that the one by which the reward is estimated
     )
@@ -166,6 +168,7 @@ class Funding:
     asked: int  # unix seconds
     salt: str
     replaces: str = ""  # a rollover: the ref of the hold from which it takes over
+    covers: int = 0  # a deposit: how much of its milestone's price it covers, in the unit of the price; 0: it is no deposit
     cltv: int = 0  # blocks that it was made to last
     rate: Rate | None = None  # by which its amount was reckoned
     state: FundingState = FundingState.MAKING
@@ -456,7 +459,7 @@ class Task:
     @property
     def quote(self) -> Funding | None:
         """The open invoice that first locks the money, or the one being made."""
-        return next((f for f in self._invoices if not f.replaces), None)
+        return next((f for f in self._invoices if not (f.replaces or f.covers)), None)
 
     @property
     def rollover(self) -> Funding | None:

@@ -126,6 +126,7 @@ class LogType(StrEnum):
     DEPOSIT_OFFERED = "deposit.offered"
     DEPOSIT_ACCEPTED = "deposit.accepted"
     DEPOSIT_DECLINED = "deposit.declined"
+    DEPOSIT_RETURNED = "deposit.returned"
     ROLLOVER_ASKED = "rollover.asked"
     ROLLOVER_COMPLETED = "rollover.completed"
     LEDGER_LOCKED = "ledger.locked"

@@ -126,7 +126,8 @@ def books(town: Kept, loss: int) -> None:
         kept += came - went
         if each.state is not None and each.state.is_final and came:
             going = sum(p.amount + p.budget for p in each.payouts if not p.state.is_final)
-            assert came - went == each.fee + each.insurance + sum(entry.amount for entry in each.credits) + going
+            given = sum(entry.amount for entry in each.credits) - each.compensated
+            assert came - went == each.fee + each.insurance + given + going
         booked += each.locked + each.fee + each.insurance - each.compensated
         booked += sum(entry.amount for entry in each.credits)
     assert (outside, wrong) == (-booked, []), "the double-entry books say what the tasks and withdrawals say"
