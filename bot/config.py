@@ -172,6 +172,13 @@ class TermsSettings(_Section):
     milestones_above_price: Annotated[int, Field(ge=0, le=10**9)] = Field(
         10_000, description="... and those with a price in a currency above so much of it."
     )
+    deposit_percent: Annotated[int, Field(ge=1, le=100)] = Field(
+        25, description="So much of a large task the employer is asked to lock ahead, in percent; he may say no."
+    )
+    deposit_above_sat: Sats = Field(30_000, description="... where it costs more than this, in sats.")
+    deposit_above_price: Annotated[int, Field(ge=0, le=10**9)] = Field(
+        3_000, description="... or, with a price in a currency, more than so much of it."
+    )
     budget_base_sat: Sats = Field(
         10, description="A payout's fee budget is at least this, in sats, paid by the employer."
     )
@@ -464,6 +471,9 @@ def policy_from(settings: Settings, bot: Pubkey, facts: NodeFacts, terms_version
         max_reward=sats(min(terms.max_reward_sat, settings.nwc.max_sat if settings.node.kind == "nwc" else SUPPLY)),
         milestones_above=sats(terms.milestones_above_sat),
         milestones_above_price=terms.milestones_above_price,
+        deposit_percent=terms.deposit_percent,
+        deposit_above=sats(terms.deposit_above_sat),
+        deposit_above_price=terms.deposit_above_price,
         budget_base=sats(terms.budget_base_sat),
         budget_ppm=terms.budget_ppm,
         fees=settings.fees.terms(),

@@ -17,11 +17,12 @@ from handlers.house import OPEN, House
 from handlers.policy import Policy
 from handlers.task import Task
 from kinds.codes import Refused
-from kinds.commands import OPERATOR, Approve, Cancel, Compensate, Fund, Hire, Select
+from kinds.commands import OPERATOR, Approve, Cancel, Compensate, Deposit, Fund, Hire, Select
 from kinds.grammar import write_text
 from kinds.inputs import Now, Offered, Said, What
 from kinds.lightning import NodeFacts
 from kinds.rate import Rate
+from kinds.units import Msat
 from storage import acts, gate, house, rates
 from storage.inbox import Row
 
@@ -35,7 +36,7 @@ def house_for(tx: Connection, what: What, facts: NodeFacts | None, rate: Rate | 
     insurance = isinstance(what, Said) and isinstance(what.command, Compensate)
     about = {what.by, *([what.command.npub] if isinstance(what, Said) and isinstance(what.command, Hire) else [])}
     there = gate.load(tx, *about, insurance=insurance)
-    if facts and isinstance(what, Said) and isinstance(what.command, Fund | Select):
+    if facts and isinstance(what, Said) and isinstance(what.command, Fund | Select | Deposit):
         return replace(there, room=gate.measure(tx, facts), rate=rate)
     return replace(there, rate=rate) if rate else there
 
@@ -59,7 +60,9 @@ def rate_for(tx: Connection, row: Row, what: What, task: Task | None, board: Boa
 
 def _asks_for_money(said: Said, task: Task) -> bool:
     """Where nothing is held yet, what ends the judgement does so, too."""
-    return isinstance(said.command, Fund | Select) or (task.unfunded and isinstance(said.command, Approve | Cancel))
+    return isinstance(said.command, Fund | Select | Deposit) or (
+        task.unfunded and isinstance(said.command, Approve | Cancel)
+    )
 
 
 def ruled(tx: Connection, said: Said, now: Now, policy: Policy) -> Ruling | Refusal:
@@ -90,7 +93,7 @@ def runs_short(tx: Connection, now: Now, outcome: Decision | Refusal) -> bool:
         return outcome.code is Refused.NO_ROOM and _refused(tx, now, outcome.facts)
     made = [effect.amount for effect in outcome.effects if isinstance(effect, MakeHold)]
     if made and (before := gate.tight(tx)):
-        gate.keep_tight(tx, liquidity.made(before, made[0]))
+        gate.keep_tight(tx, liquidity.made(before, Msat(sum(made))))
     return False
 
 

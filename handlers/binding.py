@@ -8,7 +8,7 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import Any
 
-from handlers import ledger, plan
+from handlers import deposit, ledger, plan
 from handlers.decision import Decision, Moment, refuse
 from handlers.guards import SLACK_BLOCKS, may_plan, need_fit, need_welcome, wrong_state
 from handlers.holds import public
@@ -108,16 +108,21 @@ def begin(done: Decision, cause: Cause, how: str, moment: Moment, note: str = ""
     begun = ledger.on_claim(move(begun, cause, moment, **public))
     told = reward(task, task.destination, moment)
     begun = begun.say(task.worker, Told.CLAIMED, how=how, **told)
-    return begun.say(
+    begun = begun.say(
         task.employer, Told.CLAIMED_BY, how=how, worker=task.worker, deadline=told["deadline"], custody=told["custody"],
         note=note, funding=task.terms.funding,
     )  # fmt: skip
+    return deposit.suggest(begun, moment)
 
 
 def begin_unfunded(done: Decision, moment: Moment) -> Decision:
-    """Where nothing is held before the work, and it is agreed what is paid for, it begins at once."""
+    """Where nothing is held before the work, and it is agreed what is paid for, it begins at once; so it does when a deposit has all of it."""
     task = done.task
-    if not (task.on_approval and task.is_project and task.worker):
+    if not task.on_approval:
+        done = deposit.fitting(done, moment)
+        task = done.task
+    paid = task.on_approval or (bool(task.own_covers) and not task.still_asked)
+    if not (paid and task.is_project and task.worker):
         return done
     return begin(done, Cause.BEGUN, "begun", replace(moment, by="clock", evidence=None))
 

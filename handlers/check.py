@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+from handlers import pricing
 from handlers.account import Account
 from handlers.booking import of_account, party
 from handlers.task import Milestone, Task
@@ -112,7 +113,12 @@ def _machines(task: Task) -> Iterator[str]:
 def _money(task: Task) -> Iterator[str]:
     if sum(1 for f in task.own_fundings if f.state is F.ACCEPTED and f.goal != "stray") > 1:
         yield "two accepted holds"
-    if sum(1 for f in task.own_fundings if f.state in (F.MAKING, F.CREATED) and not f.goal) > 1:
+    asked = [
+        (f.milestone, f.replaces, bool(f.covers))
+        for f in task.fundings
+        if f.state in (F.MAKING, F.CREATED) and not f.goal
+    ]
+    if len(asked) != len(set(asked)):
         yield "two open invoices"
     for role in Role:
         active = [p for p in task.own_payouts if p.role is role and not p.state.is_final]
@@ -175,7 +181,7 @@ def _priced(task: Task) -> Iterator[str]:
                 yield "a rate, where the price is in sats"
         elif each.rate is None or each.rate.currency != agreed.currency or each.price <= 0:
             yield f"a price in {agreed.currency} without a rate"
-        elif each.reward != each.rate.reward(each.price) or each.budget != agreed.budget(each.reward):
+        elif each.reward != pricing.reward(each, each.rate) or each.budget != agreed.budget(each.reward):
             yield f"milestone {each.number}: its sats are not its price at its rate"
 
 

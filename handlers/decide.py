@@ -9,6 +9,7 @@ from handlers import (
     applying,
     choice,
     compensation,
+    deposit,
     dispute,
     doors,
     freezing,
@@ -38,6 +39,7 @@ from kinds.commands import (
     Cancel,
     Claim,
     Compensate,
+    Deposit,
     Dispute,
     Freeze,
     Fund,
@@ -161,6 +163,8 @@ def _said(task: Task, said: Said, moment: Moment) -> Decision:
             return choice.select(task, said, command, moment)
         case Agree() as command:
             return choice.agree(task, said, command, moment)
+        case Deposit() as command:
+            return deposit.deposit(task, said, command, moment)
         case Say() as command:
             return talk.say(task, said, command, moment)
         case Claim() as command:

@@ -9,7 +9,7 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import Any
 
-from handlers import ending, payout, pricing
+from handlers import deposit, ending, payout, pricing
 from handlers.decision import Decision, Moment, Refusal, refuse
 from handlers.guards import need_quote
 from handlers.holds import order, public, put, refused, wrong_parts
@@ -32,18 +32,17 @@ _UNPAID = {
 
 def approved(done: Decision, cause: Cause, moment: Moment, feedback: str = "", **facts: Any) -> Decision:
     """The worker's share is decided: it is paid out of the hold, or the employer is asked for it. `facts`: those of the log's entry."""
+    done = done.on(done.task.with_milestone(asked=done.task.split)) if done.task.unfunded else done
     if not done.task.unfunded:
         moved = move(done, cause, moment, **facts)
         quiet = moved.task.with_milestone(review_until=0, resubmit_until=0, arriving=None)
         return payout.plan(moved.on(quiet), moment, feedback)
     until = moment.now.heard + PAY_WINDOW
     moved = move(done, _UNPAID[cause], moment, pay_until=until + moment.now.deaf, **facts)
-    task = moved.task.with_milestone(
-        review_until=0, resubmit_until=0, arriving=None, pay_until=until, asked=moved.task.split
-    )
+    task = moved.task.with_milestone(review_until=0, resubmit_until=0, arriving=None, pay_until=until)
     told: dict[str, Any] = {"until": until + moment.now.deaf, "percent": task.split}
     asked = _ask(moved.on(task), moment)
-    for who, amount in ((task.employer, task.hold_amount), (task.worker, task.share_amount)):
+    for who, amount in ((task.employer, task.still_asked), (task.worker, task.share_amount)):
         asked = asked.say(
             who, Told.AWAITING_PAYMENT, pays=who == task.employer, amount_msat=amount, feedback=feedback, **told
         )
@@ -71,8 +70,8 @@ def _order(done: Decision, moment: Moment) -> Decision:
     ):  # at this rate it comes to less than a sat: no money is held for nothing
         raise refuse(Refused.BELOW_MINIMUM, minimum_msat=MSAT_PER_SAT)
     life = policy.rate_expiry if task.currency else policy.invoice_expiry
-    ordered = order(task, moment, min(life, left), quoted=quoted)
-    return done.on(ordered.task).do(*ordered.effects)
+    wanted = deposit.drop_open(done, task.current.number)
+    return order(wanted, moment, min(life, left), quoted.still_asked, quoted.current.rate)
 
 
 def is_in_time(task: Task, moment: Moment) -> bool:
@@ -89,7 +88,8 @@ def paid(done: Decision, funding: Funding, view: HoldView, moment: Moment) -> De
     """His money is held, and the worker is paid out of it."""
     terms, expiry = done.task.terms, view.expiry_height
     soon = terms.last_safe(expiry) - moment.policy.reserve <= moment.now.height
-    problem = wrong_parts(funding, view, moment) or ("expires_too_soon" if soon else "")
+    gone = "deposit_gone" if funding.amount != done.task.still_asked else ""
+    problem = wrong_parts(funding, view, moment) or gone or ("expires_too_soon" if soon else "")
     if problem:
         return refused(done, funding, view, Cause.FUNDING_REFUSED, problem, moment)
     held = replace(funding, state=FundingState.ACCEPTED, accepted_at=moment.now.heard, expiry_height=expiry)
@@ -99,7 +99,7 @@ def paid(done: Decision, funding: Funding, view: HoldView, moment: Moment) -> De
 
 def missed(task: Task, moment: Moment) -> Decision:
     """The time is over, and no invoice is open that might still be paid."""
-    facts: dict[str, Any] = {"reason": "unpaid", "mark": task.employer, "due_msat": task.hold_amount}
+    facts: dict[str, Any] = {"reason": "unpaid", "mark": task.employer, "due_msat": task.still_asked}
     done = move(Decision(replace(task, reason="unpaid")), Cause.MISSED, moment, **facts)
     return ending.tell_both(done, Told.EXPIRED, reason="unpaid", unpaid_msat=task.share_amount)
 

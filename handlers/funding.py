@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from handlers import binding, due, ending, ledger, plan, pricing, rollover
+from handlers import binding, deposit, due, ending, ledger, plan, pricing, rollover
 from handlers.decision import Decision, Moment, refuse
 from handlers.guards import (
     SLACK_BLOCKS,
@@ -64,10 +64,13 @@ def fund(task: Task, said: Said, command: Fund, moment: Moment) -> Decision:
     left = task.deadline - now.heard
     if left < 60:
         raise refuse(Refused.TOO_LATE, task=task.id, what="deadline", since=task.deadline + now.deaf)
-    quoted = pricing.quote(task, moment)
-    need_room(task, quoted.hold_amount, moment)
+    before = deposit.fitting(Decision(task), moment)
+    quoted = pricing.quote(before.task, moment)
+    need_room(task, quoted.still_asked, moment)
     life = policy.rate_expiry if task.currency else policy.invoice_expiry
-    return order(task, moment, min(life, left), quoted=quoted).say(said.by, Told.MAKING_INVOICE)
+    amount, rate = quoted.still_asked, quoted.current.rate
+    done = order(deposit.drop_open(before, task.current.number), moment, min(life, left), amount, rate)
+    return done.say(said.by, Told.MAKING_INVOICE)
 
 
 def made(task: Task, what: HoldMade, moment: Moment) -> Decision:
@@ -84,15 +87,15 @@ def made(task: Task, what: HoldMade, moment: Moment) -> Decision:
         funding, state=F.CREATED, payment_hash=view.payment_hash, invoice=view.invoice, expires_at=view.expires_at,
         salt=what.salt or funding.salt,
     )  # fmt: skip
-    first = (task.state is TaskState.DRAFT or due.is_in_time(task, moment)) and not (funding.goal or task.frozen)
-    wanted = rollover.is_wanted(task, made_now) if made_now.replaces else first
-    if not wanted:
+    if not _is_wanted(task, made_now, moment):
         return drop_invoice(done, made_now)
     wrong = _mismatch(funding, what, moment)
     if wrong:
         dropped = drop_invoice(done, replace(made_now, invoice=Secret("")))
         dropped = dropped.incident("wrong_invoice", funding=funding.ref, problem=wrong)
         return dropped.say(task.employer, Told.INVOICE_FAILED, reason="wrong_invoice")
+    if made_now.covers and not made_now.replaces:
+        return deposit.made(put(done, made_now), made_now, moment)
     if made_now.replaces:
         return rollover.made(put(done, made_now), made_now, moment)
     if pricing.is_stale(made_now, moment):
@@ -110,6 +113,16 @@ def made(task: Task, what: HoldMade, moment: Moment) -> Decision:
         **pricing.frozen(frozen.task),
     )
     return invoice_card(moved, made_now)
+
+
+def _is_wanted(task: Task, made: Funding, moment: Moment) -> bool:
+    if made.replaces:
+        return rollover.is_wanted(task, made)
+    if made.goal or task.frozen:
+        return False
+    if made.covers:
+        return deposit.may_cover(task, made.milestone)
+    return task.state is TaskState.DRAFT or due.is_in_time(task, moment)
 
 
 def _mismatch(funding: Funding, made: HoldMade, moment: Moment) -> str:
@@ -152,6 +165,8 @@ def seen(task: Task, what: HoldSeen, moment: Moment) -> Decision:
             return ending.settled(done, funding, view, moment)
         case F.ACCEPTED if view.status is H.HELD and not all(part.on_channel for part in view.parts):
             return done.incident("hold_off_channel", funding=funding.ref, amount_msat=view.received)
+        case F.ACCEPTED if view.status in GONE and funding in task.covers:
+            return deposit.lost(done, funding, moment)
         case F.ACCEPTED if view.status in GONE and funding.goal == "stray":
             return done.on(task.with_funding(funding.ref, state=F.CANCELLED))
         case F.ACCEPTED if view.status in GONE and (funding.goal == "cancel" or _unlocked(task, funding)):
@@ -174,6 +189,8 @@ def _paid(done: Decision, funding: Funding, view: HoldView, moment: Moment) -> D
     task = done.task
     if funding.replaces:
         return rollover.paid(done, funding, view, moment)
+    if funding.covers:
+        return deposit.paid(done, funding, view, moment)
     if task.awaits_payment and not funding.goal:
         return due.paid(done, funding, view, moment)
     if funding.goal or task.state is not TaskState.PENDING_FUNDING or task.phase is not Phase.NONE:
@@ -213,9 +230,12 @@ def _problem(task: Task, funding: Funding, view: HoldView, moment: Moment) -> st
     problem = wrong_parts(funding, view, moment)
     if problem:
         return problem
+    if funding.amount != task.still_asked:
+        return "deposit_gone"
     if now.heard >= task.deadline:
         return "deadline"
-    blocks_left = task.terms.last_safe(view.expiry_height) - policy.reserve - now.height
+    ends = min([view.expiry_height, *(cover.expiry_height for cover in task.own_covers)])
+    blocks_left = task.terms.last_safe(ends) - policy.reserve - now.height
     if task.terms.outlasts_hold:
         return "" if blocks_left > 0 else "expires_too_soon"
     blocks_needed = -(-(task.deadline + task.terms.review_window - now.heard) // 600)
@@ -226,6 +246,8 @@ def _void(done: Decision, funding: Funding, moment: Moment) -> Decision:
     task = done.task
     if funding.replaces:
         return rollover.void(done, funding, moment)
+    if funding.covers:
+        return deposit.void(done, funding, moment)
     if funding.goal or not (task.state is TaskState.PENDING_FUNDING or task.awaits_payment):
         return done.on(task.with_funding(funding.ref, state=F.CANCELLED))
     gone = done.on(task.with_funding(funding.ref, state=F.EXPIRED))

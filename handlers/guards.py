@@ -141,10 +141,10 @@ def need_welcome(moment: Moment) -> None:
         raise refuse(Refused.PAUSED)
 
 
-def need_room(task: Task, amount: Msat, moment: Moment) -> None:
-    """For one more hold of this amount, as far as it is known."""
+def need_room(task: Task, amount: Msat, moment: Moment, holds: int = 1) -> None:
+    """For one more hold of this amount, or for several of it together, as far as it is known."""
     found = moment.house.room
-    what = shortage(found, amount, moment.policy) if found else ""
+    what = shortage(found, amount, moment.policy, holds) if found else ""
     if what:
         raise refuse(Refused.NO_ROOM, task=task.id, what=what, amount_msat=amount)
 
@@ -152,7 +152,7 @@ def need_room(task: Task, amount: Msat, moment: Moment) -> None:
 def need_quote(task: Task, moment: Moment) -> None:
     """One more invoice for the present milestone today."""
     now, limit = moment.now, moment.policy.quotes_a_day
-    today = [funding.asked for funding in task.own_fundings if funding.asked > now.time - DAY]
+    today = [each.asked for each in task.own_fundings if each.asked > now.time - DAY and not each.covers]
     if len(today) >= limit:
         raise refuse(Refused.TOO_MANY_QUOTES, limit=limit, wait=today[0] + DAY - now.time)
 

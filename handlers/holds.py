@@ -8,23 +8,26 @@ from typing import Any
 from handlers.decision import CancelHold, Decision, MakeHold, Moment
 from handlers.guards import next_ref, salt
 from handlers.task import Funding, Task, shown
-from handlers.transitions import Cause, move
+from handlers.transitions import Cause, move, note
 from kinds.codes import Told
 from kinds.lightning import HoldView
-from kinds.states import FundingState
+from kinds.rate import Rate, plain
+from kinds.states import FundingState, LogType
+from kinds.units import Msat
 
 F = FundingState
 
 
-def order(task: Task, moment: Moment, expiry: int, replaces: str = "", quoted: Task | None = None) -> Decision:
-    """A new hold invoice over the whole amount is asked of the node; `expiry` in seconds. `quoted`: the task at the rate that is frozen
-    when the invoice is there."""
-    cost = quoted or task
-    now, policy = moment.now, moment.policy
+def order(
+    done: Decision, moment: Moment, expiry: int, amount: Msat, rate: Rate | None, *, milestone: int = 0, covers: int = 0, replaces: str = "",
+) -> Decision:  # fmt: skip
+    """A new hold invoice is asked of the node; `expiry` in seconds. `rate`: what is frozen when the invoice is there. `milestone`: 0 for
+    the current one."""
+    task, now, policy = done.task, moment.now, moment.policy
     ref, counter = next_ref(task, "h")
     new = Funding(
-        ref=ref, milestone=task.current.number, amount=cost.hold_amount, asked=now.time, salt=salt(now, ref), replaces=replaces,
-        cltv=policy.hold_cltv, rate=cost.current.rate,
+        ref=ref, milestone=milestone or task.current.number, amount=amount, asked=now.time, salt=salt(now, ref), replaces=replaces,
+        cltv=policy.hold_cltv, rate=rate, covers=covers,
     )  # fmt: skip
     wish = MakeHold(
         ref=ref,
@@ -34,7 +37,7 @@ def order(task: Task, moment: Moment, expiry: int, replaces: str = "", quoted: T
         memo=f"Holdfast escrow {task.id}",
         give_up_at=now.time + policy.make_hold_patience,
     )
-    return Decision(replace(task, fundings=(*task.fundings, new), counter=counter)).do(wish)
+    return done.change(fundings=(*task.fundings, new), counter=counter).do(wish)
 
 
 def put(done: Decision, funding: Funding) -> Decision:
@@ -62,6 +65,12 @@ def public(task: Task, held: Funding, parts: int) -> dict[str, Any]:
     }
 
 
+def of_cover(task: Task, funding: Funding) -> dict[str, Any]:
+    """What tells a deposit's entry in the log from those that move the task: which milestone it is for, and how much of its price."""
+    price = plain(funding.covers, task.currency) if task.currency else str(funding.covers)
+    return {**({"milestone": funding.milestone} if task.is_project else {}), "covers": price}
+
+
 def stray(done: Decision, funding: Funding, view: HoldView, moment: Moment) -> Decision:
     """Held, and nobody wants it any more: it is on record and goes back at once."""
     held = replace(funding, state=F.ACCEPTED, goal="stray", expiry_height=view.expiry_height)
@@ -71,10 +80,16 @@ def stray(done: Decision, funding: Funding, view: HoldView, moment: Moment) -> D
     )
 
 
-def refused(done: Decision, funding: Funding, view: HoldView, cause: Cause, problem: str, moment: Moment) -> Decision:
-    """What was paid cannot be kept: it goes back at once, and the employer is told why."""
+def refused(
+    done: Decision, funding: Funding, view: HoldView, cause: Cause | None, problem: str, moment: Moment
+) -> Decision:
+    """What was paid cannot be kept: it goes back at once, and the employer is told why. `cause` None: a deposit's hold, which moves nothing."""
     held = replace(funding, state=F.ACCEPTED, goal="stray", expiry_height=view.expiry_height)
-    moved = move(put(done, held), cause, moment, funding=funding.ref, reason=problem)
+    facts: dict[str, Any] = {"funding": funding.ref, "reason": problem}
+    if cause:
+        moved = move(put(done, held), cause, moment, **facts)
+    else:
+        moved = note(put(done, held), LogType.FUNDING_FAILED, moment, **of_cover(done.task, funding), **facts)
     moved = moved.do(CancelHold(funding.ref, funding.payment_hash))
     return moved.say(
         done.task.employer, Told.INVOICE_FAILED, reason=problem, wanted_msat=funding.amount, got_msat=view.received,

@@ -36,13 +36,13 @@ def room(facts: NodeFacts, held: Msat, approved: Msat) -> Room:
     )
 
 
-def shortage(found: Room, amount: Msat, policy: Policy) -> str:
-    """What an invoice of this amount would break, in a word; "" when there is room."""
+def shortage(found: Room, amount: Msat, policy: Policy, holds: int = 1) -> str:
+    """What an invoice of this amount, or so many together, would break, in a word; "" when there is room."""
     if policy.max_held and found.held + amount > policy.max_held:
         return "held_ceiling"
     if found.inbound is not None and found.inbound - amount < policy.min_inbound:
         return "no_inbound"
-    if found.slots is not None and found.slots - 1 < policy.min_slots:
+    if found.slots is not None and found.slots - holds < policy.min_slots:
         return "no_slots"
     return "no_outbound" if found.outbound - found.approved < policy.min_outbound else ""
 

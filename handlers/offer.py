@@ -22,7 +22,6 @@ BUILT: dict[str, frozenset[object]] = {
     "claim": frozenset({"first", "pick"}),
     "payment_type": frozenset({"FIXED_PRICE", "HOURLY_RATE", "MILESTONE"}),
     "funding": frozenset({"upfront", "on_approval"}),
-    "deposit_percent": frozenset({0}),
     "custody_mode": frozenset({"lightning_self", "ledger"}),
     "verification": frozenset({"manual"}),
     "on_hold_end": frozenset({"refund", "rollover then refund", "ledger", "rollover then ledger"}),
@@ -104,6 +103,7 @@ def create(offered: Offered, moment: Moment) -> Decision:
         **{name: fact for name, fact in by_hour(task).items() if name != "hourly_unit"},
         **({"milestones": plan.public_parts(task.milestones, now)} if task.is_project else {}),
         **({"funding": task.terms.funding} if task.on_approval else {}),
+        **({"deposit_percent": task.terms.deposit_percent} if task.terms.deposit_percent else {}),
         **({"sealed": task.terms.sealed} if task.terms.sealed != "refused" else {}),
         terms=task.terms.version,
     )
@@ -123,6 +123,12 @@ def create(offered: Offered, moment: Moment) -> Decision:
 
 def _need_together(words: TermsWords) -> None:
     """Terms that belong together."""
+    if words.deposit_percent and (words.custody_mode == "ledger" or words.on_hold_end.endswith("ledger")):
+        raise refuse(
+            Refused.NOT_BUILT,
+            what="a deposit where the money may go into the books",
+            built=["refund", "rollover then refund"],
+        )
     if words.funding == "on_approval" and (words.order, words.custody_mode) != ("hire_first", "lightning_self"):
         problem = "on_approval goes with order = hire_first and custody_mode = lightning_self"
         raise refuse(Refused.BAD_FIELD, field="funding", problem=problem)
@@ -163,6 +169,7 @@ def _terms(words: TermsWords, deadline: int, review: int, project: bool, moment:
         payment_type=words.payment_type,
         sealed=words.sealed,
         funding=words.funding,
+        deposit_percent=words.deposit_percent,
     )
 
 

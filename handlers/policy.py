@@ -57,6 +57,9 @@ class Policy:
     proofs_a_day: int = 3
     milestones_above: Msat = sats(100_000)  # a larger project is advised to be cut into milestones
     milestones_above_price: int = 10_000  # the same in whole units of a currency
+    deposit_percent: int = 25  # of a large task, which the employer is asked to lock ahead
+    deposit_above: Msat = sats(30_000)
+    deposit_above_price: int = 3_000  # the same in whole units of a currency
     make_hold_patience: int = 600
     retry_first: int = 30  # a failed payout is tried again after this, doubling
     retry_most: int = 1800

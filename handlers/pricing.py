@@ -7,11 +7,11 @@ offer and no invoice is made by it.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from handlers.decision import Decision, Moment, refuse
-from handlers.task import Funding, Pricing, Task, Terms, priced, shown
+from handlers.task import Funding, Milestone, Pricing, Task, Terms, priced, shown
 from kinds.codes import Refused
 from kinds.inputs import Now
 from kinds.rate import Rate
@@ -99,11 +99,30 @@ def frozen(task: Task) -> dict[str, Any]:
     return {name: fact for name, fact in shown(task).items() if name not in ("hold_msat", "total_msat")} | priced(task)
 
 
+def covered(milestone: Milestone, agreed: Pricing | None, part: int, rate: Rate | None) -> Milestone:
+    """The milestone with a deposit for so much of its price, frozen at this rate; 0: without one."""
+    new = replace(milestone, covered=part, cover_rate=rate)
+    whole = part == milestone.price and rate is not None
+    return _reckoned(new, agreed, rate if whole else milestone.rate) if agreed else new
+
+
+def reward(milestone: Milestone, rate: Rate) -> Msat:
+    """What a price comes to at a rate; the part that has a deposit at the rate of that. Each is rounded up to the sat."""
+    kept, rest = milestone.cover_rate, milestone.price - milestone.covered
+    return Msat((kept.reward(milestone.covered) if kept else 0) + (rate.reward(rest) if rest else 0))
+
+
 def _at(task: Task, rate: Rate) -> Task:
-    agreed, current = task.terms.pricing, task.current
+    agreed = task.terms.pricing
     assert agreed is not None, "the price is in a currency"
-    reward = rate.reward(current.price)
-    return task.with_milestone(reward=reward, budget=agreed.budget(reward), rate=rate)
+    return task.with_current(_reckoned(task.current, agreed, rate))
+
+
+def _reckoned(milestone: Milestone, agreed: Pricing, rate: Rate | None) -> Milestone:
+    if rate is None:
+        return milestone
+    found = reward(milestone, rate)
+    return replace(milestone, reward=found, budget=agreed.budget(found), rate=rate)
 
 
 def _need_rate(currency: str, moment: Moment, task: str | None = None) -> Rate:

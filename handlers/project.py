@@ -32,10 +32,11 @@ def go_on(done: Decision, moment: Moment) -> Decision:
     task = done.task
     done = done.on(advanced(task, task.seq, moment.now.heard, next_due(task, moment.now.heard)))
     facts: dict[str, Any] = {"released": task.current.number, "of": len(task.milestones), "total_msat": task.total}
-    facts |= {"funding": task.terms.funding}
+    covered = bool(done.task.own_covers) and not done.task.still_asked
+    facts |= {"funding": "covered" if covered else task.terms.funding}
     upcoming = listed(done.task.current, moment.now, secret=True)
     for who in (task.employer, task.worker):
-        done = done.say(who, Told.MILESTONE_RELEASED, upcoming=upcoming, hold_msat=done.task.hold_amount, **facts)
+        done = done.say(who, Told.MILESTONE_RELEASED, upcoming=upcoming, hold_msat=done.task.still_asked, **facts)
     return binding.begin_unfunded(done, moment)
 
 

@@ -60,6 +60,7 @@ class Terms:
     funding: str = "upfront"  # on_approval: nothing is held before the work is approved
     pricing: Pricing | None = None  # None: the price is in sats
     hourly: Hourly | None = None  # None: the price is for the work as a whole
+    deposit_percent: int = 0  # that the employer means to lock ahead; 0: he has not said
 
     def last_safe(self, expiry_height: int) -> int:
         """L of a hold that ends at this height: the last one at which an approval can surely still be paid."""
@@ -69,6 +70,19 @@ class Terms:
     def outlasts_hold(self) -> bool:
         """The agreement may last longer than any hold: its money goes to the books before."""
         return self.custody_mode == "ledger" or self.on_hold_end.endswith("ledger")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Deposit:
+    """Money that the employer wants to lock ahead. `parts`: numbers of milestones, and how much of the price of each it covers, in the unit of
+    the price; every part is a hold of its own."""
+
+    percent: int
+    parts: tuple[tuple[int, int], ...]
+
+    @property
+    def price(self) -> int:
+        return sum(part for _, part in self.parts)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -139,7 +153,8 @@ class Milestone:
         """The same for another worker: nothing is left of the one before but the numbers of his proofs."""
         return Milestone(
             number=self.number, title=self.title, reward=self.reward, budget=self.budget, description=self.description,
-            salt=self.salt, due=self.due, proofs=self.proofs, price=self.price, rate=self.rate,
+            salt=self.salt, due=self.due, proofs=self.proofs, price=self.price, rate=self.rate, covered=self.covered,
+            cover_rate=self.cover_rate,
         )  # fmt: skip
 
 
@@ -168,7 +183,9 @@ class Funding:
     asked: int  # unix seconds
     salt: str
     replaces: str = ""  # a rollover: the ref of the hold from which it takes over
-    covers: int = 0  # a deposit: how much of its milestone's price it covers, in the unit of the price; 0: it is no deposit
+    covers: int = (
+        0  # a deposit: how much of its milestone's price it covers, in the unit of the price; 0: it is no deposit
+    )
     cltv: int = 0  # blocks that it was made to last
     rate: Rate | None = None  # by which its amount was reckoned
     state: FundingState = FundingState.MAKING
@@ -299,6 +316,8 @@ class Task:
     compensations: tuple[
         tuple[int, str], ...
     ] = ()  # what for: the sats and the words of each, so that none is given twice
+    deposit: Deposit | None = None  # the newest that was accepted
+    undeposited: bool = False  # the employer does not want to be asked for one
     dispute: Dispute | None = None
     offers: tuple[tuple[Pubkey, int, int], ...] = ()  # who offered which percentage to the worker, seq of that entry
     split: int = 100  # percent of the reward that the worker gets
@@ -414,6 +433,16 @@ class Task:
         return Msat(self.share_of(asked) + part(self.service_fee, asked) + self.budget)
 
     @property
+    def own_covers(self) -> tuple[Funding, ...]:
+        """Of the deposit, what is held for the current milestone."""
+        return tuple(f for f in self.own_fundings if f.covers and f.state is FundingState.ACCEPTED and not f.goal)
+
+    @property
+    def still_asked(self) -> Msat:
+        """What the employer is asked for the current milestone: all that it costs, less what a deposit has for it."""
+        return Msat(max(0, self.hold_amount - sum(f.amount for f in self.own_covers)))
+
+    @property
     def service_fee(self) -> Msat:
         """All of it, when the whole reward is the worker's."""
         return self.terms.fees.of(self.reward)
@@ -434,8 +463,19 @@ class Task:
 
     @property
     def hold(self) -> Funding | None:
-        """The accepted hold that the agreement rests on, also while it is being settled or cancelled."""
-        return next((f for f in self.own_fundings if f.state is FundingState.ACCEPTED and f.goal != "stray"), None)
+        """The accepted hold that the agreement rests on, also while it is being settled or cancelled; of two the one that ends first. None
+        while a deposit is all that is there, and it is not enough."""
+        if self.state is TaskState.DRAFT or not self.holds:
+            return None
+        undecided = self.state in (TaskState.PENDING_FUNDING, TaskState.CLAIMED, TaskState.DISPUTED)
+        if undecided and self.phase is not Phase.REFUNDING and sum(f.amount for f in self.holds) < self.hold_amount:
+            return None
+        return min(self.holds, key=lambda held: held.expiry_height)
+
+    @property
+    def holds(self) -> tuple[Funding, ...]:
+        """All accepted ones of the current milestone: at most one of a deposit, and one other."""
+        return tuple(f for f in self.own_fundings if f.state is FundingState.ACCEPTED and f.goal != "stray")
 
     @property
     def kept(self) -> Funding | None:
@@ -517,6 +557,18 @@ class Task:
         return milestone.price if self.terms.pricing else milestone.reward // MSAT_PER_SAT
 
     @property
+    def covers(self) -> tuple[Funding, ...]:
+        """The deposit: what is held ahead for milestones whose money is not complete, or whose turn has not come."""
+        held = (f for f in self.fundings if f.covers and f.state is FundingState.ACCEPTED and not f.goal)
+        return tuple(f for f in held if f.milestone > self.current.number or self.hold is None)
+
+    @property
+    def cover_invoices(self) -> tuple[Funding, ...]:
+        """Those of a deposit that are open, or being made."""
+        asked = (f for f in self.fundings if f.covers and f.state in (FundingState.MAKING, FundingState.CREATED))
+        return tuple(f for f in asked if not (f.goal or f.replaces))
+
+    @property
     def most_hours(self) -> int:
         """Hundredths of an hour that the current milestone has room for; 0 where the work is not paid by the hour."""
         return self.terms.hourly.most(self.price_of(self.current)) if self.terms.hourly else 0
@@ -549,6 +601,13 @@ class Task:
         if hold is None or hold.goal or not self.terms.on_hold_end.startswith("rollover"):
             return 0
         return max(self.last_safe_height - ROLLOVER_BLOCKS, hold.expiry_height - hold.cltv + ROLLOVER_BLOCKS + _PADDING)
+
+    def renews_at(self, hold: Funding) -> int:
+        """From here on the employer is asked for a fresh one, 0: never. A day before L, and not before it would last a day longer."""
+        if hold.goal or not self.terms.on_hold_end.startswith("rollover"):
+            return 0
+        last_safe = self.terms.last_safe(hold.expiry_height)
+        return max(last_safe - ROLLOVER_BLOCKS, hold.expiry_height - hold.cltv + ROLLOVER_BLOCKS + _PADDING)
 
     def funding(self, ref: str) -> Funding | None:
         return next((f for f in self.fundings if f.ref == ref), None)

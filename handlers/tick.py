@@ -9,8 +9,8 @@ from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from typing import Any
 
+from handlers import deposit, ending, ledger, payout, review, rollover
 from handlers import due as dues
-from handlers import ending, ledger, payout, review, rollover
 from handlers.decision import Decision, Moment
 from handlers.holds import drop_invoice
 from handlers.policy import DAY, HOUR
@@ -78,6 +78,11 @@ def _runs(task: Task) -> bool:
 
 
 def _heights(task: Task) -> Iterator[tuple[int, str]]:
+    yield from _hold_heights(task)
+    yield from deposit.heights(task)
+
+
+def _hold_heights(task: Task) -> Iterator[tuple[int, str]]:
     if task.hold is None:
         return
     if task.state is S.VERIFIED:
@@ -137,6 +142,10 @@ def _ended(task: Task, moment: Moment) -> Decision | None:
 def _follow(task: Task, what: str, moment: Moment) -> Decision | None:
     done, work = Decision(task), task.current.state
     match what:
+        case "cover_end":
+            return deposit.end(task, moment)
+        case "cover_renewal":
+            return rollover.renew(task, deposit.due_for_renewal(task, moment.now.height), moment)
         case "margin":
             return _at_margin(task, moment)
         case "hold_end" if task.state is S.FUNDED:

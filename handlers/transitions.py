@@ -11,9 +11,11 @@ from dataclasses import dataclass, replace
 from enum import StrEnum
 from typing import Any
 
-from handlers.decision import Decision, LogLine, Moment
+from handlers import pricing
+from handlers.decision import CancelHold, Decision, LogLine, Moment
+from handlers.task import Funding
 from kinds.inputs import Proven
-from kinds.states import LogType, Phase, TaskState, WorkState
+from kinds.states import FundingState, LogType, Phase, TaskState, WorkState
 from kinds.units import Pubkey, is_hex64
 
 S, L, P, W = TaskState, LogType, Phase, WorkState
@@ -313,6 +315,9 @@ def move(done: Decision, cause: Cause, moment: Moment, **facts: Any) -> Decision
     if row is None or task.current.state not in row.work:
         raise IllegalMove(f"{task.state}/{task.phase}/{task.current.state}: {cause}")
     _check_author(row, done, moment)
+    if row.target.is_final:
+        done = _without_covers(done, moment)
+        task = done.task
     work = row.work_after or task.current.state
     proven, event = _provenance(moment)
     if task.is_project:
@@ -327,6 +332,46 @@ def move(done: Decision, cause: Cause, moment: Moment, **facts: Any) -> Decision
         frozen_at=0 if row.target.is_final else task.frozen_at,
     )  # fmt: skip
     return replace(done, task=moved, log=done.log + tuple(lines))
+
+
+def note(done: Decision, kind: LogType, moment: Moment, **facts: Any) -> Decision:
+    """An entry that moves nothing, while the task is not over: what becomes of a deposit stands beside the task's own way."""
+    task = done.task
+    if task.state is None or task.state.is_final:
+        raise IllegalMove(f"{task.state}: {kind} has no place here")
+    proven, event = _provenance(moment)
+    line = LogLine(kind, task.seq + 1, task.state, task.current.state, moment.by, proven, facts, event)
+    noted = replace(task, seq=line.seq, latest=tuple((dict(task.latest) | {kind: line.seq}).items()))
+    return replace(done, task=noted, log=(*done.log, line))
+
+
+def give_back(done: Decision, cover: Funding, reason: str, moment: Moment) -> Decision:
+    """A hold of a deposit goes back: its milestone costs again what it did before."""
+    task = done.task
+    at = cover.milestone - 1
+    without = pricing.covered(task.milestones[at], task.terms.pricing, 0, None)
+    milestones = (*task.milestones[:at], without, *task.milestones[at + 1 :])
+    returned = replace(task.with_funding(cover.ref, goal="stray"), milestones=milestones)
+    facts: dict[str, Any] = {
+        **({"milestone": cover.milestone} if task.is_project else {}),
+        "funding": cover.ref,
+        "amount_msat": cover.amount,
+        "reason": reason,
+        "payment_hash": cover.payment_hash,
+        "hash_salt": cover.salt,
+    }
+    noted = note(done.on(returned), LogType.DEPOSIT_RETURNED, moment, **facts)
+    return noted.do(CancelHold(cover.ref, cover.payment_hash))
+
+
+def _without_covers(done: Decision, moment: Moment) -> Decision:
+    """The task ends here, whichever way: what is held ahead for it goes back, and what was asked for is not wanted any more."""
+    for cover in done.task.covers:
+        done = give_back(done, cover, "over", moment)
+    for asked in done.task.cover_invoices:
+        wish = [CancelHold(asked.ref, asked.payment_hash)] if asked.state is FundingState.CREATED else []
+        done = done.on(done.task.with_funding(asked.ref, goal="cancel")).do(*wish)
+    return done
 
 
 def _check_author(row: Row, done: Decision, moment: Moment) -> None:

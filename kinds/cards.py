@@ -14,7 +14,7 @@ from kinds.commands.usage import usage
 from kinds.figures import moment_text, sats_text
 from kinds.legible import one_line
 from kinds.lines import Facts, bar, heading, joined, label, listed
-from kinds.project_cards import completed_card, milestone_lines, options_card, plan_card, released_card
+from kinds.project_cards import completed_card, deposit_card, milestone_lines, options_card, plan_card, released_card
 from kinds.qr import qr
 from kinds.wording.template import fill
 from kinds.wording.words import BADGES, LABELS, SERVICE_FEE, TERMS, WORK
@@ -30,8 +30,10 @@ def card(code: Refused | Told, facts: Facts, now: int) -> str:
     match code:
         case Told.STATUS:
             return status_card(facts, now)
-        case Told.INVOICE:
+        case Told.INVOICE | Told.DEPOSIT_INVOICE:
             return invoice_card(facts, now)
+        case Told.DEPOSIT_OFFERED:
+            return deposit_card(facts, now)
         case Told.OPTIONS:
             return options_card(facts, now)
         case Told.PLAN_PROPOSED | Told.PLAN_AGREED:
@@ -96,11 +98,11 @@ def invoice_card(facts: Facts, now: int, on_dark: bool = False) -> str:
     """The invoice to pay: amounts, a link that opens a wallet, and a QR code of the same. `on_dark`: see `qr`."""
     link = f"lightning:{facts.get('invoice') or ''}".upper()
     lines = [heading(facts)] if facts.get("title") else []
-    shown = (
-        ("renews", "invoice", "share", "price", "expires", "pending")
-        if facts.get("renews")
-        else ("invoice", "share", "price", "expires", "pending")
-    )
+    shown: tuple[str, ...] = ("invoice", "share", "price", "expires", "pending")
+    if facts.get("covers"):
+        shown = ("deposit invoice", "expires", "deposit pending")
+    elif facts.get("renews"):
+        shown = ("renews", *shown)
     lines += [label(name, facts, now) for name in shown]
     if not facts.get("invoice"):
         return joined(lines)

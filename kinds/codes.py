@@ -35,6 +35,7 @@ class Refused(StrEnum):
     UNKNOWN_TERM = "unknown_term"  # term, near: list of terms
     NOT_OFFERED = "not_offered"  # what: a term's value that this operator does not want, offered
     NOT_BUILT = "not_built"  # what: a term's value, a command or a kind of destination that is planned, not built
+    NO_DEPOSIT = "no_deposit"  # task: nothing is left to be locked ahead
     BAD_AMOUNT = "bad_amount"  # problem
     BAD_DEADLINE = "bad_deadline"  # problem
     BAD_HOURS = "bad_hours"  # problem; task, most (in hundredths): more than it has room for
@@ -161,6 +162,15 @@ class Told(StrEnum):
     ABANDONED = "abandoned"
     AWAITING_PAYMENT = "awaiting_payment"  # to both: pays (the employer), amount_msat, until, percent, feedback
     PAYMENT_HELD = "payment_held"  # to the employer: amount_msat, of what is approved
+    DEPOSIT_OFFERED = "deposit_offered"  # to the employer, a question: percent, deposit_msat
+    DEPOSIT_LATER = "deposit_later"
+    DEPOSIT_DECLINED = "deposit_declined"
+    DEPOSIT_INVOICE = (
+        "deposit_invoice"  # invoice, payment_hash, amount_msat, expires_at, milestone, covers (of its price)
+    )
+    DEPOSIT_EXPIRED = "deposit_expired"  # milestone, covers: nobody paid its invoice
+    DEPOSIT_HELD = "deposit_held"  # to both: amount_msat, milestone, covers, held_msat (all of the deposit)
+    DEPOSIT_BACK = "deposit_back"  # to both: amount_msat, milestone, covers, reason
     HOURS_NOTED = "hours_noted"  # to the worker: hours, most, amount_msat
     PROOF_CHECKING = "proof_checking"
     PROOF_MISMATCHED = "proof_mismatched"  # url, wanted, got: refused

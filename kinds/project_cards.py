@@ -35,6 +35,13 @@ def plan_card(facts: Facts, now: int) -> str:
     )
 
 
+def deposit_card(facts: Facts, now: int) -> str:
+    """Whether a part is locked ahead: three answers, none of which is pressed for."""
+    return joined(
+        [heading(facts), *(label(name, facts, now) for name in ("deposit", "deposit rules", "deposit answers"))]
+    )
+
+
 def released_card(facts: Facts, now: int) -> str:
     """One milestone is paid, the next one begins."""
     done, of, upcoming = facts.get("released"), facts.get("of"), facts.get("upcoming")

@@ -22,25 +22,25 @@ from kinds.commands.operator import (
     Unban,
     Unfreeze,
 )
-from kinds.commands.project import Agree, Milestones, Options, Say, Select
+from kinds.commands.project import Agree, Deposit, Milestones, Options, Say, Select
 from kinds.commands.work import Abandon, Approve, Claim, Dispute, HoursWorked, Payout, Reject, Submit
 
 COMMANDS: tuple[type[Command], ...] = (
     Help, TermsAsked, Tasks, Status, History, Receipt,
     Post, Fund, Hire, Cancel,
-    Options, Select, Milestones, Agree, Say,
+    Options, Select, Milestones, Agree, Deposit, Say,
     Claim, HoursWorked, Submit, Abandon, Approve, Reject, Dispute, Payout,
     Balance, Withdraw, Statement,
     *OPERATOR,
 )  # fmt: skip
 
 PLANNED = frozenset((
-    "deposit", "evidence", "vote", "rate", "appeal", "reputation",
+    "evidence", "vote", "rate", "appeal", "reputation",
 ))  # fmt: skip
 """Words of the protocol that are not built yet: refused by name, so that nobody takes silence for consent."""
 
 __all__ = [
-    "COMMANDS", "OPERATOR", "PLANNED", "Abandon", "Agree", "Approve", "Balance", "Ban", "Cancel", "Claim", "Command", "Compensate", "Dispute", "Freeze", "Fund",
+    "COMMANDS", "OPERATOR", "PLANNED", "Abandon", "Agree", "Approve", "Balance", "Ban", "Cancel", "Claim", "Command", "Compensate", "Deposit", "Dispute", "Freeze", "Fund",
     "Help", "Hire", "History", "Holds", "HoursWorked", "Incidents", "Milestones", "Options", "Pause", "Payout", "Post", "Receipt", "Reject", "Resume", "Say", "Select", "Statement", "Status", "Submit", "Tasks", "TermsAsked",
     "Unban", "Unfreeze", "Withdraw",
 ]  # fmt: skip

@@ -57,6 +57,18 @@ class Agree(TaskCommand):
     ]
 
 
+class Deposit(TaskCommand):
+    """Answers whether a part of a project's money is locked ahead, the employer: accept gives the invoices, decline ends the question, later leaves it
+    open. What is not used of it goes back."""
+
+    action: ClassVar[str] = "deposit"
+    example: ClassVar[str] = "deposit 7qk2m0x9t4h1h accept"
+    answer: Annotated[
+        Literal["accept", "decline", "later"],
+        BeforeValidator(lambda value: value.lower() if isinstance(value, str) else value),
+    ]
+
+
 class Say(TaskCommand):
     """Sends words to the other side of your task; they are not published."""
 

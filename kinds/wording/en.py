@@ -82,6 +82,8 @@ SENTENCES: Mapping[R | T, str] = {
     R.NO_RATE: "I know no exchange rate for {currency} that is new enough: too few of my sources answer, or they do not agree. Nothing was done."
     "[task? Your price stays as it is; try again in some minutes: fund {task}][!task? Try again in some minutes, or name your price in sats:"
     ' post 50000 sats "TITLE" deadline=3d]',
+    R.NO_DEPOSIT: "Nothing is left in task {task} that could be locked ahead: its money is held, paid or asked for already, or the work has not"
+    " begun. status {task} shows where it stands.",
     R.BAD_INVOICE: "This invoice cannot be used: {problem}.[ It must be valid until {live_until:date} at least.]"
     " Make a new one and send it.",
     R.AMOUNT_MISMATCH: "The invoice must be for exactly {wanted_msat:sats}[got_msat? , but it is for {got_msat:sats}]"
@@ -151,7 +153,7 @@ SENTENCES: Mapping[R | T, str] = {
     T.PLAN_AGREED: "The milestones are agreed on and locked, {total_msat:sats} in all.[stage=agreed?  fund {task} gives the invoice of the first one.]"
     "[stage=begun?  The work on the first one begins now.]",
     T.MILESTONE_RELEASED: "Milestone {released} of {of} is paid and released.[funding=upfront?  The next one begins when its money is locked: fund {task}]"
-    "[funding=on_approval?  The next one begins now.]",
+    "[funding=on_approval?  The next one begins now.][funding=covered?  The next one begins now: the deposit is its money.]",
     T.PROJECT_COMPLETED: "All {of} milestones are paid: the project is completed, {total_msat:sats} in all.",
     T.SAID: "From the other side: {words:says}",
     T.PASSED_ON: "Passed on.",
@@ -216,6 +218,15 @@ SENTENCES: Mapping[R | T, str] = {
     " is not paid in time is on record for everybody.][!pays? {amount_msat:sats} of it are yours][percent!=100? ({percent} %)]"
     "[!pays?. They say: {feedback:says}][!pays?. The employer is asked for the money and has until {until:when}; I tell you when it is held.]",
     T.PAYMENT_HELD: "Your money is held: {amount_msat:sats}. The worker is paid out of it now.",
+    T.DEPOSIT_OFFERED: "You may lock {percent} % of the whole ahead, about {deposit_msat:sats}; it goes back to you if the work is not done. If you like: deposit {task} accept",
+    T.DEPOSIT_LATER: "Good: nothing is locked ahead for now. deposit {task} accept does it at any time.",
+    T.DEPOSIT_DECLINED: "Noted: nothing is locked ahead, and I do not ask again. deposit {task} accept still does it.",
+    T.DEPOSIT_INVOICE: "Pay this invoice to lock {amount_msat:sats} ahead[milestone?  for milestone {milestone}]. Valid until {expires_at:when}. Your wallet shows it as"
+    " pending: that is how it is held. What is not used of it goes back to you.",
+    T.DEPOSIT_EXPIRED: "The invoice of the deposit[milestone?  for milestone {milestone}] has run out unpaid; nothing else changes. deposit {task} accept makes a new one.",
+    T.DEPOSIT_HELD: "{amount_msat:sats} are locked ahead[milestone?  for milestone {milestone}]; the deposit is {held_msat:sats} now. It counts for what is still to be paid.",
+    T.DEPOSIT_BACK: "{amount_msat:sats} of the deposit[milestone?  for milestone {milestone}] are no longer held and go back to the employer: {reason:word}. The task goes on;"
+    " that part is asked for when its time comes.",
     T.ABANDONED: "The worker has given the task back, without a mark.[refunding? The money goes back to the employer.]"
     "[!refunding? The task is open again.][ It can be claimed until {until:when}.]"
     "[applicants? {applicants} of those who offered to do it stand on your list: status {task} shows them.]",

@@ -43,6 +43,9 @@ WORDS: Mapping[str, str] = {
     "small_parts": "the payment came in parts that are too small to be held safely",
     "off_channel": "a part of the payment was no longer on an open channel",
     "expires_too_soon": "the payment would have expired before the work can be judged",
+    "deposit_gone": "the deposit that was counted on is no longer there, so it was too little",
+    "too_short": "it could not be held for as long as its milestone may take",
+    "over": "the task is over",
     # why no invoice is made
     "no_inbound": "my node cannot receive that much",
     "no_outbound": "what my node can send is kept for work that is approved",
@@ -178,7 +181,11 @@ LABELS: Mapping[str, str] = {
     "earlier parts": "✅ {count} earlier ones",
     "released": "✅ Milestone {released} is paid and released.",
     "upcoming": "Next: {number}. {title:says} · {reward_msat:sats} · due {due:when}",
-    "upcoming next": "[funding=upfront? It begins when {hold_msat:sats} are locked for it: fund {task}][funding=on_approval? It begins now.]",
+    "upcoming next": "[funding=upfront? It begins when {hold_msat:sats} are locked for it: fund {task}][funding=on_approval? It begins now.]"
+    "[funding=covered? It begins now: your deposit is its money.]",
+    "deposit": "🔒 Consider locking {percent} % of the whole ahead, about {deposit_msat:sats}: it keeps trust and flexibility on both sides.",
+    "deposit rules": "It is held, not paid, and counts for the last payments. What is not used goes back to you, all of it if the work is not done.",
+    "deposit answers": "[accept] deposit {task} accept\n[later] deposit {task} later\n[dismiss] deposit {task} decline",
     "completed": "✅ Project complete: all {of} milestones are paid, {total_msat:sats} in all.",
     "file": "{url:exact}\n  sha256 {sha256:exact}",
     "role": "You are the {role}.",
@@ -206,6 +213,8 @@ LABELS: Mapping[str, str] = {
     "price": "Price: {price:price}. [indicative? In sats about as much as below, at {rate:rate} per bitcoin; the rate is frozen when the invoice is"
     " made.][!indicative? Frozen at {rate:rate} per bitcoin, as {rate_sources:list} told at {rate_time:date}.]",
     "invoice": "⚡ Pay {amount_msat:sats} to lock the money",
+    "deposit invoice": "⚡ Pay {amount_msat:sats} to lock it ahead[milestone?  for milestone {milestone}]",
+    "deposit pending": "Your wallet shows it as pending: that is how it is held. What is not used of it goes back to you.",
     "renews": "This renews the hold of your task, which comes to its end with block {last_safe_height}. The old hold is released as soon"
     " as this one is there; without it the task ends then as agreed.",
     "share": "{net_msat:sats} for the worker[service_fee_msat?  + {service_fee_msat:sats} service fee]"

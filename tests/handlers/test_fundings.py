@@ -329,7 +329,7 @@ def test_a_lost_hold_that_comes_back_under_a_payout_is_for_the_operator() -> Non
 
 def test_offers_that_are_not_built_are_refused_by_name() -> None:
     for term in (
-        {"deposit_percent": 10}, {"custody_mode": "direct"}, {"verification": "auto"},
+        {"custody_mode": "direct"}, {"verification": "auto"},
     ):  # fmt: skip
         with pytest.raises(AssertionError, match=f"not_built.*{next(iter(term))}"):
             builders.draft(**term)

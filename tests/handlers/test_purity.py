@@ -71,7 +71,7 @@ WORDS = {
     LogType: """
         task.created task.accepted task.claimed task.abandoned task.expired task.frozen task.unfrozen claim.offered
         plan.proposed plan.agreed cancel.offered invoice.created invoice.accepted invoice.expired funding.failed funding.stray
-        deposit.offered deposit.accepted deposit.declined rollover.asked rollover.completed ledger.locked proof.submitted
+        deposit.offered deposit.accepted deposit.declined deposit.returned rollover.asked rollover.completed ledger.locked proof.submitted
         proof.verified proof.rejected review.prolonged payout.failed payment.missed settlement.started settlement.completed
         refund.started refund.completed dispute.opened dispute.vote dispute.resolved dispute.appealed hold.lost incident
         compensation rating receipt

@@ -30,6 +30,7 @@ FROZEN: dict[str, Any] = {
 }  # fmt: skip
 ESTIMATED = FROZEN | {"indicative": True}
 LEFT = {"available_msat": Msat(10_100_000), "payable_msat": Msat(10_000_000), "payable_budget_msat": Msat(100_000)}
+COVER = {"milestone": 3, "covers": "3000", "amount_msat": Msat(3_000_000)}
 SHARED_FEE = {"net_msat": Msat(49_500_000), "service_fee_msat": Msat(1_000_000), "hold_msat": Msat(51_000_000)}
 FEE_TERMS = {
     "service_fee_ppm": 12_500, "service_fee_base_msat": 50_000, "service_fee_minimum_msat": 100_000, "service_fee_payer": "split",
@@ -205,7 +206,7 @@ PASSED: dict[R | T, list[dict[str, Any]]] = {
     R.ACCOUNT_UNSURE: [{}],
     R.NOT_OFFERED: [{"what": "custody_mode = ledger", "offered": ["lightning_self"]}],
     R.NOT_BUILT: [
-        {"what": "the command deposit"},
+        {"what": "the command vote"},
         {"what": "verification = auto", "built": ["manual"]},
         {"what": "this kind of destination", "built": ["BOLT11 invoice"]},
     ],
@@ -306,6 +307,7 @@ PASSED: dict[R | T, list[dict[str, Any]]] = {
     R.NO_RECEIPT: [{"task": TASK, "state": "Funded", "role": role} for role in ("employer", "worker")],
     R.NO_LOSS: [{"task": TASK}],
     R.NOT_COVERED: [{"task": TASK, "wanted_msat": 5_000_000, "budget_msat": 50_000, "covered_msat": 0}],
+    R.NO_DEPOSIT: [{"task": TASK}],
     R.NOTHING_OWED: [{"task": TASK}, {"under_way_msat": 0}, {"under_way_msat": 50_500_000}],
     R.TOO_MUCH: [
         {"wanted_msat": 60_000_000, "budget_msat": 600_000, "available_msat": 50_500_000, "payable_msat": payable}
@@ -393,7 +395,7 @@ PASSED: dict[R | T, list[dict[str, Any]]] = {
             "funding": funding,
         }
         for part in PARTS
-        for funding in ("upfront", "on_approval")
+        for funding in ("upfront", "on_approval", "covered")
     ],
     T.PROJECT_COMPLETED: [
         ABOUT | {"of": 2, "total_msat": 13_000_000},
@@ -568,6 +570,21 @@ PASSED: dict[R | T, list[dict[str, Any]]] = {
         ABOUT | {"refunding": False, "until": NOW + DAY},
         ABOUT | {"refunding": False, "until": None, "applicants": 2},
     ],
+    T.DEPOSIT_OFFERED: [
+        ABOUT | {"percent": 25, "deposit_msat": 5_000_000},
+        ABOUT | ESTIMATED | {"percent": 25, "deposit_msat": 12_500_000},
+    ],
+    T.DEPOSIT_LATER: [ABOUT],
+    T.DEPOSIT_DECLINED: [ABOUT],
+    T.DEPOSIT_INVOICE: [
+        ABOUT | COVER | {"invoice": INVOICE, "payment_hash": SHA, "expires_at": NOW + 600, "hash_salt": SHA}
+    ],
+    T.DEPOSIT_EXPIRED: [ABOUT | COVER],
+    T.DEPOSIT_HELD: [
+        ABOUT | COVER | {"held_msat": 5_020_000},
+        ABOUT | {"covers": "5000", "amount_msat": 5_000_000, "held_msat": 5_000_000},
+    ],
+    T.DEPOSIT_BACK: [ABOUT | COVER | {"reason": reason} for reason in ("hold_end", "too_short", "hold_lost")],
     T.HOURS_NOTED: [ABOUT | HOURS, ABOUT | FROZEN | HOURS | {"hourly_rate": "12.50", "hourly_unit": "INR"}],
     T.PROOF_CHECKING: [ABOUT | {"sha256": SHA}],
     T.PROOF_MISMATCHED: [ABOUT | {"url": PROOF["url"], "wanted": SHA, "got": "00" * 32}],

@@ -111,7 +111,7 @@ def test_text_is_understood(text: str, command: Command) -> None:
         ("cliam x", Refused.UNKNOWN_COMMAND, {"word": "cliam", "near": ["claim"]}),
         ("fund=x", Refused.UNKNOWN_COMMAND, {}),
         ("🎉" * 100, Refused.UNKNOWN_COMMAND, {"word": "🎉" * 40}),
-        ("deposit x 25", Refused.NOT_BUILT, {"what": "the command deposit"}),
+        ("vote x 25", Refused.NOT_BUILT, {"what": "the command vote"}),
         ("claim", Refused.BAD_USAGE, {"action": "claim", "usage": "claim ID [DESTINATION]"}),
         (f"fund {TASK} {'x' * 60_000}", Refused.BAD_FIELD, {"field": "mode"}),
         (f"claim {TASK} a b", Refused.BAD_USAGE, {"action": "claim"}),

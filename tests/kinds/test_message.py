@@ -55,7 +55,7 @@ def test_an_invoice_is_shown_with_its_link() -> None:
 
 def test_help_about_no_command_is_a_refusal() -> None:
     assert answer(Told.HELP, {"topic": "cliam"})["code"] == "unknown_command"
-    assert answer(Told.HELP, {"topic": "deposit"})["code"] == "not_built"
+    assert answer(Told.HELP, {"topic": "vote"})["code"] == "not_built"
     assert "submit ID URL SHA256 [NOTES]" in render(Told.HELP, {"topic": None}, "text", NOW)
 
 

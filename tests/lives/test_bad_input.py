@@ -417,11 +417,10 @@ async def test_bad_posts_and_bad_json(stage: Stage, message: str, code: str) -> 
 
 @pytest.mark.parametrize(
     "name",
-    ["deposit_percent", "custody_mode", "verification"],
+    ["custody_mode", "verification"],
 )
 async def test_terms_that_are_not_built_are_refused_by_name(stage: Stage, name: str) -> None:
     values: dict[str, list[Any]] = {
-        "deposit_percent": [10],
         "custody_mode": ["onchain_submarine", "direct"],
         "verification": ["auto"],
     }
