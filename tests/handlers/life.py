@@ -8,6 +8,7 @@ from __future__ import annotations
 import dataclasses
 import functools
 import hashlib
+from collections.abc import Mapping
 from decimal import Decimal
 from typing import Any, TypeVar
 
@@ -60,6 +61,8 @@ POLICY = Policy(
     hold_cltv=2000,
     currencies=("INR",),
     rate_sources=("one", "two", "three"),
+    deposit_above=sats(1_000_000),  # a deposit is suggested only where a test wants it
+    deposit_above_price=1_000_000,
 )
 
 
@@ -152,6 +155,9 @@ class Life:
 
     def last(self, kind: LogType) -> LogLine:
         return [line for line in self.lines if line.type is kind][-1]
+
+    def last_facts(self, kind: str) -> Mapping[str, Any]:
+        return self.last(LogType(kind)).facts
 
     def ordered(self, kind: type[E]) -> list[E]:
         return [effect for effect in self.effects if isinstance(effect, kind)]
