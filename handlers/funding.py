@@ -255,8 +255,11 @@ def _void(done: Decision, funding: Funding, moment: Moment) -> Decision:
 
 
 def _back(done: Decision, funding: Funding, view: HoldView, moment: Moment) -> Decision:
-    """A lost hold is there again: it goes back, unless the worker was paid or may be; then the operator must look."""
+    """A lost hold is there again: it goes back, unless the worker was paid or may be; then the operator must look. One of a deposit, of
+    which nobody can have been paid, always does."""
     task = done.task
+    if funding.goal == "stray":
+        return stray(done, funding, view, moment)
     if task.state is not None and task.state.is_final and not task.paid_share:
         return stray(done, funding, view, moment)
     return done.incident("lost_hold_is_back", funding=funding.ref, amount_msat=view.received)

@@ -13,7 +13,7 @@ from dataclasses import replace
 
 from handlers import ledger
 from handlers.decision import CancelHold, Effect, Pay, SettleHold
-from handlers.recovery import money, projects, work
+from handlers.recovery import deposits, money, projects, work
 from handlers.task import Funding, Task
 from kinds.lightning import HoldView
 from kinds.record import Entry
@@ -33,6 +33,8 @@ def adopt(task: Task | None, entry: Entry) -> Task:
     if (task.seq if task else 0) + 1 != entry.seq or (task is None) != (entry.type == L.TASK_CREATED):
         raise Unreadable(f"entry {entry.seq} ({entry.type}) does not follow")
     kind = LogType(entry.type)
+    if task is not None and deposits.is_beside(entry):
+        return _beside(task, kind, entry)
     change = TABLE.get(kind)
     if change is None:
         raise Unreadable(f"entries of the type {kind} are not built")
@@ -44,11 +46,22 @@ def adopt(task: Task | None, entry: Entry) -> Task:
     after = after.with_milestone(state=WorkState(entry.work))
     if kind is L.SETTLEMENT_COMPLETED and not state.is_final:
         after = replace(projects.next_one(after, entry), phase=Phase.NONE)
+    if state.is_final:
+        after = money.unwanted(after, lambda funding: bool(funding.covers))
     phase = _PHASES.get((kind, state), _PHASES.get((kind, None), Phase.NONE if state.is_final else after.phase))
     return replace(
         after, state=state, phase=phase, seq=entry.seq, latest=tuple((dict(after.latest) | {kind: entry.seq}).items()),
         frozen_at=0 if state.is_final else after.frozen_at,
     )  # fmt: skip
+
+
+def _beside(task: Task, kind: LogType, entry: Entry) -> Task:
+    """What becomes of a deposit moves nothing."""
+    try:
+        after = deposits.adopt(task, entry)
+    except (KeyError, TypeError, ValueError, StopIteration) as error:
+        raise Unreadable(f"entry {entry.seq} ({entry.type}): {type(error).__name__}") from error
+    return replace(after, seq=entry.seq, latest=tuple((dict(after.latest) | {kind: entry.seq}).items()))
 
 
 def _half_ended(task: Task) -> Task:

@@ -119,7 +119,14 @@ def refunding(task: Task, entry: Entry) -> Task:
         marked=task.marked or reason in ("no_proof", "worker_unreachable"), funded_until=0, split=split, offers=(),
     )  # fmt: skip
     booked = of(task, entry.facts["funding"]).goal == ledger.LOCK
-    return task if booked else task.with_funding(entry.facts["funding"], goal="cancel")
+    return task if booked else _all_are_to(task, entry, "cancel")
+
+
+def _all_are_to(task: Task, entry: Entry, goal: str) -> Task:
+    """The hold that the entry names, and the other one where there are two."""
+    for ref in {str(entry.facts["funding"]), *(hold.ref for hold in task.holds)}:
+        task = task.with_funding(ref, goal=goal)
+    return task
 
 
 def refunded(task: Task, entry: Entry) -> Task:
@@ -130,7 +137,7 @@ def refunded(task: Task, entry: Entry) -> Task:
     given = credited(task, entry)
     if not given:
         lost = task.lost or any(f.ref == ref and f.state is F.LOST for f in task.fundings)
-        return opened(task, entry, F.LOST if lost else F.CANCELLED)
+        return _others(opened(task, entry, F.LOST if lost else F.CANCELLED), entry, F.CANCELLED)
     return replace(opened(task, entry, F.SETTLED), locked=Msat(0), credits=(*task.credits, *given))
 
 
@@ -149,7 +156,7 @@ def locked(task: Task, entry: Entry) -> Task:
 
 def settling(task: Task, entry: Entry) -> Task:
     funding(task, entry)
-    return task.with_funding(entry.facts["funding"], goal="settle")
+    return _all_are_to(task, entry, "settle")
 
 
 def settled(task: Task, entry: Entry) -> Task:
@@ -157,13 +164,13 @@ def settled(task: Task, entry: Entry) -> Task:
     facts = entry.facts
     for item in facts["payouts"]:
         task = paid_out(task, item)
-    task = opened(drop_waiting(task), entry, F.LOST if task.lost else F.SETTLED)
+    task = _others(opened(drop_waiting(task), entry, F.LOST if task.lost else F.SETTLED), entry, F.SETTLED)
     booked = task.with_milestone(fee=Msat(facts.get("fee_msat", 0)), insurance=Msat(facts["insurance_msat"]))
     return replace(booked, credits=(*task.credits, *credited(task, entry)), locked=Msat(0))
 
 
 def hold_lost(task: Task, entry: Entry) -> Task:
-    task = no_renewal(opened(task, entry, F.LOST))
+    task = _others(no_renewal(opened(task, entry, F.LOST)), entry, F.ACCEPTED, goal="stray")
     return replace(task, lost=entry.state == S.VERIFIED)
 
 
@@ -198,6 +205,15 @@ def opened(task: Task, entry: Entry, state: FundingState) -> Task:
     }
     funding(task, entry)
     return task.with_funding(str(facts["funding"]), state=state, **known)
+
+
+def _others(task: Task, entry: Entry, state: FundingState, **changes: Any) -> Task:
+    """The same of the other hold, where a milestone's money rested on two."""
+    for item in entry.facts.get("other_holds", []):
+        words = {"payment_hash": item["payment_hash"], "salt": item["hash_salt"]}
+        of(task, str(item["funding"]))
+        task = task.with_funding(str(item["funding"]), state=state, **words, **changes)
+    return task
 
 
 def no_renewal(task: Task) -> Task:

@@ -51,6 +51,7 @@ def created(entry: Entry) -> Task:
         funding=str(facts.get("funding", "upfront")),
         pricing=money.agreed(facts),
         hourly=money.by_hour(facts),
+        deposit_percent=int(facts.get("deposit_percent", 0)),
     )
     if task_id(EventId(facts["pinned"])) != entry.task:
         raise ValueError("another task's event")
@@ -157,11 +158,13 @@ def verified(task: Task, entry: Entry) -> Task:
     """The worker's share is planned; where nothing is held for it, the employer is asked for the money first."""
     split = int(entry.facts.get("percent", 100))
     closing = entry.facts.get("how") == "agreement"
+    if task.unfunded:
+        task = task.with_milestone(asked=split)
     task = quiet(replace(no_renewal(task), split=split, offers=(), closing=closing))
     if entry.state == S.CLAIMED:
         until = entry.facts["pay_until"] - entry.deaf
         resolved = replace(task.dispute, state=DisputeState.RESOLVED) if task.dispute else None
-        return replace(task, dispute=resolved).with_milestone(pay_until=until, asked=split)
+        return replace(task, dispute=resolved).with_milestone(pay_until=until)
     return planned(task)
 
 

@@ -61,6 +61,7 @@ _OPENED = {
     LogType.RECEIPT,
     LogType.INCIDENT,
     LogType.HOLD_LOST,
+    LogType.DEPOSIT_RETURNED,
     LogType.LEDGER_LOCKED,
 }
 
