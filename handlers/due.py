@@ -98,8 +98,15 @@ def paid(done: Decision, funding: Funding, view: HoldView, moment: Moment) -> De
 
 
 def missed(task: Task, moment: Moment) -> Decision:
-    """The time is over, and no invoice is open that might still be paid."""
-    facts: dict[str, Any] = {"reason": "unpaid", "mark": task.employer, "due_msat": task.still_asked}
+    """The time is over, and no invoice is open that might still be paid. What a deposit has is the worker's; the rest is on record."""
+    facts: dict[str, Any] = {"mark": task.employer, "due_msat": task.still_asked}
+    ahead = sum(cover.amount for cover in task.own_covers) - task.budget
+    if ahead > 0:
+        short = Msat(max(0, task.share_amount - ahead))
+        moved = move(Decision(task), Cause.MISSED_COVERED, moment, **facts, short_msat=short)
+        moved = moved.say(task.employer, Told.PAYMENT_MISSED, unpaid_msat=short)
+        return payout.plan(moved.on(moved.task.with_milestone(short=short)), moment)
+    facts |= {"reason": "unpaid"}
     done = move(Decision(replace(task, reason="unpaid")), Cause.MISSED, moment, **facts)
     return ending.tell_both(done, Told.EXPIRED, reason="unpaid", unpaid_msat=task.share_amount)
 

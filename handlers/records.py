@@ -38,6 +38,7 @@ class Lock:
     asked: int
     held_at: int
     ended_at: int
+    covers: int = 0  # of a deposit: how much of its milestone's price
 
     @property
     def was_held(self) -> bool:
@@ -149,8 +150,16 @@ def _escrows(task: Task, rows: Rows) -> Iterator[Record]:
         yield Record(
             id=lock.ref, task=task.id, type=T.UPFRONT_ESCROW, status=status, milestone=lock.milestone, amount=lock.amount,
             paid_by=lock.payer, released_to=to, created=lock.held_at or lock.asked, released=at, payment_hash=lock.payment_hash,
-            preimage=lock.preimage, what="hold_lost" if lock.state is F.LOST else "stray" if lock.goal == "stray" else "",
+            preimage=lock.preimage, what=_word(lock),
         )  # fmt: skip
+
+
+def _word(lock: Lock) -> str:
+    if lock.state is F.LOST:
+        return "hold_lost"
+    if lock.covers:
+        return "deposit"
+    return "stray" if lock.goal == "stray" else ""
 
 
 def _fate(task: Task, lock: Lock, rows: Rows) -> tuple[Pubkey | None, int]:
@@ -176,7 +185,7 @@ def _refunds(task: Task, rows: Rows) -> Iterator[Record]:
                 id=f"{lock.ref}/back", task=task.id, type=T.REFUND, status=S.PENDING if going else S.SUCCESS,
                 milestone=lock.milestone, amount=lock.amount, paid_by=lock.payer, released_to=None if going else lock.payer,
                 created=lock.ended_at or lock.held_at, released=0 if going else lock.ended_at, payment_hash=lock.payment_hash,
-                what="stray" if lock.goal == "stray" else "",
+                what=_word(lock),
             )  # fmt: skip
 
 

@@ -81,6 +81,8 @@ class Cause(StrEnum):
     NO_RESUBMISSION_UNPAID = "no other try came in time, and nothing is held"
     LIMIT_UNPAID = "a dispute without money has lasted too long"
     MISSED = "the employer has not paid for approved work"
+    MISSED_COVERED = "the employer has not paid for approved work, and the worker gets what the deposit has for it"
+    SETTLED_SHORT = "what the deposit had is paid, and the rest was missed"
     SHARE_PAID = "the worker's share arrived"
     MARGIN = "not paid yet, and the hold must be settled now"
     UNREACHABLE = "the worker's side could not be paid"
@@ -258,6 +260,16 @@ ROWS: tuple[Row, ...] = (
     ),
     Row(S.CLAIMED, Cause.HELD, S.VERIFIED, (L.INVOICE_ACCEPTED,), "node", (W.APPROVED,), phase=_DUE),
     Row(S.CLAIMED, Cause.MISSED, S.EXPIRED, (L.PAYMENT_MISSED, L.TASK_EXPIRED), "clock", (W.APPROVED,), phase=_DUE),
+    Row(S.CLAIMED, Cause.MISSED_COVERED, S.VERIFIED, (L.PAYMENT_MISSED,), "clock", (W.APPROVED,), phase=_DUE),
+    Row(
+        S.VERIFIED,
+        Cause.SETTLED_SHORT,
+        S.EXPIRED,
+        (L.SETTLEMENT_COMPLETED, L.TASK_EXPIRED),
+        "node",
+        (W.APPROVED,),
+        phase=_SET,
+    ),
     # paying
     Row(S.VERIFIED, Cause.SHARE_PAID, S.VERIFIED, (L.SETTLEMENT_STARTED,), "node", (W.APPROVED,), phase_after=_SET),
     Row(S.VERIFIED, Cause.MARGIN, S.VERIFIED, (L.SETTLEMENT_STARTED,), "clock", (W.APPROVED,), phase_after=_SET),

@@ -161,6 +161,7 @@ class Told(StrEnum):
     PASSED_ON = "passed_on"
     ABANDONED = "abandoned"
     AWAITING_PAYMENT = "awaiting_payment"  # to both: pays (the employer), amount_msat, until, percent, feedback
+    PAYMENT_MISSED = "payment_missed"  # to the employer: unpaid_msat, of what his deposit did not have
     PAYMENT_HELD = "payment_held"  # to the employer: amount_msat, of what is approved
     DEPOSIT_OFFERED = "deposit_offered"  # to the employer, a question: percent, deposit_msat
     DEPOSIT_LATER = "deposit_later"

@@ -273,6 +273,7 @@ def _funding_row(task: Task, funding: Any) -> dict[str, Any]:
         "asked": funding.asked,
         "expiry_height": funding.expiry_height,
         "milestone": funding.milestone,
+        "covers": funding.covers,
         "preimage": funding.preimage.reveal(),
     }
 

@@ -54,7 +54,7 @@ def _lock(row: Any) -> Lock:
     return Lock(
         ref=row.ref, milestone=row.milestone, payer=Pubkey(row.payer), amount=Msat(row.amount), state=FundingState(row.state),
         goal=row.goal, payment_hash=PaymentHash(row.payment_hash), preimage=Secret(row.preimage), asked=row.asked,
-        held_at=row.held_at, ended_at=row.ended_at,
+        held_at=row.held_at, ended_at=row.ended_at, covers=row.covers,
     )  # fmt: skip
 
 

@@ -147,6 +147,7 @@ fundings = Table(
     Column("held_at", BigInteger, nullable=False, server_default="0"),  # when it was first held; 0: never
     Column("ended_at", BigInteger, nullable=False, server_default="0"),  # settled, gone back, void or lost; 0: not yet
     Column("preimage", String(64), nullable=False, server_default=""),  # the payer's proof of payment, once settled
+    Column("covers", BigInteger, nullable=False, server_default="0"),  # of a deposit: how much of its milestone's price
     Index("fundings_payer", "payer", "asked"),
     Index("fundings_watched", "ref", sqlite_where=text("state in ('created', 'pending', 'accepted', 'lost')")),
 )

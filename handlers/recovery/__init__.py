@@ -153,7 +153,7 @@ TABLE: dict[LogType, Callable[[Task, Entry], Task]] = {
     L.CANCEL_OFFERED: work.offered_end,
     L.DISPUTE_OPENED: work.disputed,
     L.DISPUTE_RESOLVED: work.resolved,
-    L.PAYMENT_MISSED: work.incident,
+    L.PAYMENT_MISSED: work.missed,
     L.PAYOUT_FAILED: work.unreachable,
     L.REFUND_STARTED: money.refunding,
     L.REFUND_COMPLETED: money.refunded,
@@ -171,5 +171,6 @@ _PHASES: dict[tuple[LogType, TaskState | None], Phase] = {
     (L.PROOF_VERIFIED, TaskState.CLAIMED): Phase.AWAITING,
     (L.DISPUTE_RESOLVED, TaskState.CLAIMED): Phase.AWAITING,
     (L.INVOICE_ACCEPTED, TaskState.VERIFIED): Phase.NONE,
+    (L.PAYMENT_MISSED, TaskState.VERIFIED): Phase.NONE,
 }
 """The phase behind an entry of this type, in this state or any; behind all others it stays, or ends with the task."""

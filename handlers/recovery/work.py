@@ -193,6 +193,13 @@ def held(task: Task, entry: Entry) -> Task:
     return planned(task) if entry.state == S.VERIFIED else task
 
 
+def missed(task: Task, entry: Entry) -> Task:
+    """The employer has not paid: what a deposit has for it is the worker's."""
+    if entry.state != S.VERIFIED:
+        return task
+    return planned(task.with_milestone(short=Msat(entry.facts["short_msat"])))
+
+
 def disputed(task: Task, entry: Entry) -> Task:
     by = entry.facts.get("by")
     opened = Dispute(

@@ -217,6 +217,8 @@ SENTENCES: Mapping[R | T, str] = {
     T.AWAITING_PAYMENT: "The work is approved, and to be paid for.[pays? That comes to {amount_msat:sats}, until {until:when}. The invoice comes by itself; fund {task} gives it again. What"
     " is not paid in time is on record for everybody.][!pays? {amount_msat:sats} of it are yours][percent!=100? ({percent} %)]"
     "[!pays?. They say: {feedback:says}][!pays?. The employer is asked for the money and has until {until:when}; I tell you when it is held.]",
+    T.PAYMENT_MISSED: "The time to pay for the approved work is over. The worker gets what your deposit has for it; {unpaid_msat:sats} are unpaid, which is on"
+    " record for everybody.",
     T.PAYMENT_HELD: "Your money is held: {amount_msat:sats}. The worker is paid out of it now.",
     T.DEPOSIT_OFFERED: "You may lock {percent} % of the whole ahead, about {deposit_msat:sats}; it goes back to you if the work is not done. If you like: deposit {task} accept",
     T.DEPOSIT_LATER: "Good: nothing is locked ahead for now. deposit {task} accept does it at any time.",

@@ -46,6 +46,7 @@ WORDS: Mapping[str, str] = {
     "deposit_gone": "the deposit that was counted on is no longer there, so it was too little",
     "too_short": "it could not be held for as long as its milestone may take",
     "over": "the task is over",
+    "deposit": "locked ahead, as a deposit",
     # why no invoice is made
     "no_inbound": "my node cannot receive that much",
     "no_outbound": "what my node can send is kept for work that is approved",

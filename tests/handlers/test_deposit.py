@@ -8,14 +8,13 @@ from typing import Any
 
 import pytest
 
-from handlers.decision import CancelHold, MakeHold, SettleHold
-from handlers.policy import DAY
+from handlers.decision import CancelHold, MakeHold
 from handlers.task import Funding
 from kinds.codes import Told
 from kinds.inputs import HoldMade
 from kinds.lightning import HoldStatus, PaymentStatus
-from kinds.states import FundingState, WorkState
-from kinds.units import Msat, Secret, sats
+from kinds.states import FundingState
+from kinds.units import Secret, sats
 from tests.handlers import builders
 from tests.handlers.life import EMPLOYER, NODE_KEY, POLICY, STRANGER, WORKER, Life, invoice
 
@@ -104,7 +103,10 @@ def test_the_covers_of_the_example_to_the_msat() -> None:
     """5,000 of 5/8/5/2 thousand: all of the fourth with what sending it may cost, and 3,000 of the third."""
     life = example()
     life.did(answer(life))
-    assert life.last_facts("deposit.accepted")["covers"] == [{"milestone": 3, "price": "3000"}, {"milestone": 4, "price": "2000"}]
+    assert life.last_facts("deposit.accepted")["covers"] == [
+        {"milestone": 3, "price": "3000"},
+        {"milestone": 4, "price": "2000"},
+    ]
     budget = life.task.milestones[3].budget // 1000
     assert amounts(life) == {3: 3_000, 4: 2_000 + budget}
     assert life.stands == "Claimed:IN_PROGRESS"

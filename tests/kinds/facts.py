@@ -575,6 +575,7 @@ PASSED: dict[R | T, list[dict[str, Any]]] = {
         ABOUT | ESTIMATED | {"percent": 25, "deposit_msat": 12_500_000},
     ],
     T.DEPOSIT_LATER: [ABOUT],
+    T.PAYMENT_MISSED: [ABOUT | {"unpaid_msat": 38_000_000}],
     T.DEPOSIT_DECLINED: [ABOUT],
     T.DEPOSIT_INVOICE: [
         ABOUT | COVER | {"invoice": INVOICE, "payment_hash": SHA, "expires_at": NOW + 600, "hash_salt": SHA}
