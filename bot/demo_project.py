@@ -6,10 +6,13 @@ begins, or when it is approved.
 
 from __future__ import annotations
 
+from collections.abc import Collection
+from decimal import Decimal
+
 from bot.client import Letter, NoBasis, Waited
 from bot.client.heard import Entry
 from bot.demo import DIGEST, Narrator, Stage, Unplayable, staged
-from kinds.commands import Agree, Approve, Claim, Fund, Milestones, Payout, Post, Receipt, Reject, Say, Submit
+from kinds.commands import Agree, Approve, Claim, Deposit, Fund, Milestones, Payout, Post, Receipt, Reject, Say, Submit
 from kinds.plan import MilestoneWords
 from kinds.units import EventId, task_id
 from verifier import verify
@@ -24,26 +27,38 @@ PARTS = (
 REJECTED = 2  # the milestone whose first delivery is refused
 
 
-async def play_project(narrator: Narrator, funding: str = "upfront") -> bool:
-    """All of it and the verification. True when everything went as it must. `funding`: as in the term of that name."""
+async def play_project(narrator: Narrator, funding: str = "upfront", deposit: bool = False) -> bool:
+    """All of it and the verification. True when everything went as it must. `funding`: as in the term of that name; `deposit`: the employer
+    follows the suggestion to lock a part ahead."""
     async with staged(narrator) as stage:
         try:
-            paid = await project(stage, funding)
+            paid, ahead = await project(stage, funding, deposit)
         except (Waited, NoBasis) as error:
             raise Unplayable(f"{error}; the last answer was: {stage.last or 'none'}") from error
         await stage.employer.public.published(stage.task)
         report = await verify(list(stage.ready.relays), stage.ready.pubkey)
-        narrator.end(report, 1, milestones=len(PARTS), paid_msat=paid, deposit_msat=0)
+        narrator.end(report, 1, milestones=len(PARTS), paid_msat=paid, deposit_msat=ahead)
         return report.ok and {verdict.task for verdict in report.tasks} == {stage.task}
 
 
-async def project(stage: Stage, funding: str) -> int:
-    """From the offer to the last receipt; what the worker was paid, msat."""
-    await _hired(stage, funding)
-    await _agreed(stage)
-    paid = 0
+async def project(stage: Stage, funding: str, deposit: bool = False) -> tuple[int, int]:
+    """From the offer to the last receipt; what the worker was paid, and what of it was locked ahead, msat."""
+    await _hired(stage, funding, deposit)
+    await _agreed(stage, 2 if deposit else 14)
+    paid = ahead = 0
+    covered: set[int] = set()
     for number in range(1, len(PARTS) + 1):
-        paid += await (_milestone if funding == "upfront" else _later)(stage, number)
+        since, seen = stage.seq, len(stage.worker.letters())
+        if funding == "upfront" and number not in covered:
+            await _funded(stage, number)
+        if deposit and number == 1:
+            ahead, covered = await _deposited(stage)
+        proof = await _judged(stage, number)
+        if funding == "upfront" or number in covered:
+            await _approved(stage, proof, "Verified")
+        else:
+            await _asked(stage, number, proof)
+        paid += await _released(stage, number, since, seen)
     await stage.reach("Paid")
     done = await stage.employer.letter(lambda letter: letter.code == "project_completed", "the end of the project")
     await stage.tell(
@@ -52,13 +67,14 @@ async def project(stage: Stage, funding: str) -> int:
     for who, person in (("employer", stage.employer), ("worker", stage.worker)):
         answer = await person.ask(Receipt(task=stage.task))
         await stage.tell("receipt", who, "NIP-17 text", f"receipt {stage.task}", state="Paid", answer=answer)
-    return paid
+    return paid, ahead
 
 
-async def _hired(stage: Stage, funding: str) -> None:
+async def _hired(stage: Stage, funding: str, deposit: bool) -> None:
     employer, worker = stage.employer, stage.worker
     stage.begin("a project in four milestones")
-    terms = {"deadline": "60d", "order": "hire_first", "on_hold_end": "rollover then ledger", "funding": funding}
+    end = "rollover then refund" if deposit else "rollover then ledger"
+    terms = {"deadline": "60d", "order": "hire_first", "on_hold_end": end, "funding": funding}
     question = await employer.tell(Post(amount=WHOLE, currency="INR", title="Build a shop", terms=terms))
     stage.task = task = task_id(EventId(question))
     answer = await employer.answer(question)
@@ -73,12 +89,13 @@ async def _hired(stage: Stage, funding: str) -> None:
     )
 
 
-async def _agreed(stage: Stage) -> None:
+async def _agreed(stage: Stage, days: int) -> None:
+    """`days` for each of the parts."""
     employer, worker, task = stage.employer, stage.worker, stage.task
     answer = await worker.ask(Say(task=task, text="four parts, the backend first to be seen in the third week?"))
     await stage.tell("say", "worker", "NIP-17 text", f"say {task} ...", state="Draft", answer=answer)
     parts = tuple(
-        MilestoneWords(title=title, amount=amount, due=f"{14 * number}d", description=about)
+        MilestoneWords(title=title, amount=amount, due=f"{days * number}d", description=about)
         for number, (title, amount, about) in enumerate(PARTS, 1)
     )
     answer = await worker.ask(Milestones(task=task, milestones=parts))
@@ -88,10 +105,10 @@ async def _agreed(stage: Stage) -> None:
     await stage.tell("agree", "employer", "NIP-17 text", f"agree {task} {plan[:12]}", state="Draft", answer=answer)
 
 
-async def _milestone(stage: Stage, number: int) -> int:
+async def _funded(stage: Stage, number: int) -> None:
     """The money first, then the work."""
     employer, task = stage.employer, stage.task
-    seen, since = len(employer.letters()), stage.seq
+    seen = len(employer.letters())
     await employer.ask(Fund(task=task))
     invoice = await _invoice(stage, seen)
     await stage.tell("fund", "employer", "NIP-17 text", f"fund {task}", state="PendingFunding", answer=invoice)
@@ -99,15 +116,35 @@ async def _milestone(stage: Stage, number: int) -> int:
     await stage.tell(
         "pay", "employer", "Lightning", f"pays for milestone {number}; the work on it begins", state="Claimed"
     )
-    await _approved(stage, await _judged(stage, number), "Verified")
-    return await _released(stage, number, since)
 
 
-async def _later(stage: Stage, number: int) -> int:
+async def _deposited(stage: Stage) -> tuple[int, set[int]]:
+    """A part is locked ahead: what that comes to, and which milestones it covers as a whole."""
+    employer, task = stage.employer, stage.task
+    offered = await employer.letter(lambda letter: letter.code == "deposit_offered", "the suggestion of a deposit")
+    await stage.tell("suggested", "bot", "NIP-17 text", "suggests to lock 25 % ahead", state="Claimed", answer=offered)
+    seen = len(employer.letters())
+    answer = await employer.ask(Deposit(task=task, answer="accept"))
+    await stage.tell("deposit", "employer", "NIP-17 text", f"deposit {task} accept", state="Claimed", answer=answer)
+    covers = (await employer.public.entry(task, "deposit.accepted")).facts["covers"]
+    ahead, paid = 0, set[str]()
+    for _ in covers:
+        invoice = await _invoice(stage, seen, but=paid)
+        paid.add(invoice.invoice)
+        ahead += int(invoice.said["amount_msat"])
+        await stage.pay(invoice)
+        number = invoice.said["milestone"]
+        what = f"locks {invoice.said['covers']} INR ahead for milestone {number}"
+        await stage.tell("pay", "employer", "Lightning", what, state="Claimed")
+    for _ in covers:
+        await employer.letter(lambda letter: letter.code == "deposit_held", "the deposit to be held")
+    whole = {each["milestone"] for each in covers if Decimal(each["price"]) == PARTS[each["milestone"] - 1][1]}
+    return ahead, whole
+
+
+async def _asked(stage: Stage, number: int, proof: Entry) -> None:
     """The work first, then the money."""
     employer = stage.employer
-    since = stage.seq
-    proof = await _judged(stage, number)
     seen = len(employer.letters())
     await _approved(stage, proof, "Claimed")
     invoice = await _invoice(stage, seen)
@@ -117,15 +154,19 @@ async def _later(stage: Stage, number: int) -> int:
     await stage.tell(
         "pay", "employer", "Lightning", f"pays for milestone {number}, which is approved", state="Verified"
     )
-    return await _released(stage, number, since)
 
 
-async def _invoice(stage: Stage, seen: int) -> Letter:
-    """The next one; `seen`: letters that were there before."""
+async def _invoice(stage: Stage, seen: int, but: Collection[str] = ()) -> Letter:
+    """The next one; `seen`: letters that were there before. `but`: invoices that were paid already."""
     employer = stage.employer
 
     def invoiced(letter: Letter) -> bool:
-        return bool(letter.invoice) and stage.task in letter.text and letter in employer.letters()[seen:]
+        return (
+            bool(letter.invoice)
+            and letter.invoice not in but
+            and stage.task in letter.text
+            and letter in employer.letters()[seen:]
+        )
 
     return await employer.letter(invoiced, "the invoice")
 
@@ -149,10 +190,13 @@ async def _approved(stage: Stage, proof: Entry, state: str) -> None:
     await stage.tell("approve", "employer", "signed decision 78", what, state=state, answer=answer)
 
 
-async def _released(stage: Stage, number: int, since: int) -> int:
-    """The worker names where he is paid. `since`: the newest entry before the milestone."""
+async def _released(stage: Stage, number: int, since: int, seen: int) -> int:
+    """The worker names where he is paid. `since`, `seen`: the newest entry, and how many of his letters were there, before the milestone."""
     employer, worker, task = stage.employer, stage.worker, stage.task
-    owed = int((await employer.public.entry(task, "invoice.created", after=since)).facts["net_msat"])
+    approved = await worker.letter(
+        lambda letter: letter.code == "approved" and letter in worker.letters()[seen:], "what is owed"
+    )
+    owed = int(approved.said["amount_msat"])
     mine = await stage.invoice("worker", owed // 1000)
     answer = await worker.ask(Payout(task=task, destination=mine))
     what = f"milestone {number} of {len(PARTS)} is paid and released"

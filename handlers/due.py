@@ -19,7 +19,7 @@ from handlers.transitions import Cause, move
 from kinds.codes import Refused, Told
 from kinds.lightning import HoldView
 from kinds.states import FundingState, TaskState
-from kinds.units import MSAT_PER_SAT
+from kinds.units import MSAT_PER_SAT, Msat
 
 PAY_WINDOW = 2 * DAY
 _UNPAID = {

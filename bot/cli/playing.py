@@ -37,13 +37,15 @@ def demo_command(
     funding: Annotated[
         Paid, typer.Option(help="Of the project: the money is held before the work, or asked for when it is approved.")
     ] = Paid.UPFRONT,
+    deposit: Annotated[bool, typer.Option("--deposit", help="Of the project: a part of it is locked ahead.")] = False,
     as_json: Annotated[bool, typer.Option("--json", help="One JSON object a line instead of a story.")] = False,
 ) -> None:
     """Play complete lives against a daemon of its own, with play money."""
     start_logging("error", False)
     try:
         narrator = AsJson() if as_json else AsStory()
-        fine = asyncio.run(play_project(narrator, funding.value) if what is Play.PROJECT else play(narrator))
+        project = what is Play.PROJECT
+        fine = asyncio.run(play_project(narrator, funding.value, deposit) if project else play(narrator))
     except (Unplayable, Waited) as error:
         raise Complaint(f"the demo did not go through: {error}") from error
     if not fine:

@@ -125,7 +125,8 @@ def test_the_covers_of_the_example_to_the_msat() -> None:
 def test_odd_amounts_and_percentages(sizes: Any, percent: int, covers: dict[int, int]) -> None:
     life = example(sizes=sizes, deposit_percent=percent)
     life.did(answer(life))
-    assert life.task.deposit and dict(life.task.deposit.parts) == covers
+    assert life.task.deposit
+    assert dict(life.task.deposit.parts) == covers
     for number, price in covers.items():
         part = life.task.milestones[number - 1]
         whole = price == part.reward // 1000
@@ -150,7 +151,8 @@ def test_a_full_payment_is_covered_in_part() -> None:
     pay_out(life)
     assert life.stands == "Paid:RELEASED"
     facts = life.last_facts("settlement.completed")
-    assert facts["hold_msat"] == sats(50_500) and len(facts["other_holds"]) == 1
+    assert facts["hold_msat"] == sats(50_500)
+    assert len(facts["other_holds"]) == 1
 
 
 def test_the_example_from_end_to_end() -> None:
@@ -223,7 +225,8 @@ def test_more_than_is_left_covers_what_is_left() -> None:
     for _ in range(2):
         pay(life)
     life.did(answer(life))
-    assert life.task.deposit and dict(life.task.deposit.parts) == {3: 5_000, 4: 2_000}
+    assert life.task.deposit
+    assert dict(life.task.deposit.parts) == {3: 5_000, 4: 2_000}
 
 
 # ---------------------------------------------------------------------- what becomes of it
@@ -298,7 +301,8 @@ def test_no_proof_gives_the_cover_of_its_milestone_back() -> None:
     life = locked()
     for _ in range(3):
         pay(life)
-    assert life.task.hold and not life.task.unfunded
+    assert life.task.hold
+    assert not life.task.unfunded
     life.until(life.task.deadline).ticks()
     life.see(H.CANCELLED)
     assert life.stands == "Expired:IN_PROGRESS"

@@ -328,9 +328,8 @@ def test_a_lost_hold_that_comes_back_under_a_payout_is_for_the_operator() -> Non
 
 
 def test_offers_that_are_not_built_are_refused_by_name() -> None:
-    for term in (
-        {"custody_mode": "direct"}, {"verification": "auto"},
-    ):  # fmt: skip
+    terms: tuple[dict[str, Any], ...] = ({"custody_mode": "direct"}, {"verification": "auto"})
+    for term in terms:
         with pytest.raises(AssertionError, match=f"not_built.*{next(iter(term))}"):
             builders.draft(**term)
 
