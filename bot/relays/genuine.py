@@ -12,7 +12,6 @@ from collections import OrderedDict
 from bot.relays.sdk import nostr_sdk
 from bot.relays.values import Drop
 from kinds.events import BadEvent, Event
-from kinds.units import is_hex64
 
 
 class Dropped(Exception):
@@ -28,7 +27,7 @@ def is_genuine(event: Event) -> bool:
     if event.true_id != event.id:
         return False
     try:
-        return bool(nostr_sdk.Event.from_json(event.as_json()).verify())
+        return bool(nostr_sdk.Event.from_json(event.as_json()).verify_signature())
     except nostr_sdk.NostrSdkError:  # for example a pubkey that is no point of the curve
         return False
 
@@ -46,8 +45,6 @@ class Gate:
             event = Event.parse(raw)
         except BadEvent as error:
             raise Dropped(Drop.MALFORMED) from error
-        if not (is_hex64(event.sig[:64]) and is_hex64(event.sig[64:])):
-            raise Dropped(Drop.MALFORMED)
         if self._verified.get(event.id) == event.sig and event.true_id == event.id:
             self._verified.move_to_end(event.id)
             return event
