@@ -7,7 +7,7 @@ import selectors
 from collections import deque
 from collections.abc import Callable, Coroutine
 from contextvars import Context
-from heapq import heappop
+from heapq import heappop, heappush
 from typing import Any, TypeVar, TypeVarTuple
 
 T = TypeVar("T")
@@ -44,12 +44,19 @@ class VirtualLoop(asyncio.SelectorEventLoop):
         return self._jumping.now
 
 
+class _Moment(float):
+    """When a timer is due, in the heap of timers: two numbers are compared many times faster than two handles."""
+
+    __slots__ = ("handle",)
+    handle: asyncio.TimerHandle
+
+
 class LonelyLoop(VirtualLoop):
     """The same where nobody outside the loop can have something ready, no thread and no socket. What asyncio's own loop does at each
     turn, and no more."""
 
     _ready: deque[asyncio.Handle]
-    _scheduled: list[Any]  # a heap of timers
+    _scheduled: list[_Moment]  # a heap
 
     def get_debug(self) -> bool:
         return False
@@ -61,19 +68,36 @@ class LonelyLoop(VirtualLoop):
         self._ready.append(handle)
         return handle
 
+    def call_later(
+        self, delay: float, callback: Callable[[*Ts], object], *args: *Ts, context: Context | None = None
+    ) -> asyncio.TimerHandle:
+        return self.call_at(self._jumping.now + delay, callback, *args, context=context)
+
+    def call_at(
+        self, when: float, callback: Callable[[*Ts], object], *args: *Ts, context: Context | None = None
+    ) -> asyncio.TimerHandle:
+        moment = _Moment(when)
+        moment.handle = handle = asyncio.TimerHandle(when, callback, args, self, context)
+        heappush(self._scheduled, moment)
+        return handle
+
+    def _timer_handle_cancelled(self, handle: asyncio.TimerHandle) -> None:
+        """Nobody counts them: they are dropped when they come to the top."""
+
     def _run_once(self) -> None:
         ready, timers = self._ready, self._scheduled
-        while timers and timers[0].cancelled():
+        while timers and timers[0].handle._cancelled:
             heappop(timers)
         if not ready:
             if not timers:
                 raise Stalled("nothing is ready and no timer is set")
-            self._jumping.now = max(self._jumping.now, timers[0].when())
-        while timers and timers[0].when() <= self._jumping.now:
-            ready.append(heappop(timers))
+            self._jumping.now = max(self._jumping.now, float(timers[0]))
+        now = self._jumping.now
+        while timers and timers[0] <= now:
+            ready.append(heappop(timers).handle)
         for _ in range(len(ready)):
             handle = ready.popleft()
-            if not handle.cancelled():
+            if not handle._cancelled:
                 handle._run()
 
 
