@@ -110,9 +110,7 @@ class Event:
                 raise BadEvent("a tag is a list of words") from None
             if not _fits(text, MAX_TAG_TEXT):
                 raise BadEvent(f"a tag holds at most {MAX_TAG_TEXT} bytes")
-        return cls(
-            EventId(raw["id"]), Pubkey(raw["pubkey"]), created_at, kind, tuple(map(tuple, tags)), content, sig
-        )
+        return cls(EventId(raw["id"]), Pubkey(raw["pubkey"]), created_at, kind, tuple(map(tuple, tags)), content, sig)
 
     @property
     def true_id(self) -> EventId:
@@ -171,7 +169,9 @@ def read_json(text: str) -> Any:
     """JSON from strangers: bounded size and depth, no NaN, no duplicate keys. Raises BadEvent."""
     if not _fits(text, MAX_CONTENT):
         raise BadEvent("the text is too long or is not valid Unicode")
-    if text.count("[") + text.count("{") > MAX_DEPTH and _depth(text) > MAX_DEPTH:  # asked first, since a parser recurses
+    if (
+        text.count("[") + text.count("{") > MAX_DEPTH and _depth(text) > MAX_DEPTH
+    ):  # asked first, since a parser recurses
         raise BadEvent(f"the JSON is nested deeper than {MAX_DEPTH}")
     try:
         return _READER.decode(text)

@@ -26,7 +26,7 @@ from kinds.units import PaymentHash
 from storage.statements import Statement
 from tests.simulation.sea import Sea
 
-_BEGIN, _COMMIT, _ROLLBACK = (Statement(text(word)) for word in ("BEGIN IMMEDIATE", "COMMIT", "ROLLBACK"))
+_BEGIN, _COMMIT, _ROLLBACK = (Statement(text(word)) for word in ("BEGIN", "COMMIT", "ROLLBACK"))
 T = TypeVar("T")
 
 
