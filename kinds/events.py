@@ -195,6 +195,7 @@ def _no_twins(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     return found
 
 
+_CANONICAL = json.JSONEncoder(sort_keys=True, separators=(",", ":"), ensure_ascii=False)
 _READER = json.JSONDecoder(parse_constant=_no_constant, object_pairs_hook=_no_twins)
 
 
@@ -206,4 +207,4 @@ def plain_json(value: object) -> str:
 
 def canonical_json(value: object) -> str:
     """The one way this house writes JSON that is hashed or signed: sorted keys, no spaces, plain UTF-8."""
-    return json.dumps(value, sort_keys=True, separators=(",", ":"), ensure_ascii=False)
+    return _CANONICAL.encode(value)

@@ -11,13 +11,13 @@ number of its members would change the SQL.
 
 from __future__ import annotations
 
-import json
 import sqlite3
 from collections import namedtuple
 from collections.abc import Callable, Iterable, Sequence
 from functools import cache, partial
 from typing import Any
 
+from pydantic_core import to_json
 from sqlalchemy import ColumnElement, Connection, Select, Table, bindparam, func, literal_column, select
 from sqlalchemy.dialects import sqlite
 from sqlalchemy.dialects.sqlite import insert as upsert
@@ -106,7 +106,7 @@ def among(name: str) -> Select[Any]:
 
 
 def listed(members: Iterable[str | int]) -> str:
-    return json.dumps(list(members))
+    return to_json(list(members)).decode()
 
 
 @cache

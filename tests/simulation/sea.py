@@ -201,9 +201,10 @@ class Sea:
         self._read[relay.url] = len(mail)
         done.clear()
         for want in self._wants:
-            sieve = Sieve(want.filters(self._since(relay.url, want.name)))
+            filters = want.filters(self._since(relay.url, want.name))
+            sieve, kinds = Sieve(filters), {kind for each in filters for kind in each["kinds"]}
             for event in fresh:
-                if sieve.passes(event):
+                if event.kind in kinds and sieve.passes(event):
                     self._put(event, relay)
             self._queue.put_nowait(CaughtUp(relay.url, want.name, self._clock()))
 
