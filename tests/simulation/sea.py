@@ -159,7 +159,7 @@ class Sea:
         self._bot = bot
         self._relays = {relay.url: relay for relay in relays}
         self._wants, self._since, self._clock, self._chance, self._count = wants, since, clock, chance, count
-        self._live = [Sieve(want.filters(0)) for want in wants]
+        self._live = Sieve([each for want in wants for each in want.filters(0)])
         self._gate = gate
         self._queue: asyncio.Queue[Heard | CaughtUp] = asyncio.Queue()
         self._connected: dict[str, int | None] = dict.fromkeys(self._relays)
@@ -210,7 +210,7 @@ class Sea:
 
     def _hear(self, event: Event, relay: Relay) -> None:
         assert isinstance(relay, WildRelay), "this sea has no other relays"
-        if not any(sieve.passes(event) for sieve in self._live):
+        if not self._live.passes(event):
             self._done[relay.url].add(event.id)
             return
         weather, chance = relay.weather, self._chance
