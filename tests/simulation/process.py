@@ -92,7 +92,8 @@ class DiskWriter(Writer):
     def __init__(self, engine: Engine, disk: Disk, life: Mortal, committed: Callable[[], None]) -> None:
         self._disk, self._life, self._committed = engine.connect(), life, committed
         self._disk.begin()
-        self._sql: Any = self._disk.connection.dbapi_connection
+        driver: Any = self._disk.connection.dbapi_connection
+        self._sql: sqlite3.Connection = driver
         self._sql.execute("ROLLBACK")
         self._health = disk
         self._closed = False

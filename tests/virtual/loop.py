@@ -100,7 +100,7 @@ class LonelyLoop(VirtualLoop):
     ) -> asyncio.TimerHandle:
         moment = _Moment(when)
         moment.handle = handle = _Timer(callback, args, self, context or copy_context())
-        handle._when = when
+        handle._when = when  # type: ignore[attr-defined]
         heappush(self._scheduled, moment)
         return handle
 
@@ -117,8 +117,14 @@ class LonelyLoop(VirtualLoop):
             ready.append(heappop(timers).handle)
         for _ in range(len(ready)):
             handle = ready.popleft()
-            if not handle._cancelled:
-                handle._run()
+            if handle._cancelled:
+                continue
+            try:
+                handle._context.run(handle._callback, *handle._args)  # type: ignore[attr-defined]
+            except (SystemExit, KeyboardInterrupt):
+                raise
+            except BaseException as error:
+                self.call_exception_handler({"message": "a callback failed", "exception": error, "handle": handle})
 
 
 def run_virtually(main: Coroutine[Any, Any, T], threads: bool = True) -> T:
