@@ -10,19 +10,32 @@ class Bell:
     """Rung any number of times, heard once."""
 
     def __init__(self) -> None:
-        self._event = asyncio.Event()
+        self._rung = False
+        self._waiter: asyncio.Future[None] | None = None
 
     def ring(self) -> None:
-        self._event.set()
+        self._rung = True
+        if self._waiter is not None:
+            _end(self._waiter)
 
     async def wait(self, at_most: float) -> None:
-        """Returns when rung since the last time, or after that many seconds."""
+        """Returns when rung since the last time, or after that many seconds. For one who waits: a bell is of one worker."""
+        loop = asyncio.get_running_loop()
+        waiter = loop.create_future()
+        timer = loop.call_later(at_most, _end, waiter)
         try:
-            async with asyncio.timeout(at_most):
-                await self._event.wait()
-        except TimeoutError:
-            pass
-        self._event.clear()
+            if not self._rung:
+                self._waiter = waiter
+                await waiter
+        finally:
+            timer.cancel()
+            self._waiter = None
+        self._rung = False
+
+
+def _end(waiter: asyncio.Future[None]) -> None:
+    if not waiter.done():
+        waiter.set_result(None)
 
 
 @dataclass(slots=True)

@@ -9,7 +9,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 
-from sqlalchemy import Connection, bindparam, func, insert, literal_column, select
+from sqlalchemy import Connection, bindparam, insert, literal_column, select
 
 from kinds.events import canonical_json
 from kinds.record import Entry
@@ -26,10 +26,9 @@ _NEWEST = tuple(
     for table in (log, chain)
 )
 _LAST = Statement(
-    select(log.c.task, func.max(log.c.time).label("time"))
-    .join(tasks, tasks.c.id == log.c.task)
+    select(log.c.task, log.c.time)
+    .join(tasks, (tasks.c.id == log.c.task) & (tasks.c.seq == log.c.seq))
     .where(tasks.c.state.not_in((word("Paid"), word("Refunded"), word("Expired"))))
-    .group_by(log.c.task)
 )
 _LOG = Statement(insert(log), "task", "seq", "id", "type", "state", "time", "deaf", "height", "block")
 _CHAIN = Statement(insert(chain), "seq", "id", "type", "time", "facts")

@@ -11,13 +11,13 @@ number of its members would change the SQL.
 
 from __future__ import annotations
 
-import json
 import sqlite3
 from collections import namedtuple
 from collections.abc import Callable, Iterable, Sequence
-from functools import cache
+from functools import cache, partial
 from typing import Any
 
+from pydantic_core import to_json
 from sqlalchemy import ColumnElement, Connection, Select, Table, bindparam, func, literal_column, select
 from sqlalchemy.dialects import sqlite
 from sqlalchemy.dialects.sqlite import insert as upsert
@@ -44,7 +44,7 @@ class Statement:
         if isinstance(core, Select):
             names = core.selected_columns.keys()
             row: Any = namedtuple("Row", names, rename=True)  # type: ignore[misc]
-            self._row = row._make
+            self._row = partial(tuple.__new__, row)  # as its `_make`, without a step in Python for each row
 
     def run(self, tx: Connection, values: dict[str, Any] = _NOTHING) -> int:
         """How many rows it changed."""
@@ -63,7 +63,7 @@ class Statement:
     def rows(self, tx: Connection, values: dict[str, Any] = _NOTHING) -> list[Any]:
         """All that it finds; a row's columns are its attributes."""
         try:
-            return [self._row(row) for row in self._execute(tx, values)]
+            return list(map(self._row, self._execute(tx, values)))
         except sqlite3.Error as error:
             raise self._as_core(error) from error
 
@@ -89,7 +89,7 @@ class Statement:
 
 
 def _driver(tx: Connection) -> sqlite3.Connection:
-    driver: sqlite3.Connection = tx.connection.driver_connection  # type: ignore[assignment]
+    driver: sqlite3.Connection = tx.connection.dbapi_connection  # type: ignore[assignment]  # for SQLite, it is the driver's
     return driver
 
 
@@ -106,7 +106,7 @@ def among(name: str) -> Select[Any]:
 
 
 def listed(members: Iterable[str | int]) -> str:
-    return json.dumps(list(members))
+    return to_json(list(members)).decode()
 
 
 @cache

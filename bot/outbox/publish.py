@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import asyncio
 from dataclasses import dataclass
+from operator import attrgetter
 
 import structlog
 from sqlalchemy import Connection
@@ -28,6 +29,7 @@ _REST = 60.0  # also of one that comes and goes
 _LOOK = 5.0
 _NO_USE = 20  # as after so many tries: the longest wait
 _FIRST_CONNECTION = 10.0  # seconds; a connection takes milliseconds, and without any nothing can be said
+_id = attrgetter("id")
 log = structlog.get_logger()
 
 
@@ -148,16 +150,14 @@ class Publisher:
     async def _audit_relay(self, url: str) -> bool:
         world, after = self._world, 0
         while True:
-            page = await world.writer.do(lambda tx, after=after: outbox.finished(tx, after, 500))  # type: ignore[misc]
-            if not page:
+            after, ids = await world.writer.do(lambda tx, after=after: outbox.finished(tx, after, 500))  # type: ignore[misc]
+            if not ids:
                 return True
-            after = page[-1][0]
-            ids = [event_id for _, event_id in page]
             try:
-                there = {event.id for event in await world.relays.fetch(url, [{"ids": ids}])}
+                there = set(map(_id, await world.relays.fetch(url, [{"ids": ids}])))
             except RelayTrouble:
                 return False
-            lost = [event_id for event_id in ids if event_id not in there]
+            lost = [] if there.issuperset(ids) else [event_id for event_id in ids if event_id not in there]
             if lost:
                 count = await world.writer.do(lambda tx, lost=lost: outbox.lost_by(tx, url, lost))  # type: ignore[misc]
                 log.warning("a relay lacks events of ours; they are sent to it", relay=url, events=count)

@@ -58,6 +58,7 @@ class Guard:
         self.payouts: dict[str, list[PaymentHash]] = {}  # task -> hashes of what was sent out of its hold
         self.holds: dict[str, dict[PaymentHash, str]] = {}  # task -> hash -> ref, in the order in which they were made
         self._lost: dict[PaymentHash, float] = {}  # when the node gave it back by itself
+        self._over: set[PaymentHash] = set()  # holds that have ended, which is for ever
 
     async def facts(self) -> NodeFacts | None:
         return await self._node.facts()
@@ -227,8 +228,13 @@ class Guard:
         """Rule 3: no hold comes near the height at which the node would give it back by itself."""
         for task, hashes in self.holds.items():
             for payment_hash in hashes:
-                if self.is_held(payment_hash) and self._expiry(payment_hash) - OWN_DEADLINE - 2 <= self._network.height:
-                    raise self._broke(task, "rule 3: a hold is left to its end")
+                if payment_hash in self._over:
+                    continue
+                if self.is_held(payment_hash):
+                    if self._expiry(payment_hash) - OWN_DEADLINE - 2 <= self._network.height:
+                        raise self._broke(task, "rule 3: a hold is left to its end")
+                elif (row := self._invoice(payment_hash)) and row.status in (HoldStatus.SETTLED, HoldStatus.CANCELLED):
+                    self._over.add(payment_hash)
 
     def lose_hold(self, payment_hash: PaymentHash) -> None:
         """The node gives it back by itself."""

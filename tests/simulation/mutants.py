@@ -280,7 +280,7 @@ MUTANTS = (
         (
             (
                 "bot/outbox/publish.py",
-                "            lost = [event_id for event_id in ids if event_id not in there]",
+                "            lost = [] if there.issuperset(ids) else [event_id for event_id in ids if event_id not in there]",
                 "            lost: list[str] = []",
             ),
         ),

@@ -13,7 +13,7 @@ from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Seque
 from dataclasses import dataclass
 from typing import Any, TypeVar
 
-from sqlalchemy import Connection, Engine, text
+from sqlalchemy import Connection, Engine
 from sqlalchemy.exc import OperationalError
 
 from bot.findings import Finding
@@ -23,10 +23,8 @@ from bot.writer import Writer
 from kinds.events import Event
 from kinds.lightning import HoldRef, HoldSpec, HoldView, NodeFacts, PaymentView, PaySpec
 from kinds.units import PaymentHash
-from storage.statements import Statement
 from tests.simulation.sea import Sea
 
-_BEGIN, _COMMIT, _ROLLBACK = (Statement(text(word)) for word in ("BEGIN IMMEDIATE", "COMMIT", "ROLLBACK"))
 T = TypeVar("T")
 
 
@@ -94,7 +92,9 @@ class DiskWriter(Writer):
     def __init__(self, engine: Engine, disk: Disk, life: Mortal, committed: Callable[[], None]) -> None:
         self._disk, self._life, self._committed = engine.connect(), life, committed
         self._disk.begin()
-        _ROLLBACK.run(self._disk)
+        driver: Any = self._disk.connection.dbapi_connection
+        self._sql: sqlite3.Connection = driver
+        self._sql.execute("ROLLBACK")
         self._health = disk
         self._closed = False
         self.commits = 0
@@ -102,13 +102,13 @@ class DiskWriter(Writer):
     async def do(self, job: Callable[[Connection], T]) -> T:
         await asyncio.sleep(0)
         self._life.step()
-        _BEGIN.run(self._disk)
+        self._sql.execute("BEGIN")
         try:
             result = job(self._disk)
             self._health.write()
-            _COMMIT.run(self._disk)
+            self._sql.execute("COMMIT")
         except BaseException:
-            _ROLLBACK.run(self._disk)
+            self._sql.execute("ROLLBACK")
             raise
         self.commits += 1
         self._committed()

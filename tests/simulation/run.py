@@ -55,13 +55,16 @@ def run(seed: int, lives: int, script: str = "") -> Outcome:
 
 @contextmanager
 def _litter() -> Iterator[None]:
-    """A city is small and soon over: what it drops is collected once, at its end, and not looked for all the time."""
+    """A city is small and soon over: what it drops is collected once, at its end, and not looked for all the time, nor among what was
+    there before."""
     gc.disable()
+    gc.freeze()
     try:
         yield
     finally:
         gc.enable()
         gc.collect()
+        gc.unfreeze()
 
 
 @contextmanager

@@ -469,6 +469,7 @@ WAYS = (
     Scenario("a fresh hold under work is not paid", PROVED + "blocks R\nuntil rollover.asked\nblocks late 150\nuntil invoice.expired", "Paid", terms=ROLLS | {"review_window": 108000}, settings=LONG, deadline=7200),
     Scenario("a fresh hold under work is wrongly paid", CLAIMED + "blocks R\nuntil rollover.asked\nemployer lock_much\nuntil funding.failed\nworker submit\nuntil proof.submitted\nemployer approve", "Paid", terms=ROLLS, settings=LONG),
     Scenario("not paid at the margin", FUNDED + UNNAMED + "node no_outbound=True\nworker payout_swap\nwait 600\nblocks M\nuntil Paid\nnode well", "Paid"),
+    Scenario("a destination comes late, and the hold has room for a short route", FUNDED + UNNAMED + "blocks M-150\nworker payout_swap\nuntil Paid", "Paid"),
     Scenario("a worker who cannot be reached", FUNDED + UNNAMED + "until payout.failed", "Expired", settings=LONG),
     Scenario("in flight at the margin, and refused", ON_CHAIN + "blocks M\nuntil Verified/settling\npayee refuses\nuntil Paid\nwait 60\nworker withdraw_all\nuntil account.paid", "Paid"),
     Scenario("settled behind our back", CLAIMED + "node loses cancel\nworker cancel 0\nuntil cancel.offered\nemployer cancel 0\nuntil Claimed/refunding\nnode dies settles\nnode well\nuntil Refunded\nwait 60\nemployer withdraw_all\nuntil account.paid", "Refunded"),

@@ -71,13 +71,19 @@ class WildRelay(Relay):
         found: dict[str, Event] = {}
         for each in filters:
             if each.keys() == {"ids"}:
-                found |= {name: self.events[name] for name in each["ids"] if name in self.events}
+                found |= self._named(each["ids"])
                 continue
             sieve = Sieve([each]) if each.keys() - _SHELVED else None
             for kind, author in product(each["kinds"], each["authors"]):
                 some = self._between(kind, author, each.get("since", 0), each.get("until"))
                 found |= {event.id: event for event in some if sieve is None or sieve.passes(event)}
         return list(found.values())
+
+    def _named(self, ids: Sequence[str]) -> dict[str, Event]:
+        try:  # it has them all, as a rule
+            return dict(zip(ids, map(self.events.__getitem__, ids), strict=True))
+        except KeyError:
+            return {name: self.events[name] for name in ids if name in self.events}
 
     def _between(self, kind: int, author: str, since: int, until: int | None) -> list[Event]:
         shelf = self._shelves.get((kind, author), [])
@@ -153,7 +159,7 @@ class Sea:
         self._bot = bot
         self._relays = {relay.url: relay for relay in relays}
         self._wants, self._since, self._clock, self._chance, self._count = wants, since, clock, chance, count
-        self._live = [Sieve(want.filters(0)) for want in wants]
+        self._live = Sieve([each for want in wants for each in want.filters(0)])
         self._gate = gate
         self._queue: asyncio.Queue[Heard | CaughtUp] = asyncio.Queue()
         self._connected: dict[str, int | None] = dict.fromkeys(self._relays)
@@ -195,15 +201,16 @@ class Sea:
         self._read[relay.url] = len(mail)
         done.clear()
         for want in self._wants:
-            sieve = Sieve(want.filters(self._since(relay.url, want.name)))
+            filters = want.filters(self._since(relay.url, want.name))
+            sieve, kinds = Sieve(filters), {kind for each in filters for kind in each["kinds"]}
             for event in fresh:
-                if sieve.passes(event):
+                if event.kind in kinds and sieve.passes(event):
                     self._put(event, relay)
             self._queue.put_nowait(CaughtUp(relay.url, want.name, self._clock()))
 
     def _hear(self, event: Event, relay: Relay) -> None:
         assert isinstance(relay, WildRelay), "this sea has no other relays"
-        if not any(sieve.passes(event) for sieve in self._live):
+        if not self._live.passes(event):
             self._done[relay.url].add(event.id)
             return
         weather, chance = relay.weather, self._chance

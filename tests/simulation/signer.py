@@ -5,6 +5,8 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from secp256k1 import PrivateKey
+
 from bot.relays.signer import KeySigner, Rumor, Unreadable, Unsendable
 from kinds.events import DM_WRAP, BadEvent, Event, Unsigned, plain_json, read_json
 from kinds.units import Pubkey, Secret
@@ -14,7 +16,19 @@ _ENVELOPE = KeySigner(Secret(f"{99:064x}"))  # who "wrapped" every letter
 
 class PlainSigner(KeySigner):
     """Wraps are dated now and hold the rumor as it is; everything else is the key's own work, without a thread. The people of the
-    simulation do not check signatures, so those of the daemon's envelopes are spared."""
+    simulation do not check signatures, so those of the daemon's envelopes are spared; the others are made by libsecp256k1 itself, which
+    takes half the time."""
+
+    def __init__(self, secret: Secret) -> None:
+        super().__init__(secret)
+        self._key = PrivateKey(bytes.fromhex(secret.reveal()))
+
+    def _sign(self, unsigned: Unsigned) -> Event:
+        if unsigned.pubkey != self.pubkey:
+            raise ValueError("this event is not ours to sign")
+        name, said = unsigned.id, unsigned
+        sig = self._key.schnorr_sign(bytes.fromhex(name), None, raw=True).hex()
+        return Event(name, said.pubkey, said.created_at, said.kind, said.tags, said.content, sig)
 
     async def sign_many(self, unsigned: Sequence[Unsigned]) -> list[Event]:
         return [self._sign(each) for each in unsigned]

@@ -95,6 +95,7 @@ class Book:
         if path is not None:
             path.touch(mode=0o600)
         self._due: tuple[int | None, int | None] | None = None  # as `next_due` found it; None: some invoice has changed
+        self._undone = 0  # transactions
         self._db = sqlite3.connect(path or ":memory:", isolation_level=None)
         self._db.executescript("PRAGMA journal_mode=WAL; PRAGMA synchronous=NORMAL; PRAGMA foreign_keys=ON;" + _SCHEMA)
 
@@ -112,9 +113,15 @@ class Book:
             yield
         except BaseException:
             self._due = None
+            self._undone += 1
             self._db.execute("ROLLBACK")
             raise
         self._db.execute("COMMIT")
+
+    @property
+    def version(self) -> int:
+        """Another one whenever anything may have changed."""
+        return self._db.total_changes + self._undone
 
     def fact(self, name: str) -> str | None:
         row = self._db.execute("SELECT value FROM fact WHERE name = ?", (name,)).fetchone()
