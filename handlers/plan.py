@@ -95,8 +95,6 @@ def agreed(task: Task, wanted: Proposal) -> Task:
 
 
 def _need_funding(task: Task, wanted: Proposal) -> None:
-    if wanted.funding == "on_approval" and task.terms.hourly:
-        raise refuse(Refused.NOT_BUILT, what="funding = on_approval for payment by the hour", built=["upfront"])
     if wanted.funding == "on_approval" and task.terms.custody_mode != "lightning_self":
         raise refuse(
             Refused.BAD_PLAN, problem="money that goes into the books at the claim is asked for before the work"

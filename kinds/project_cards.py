@@ -12,7 +12,7 @@ _SHOWN = 12  # milestones on a card; the ones around the current one
 def options_card(facts: Facts, now: int) -> str:
     """Full payment or milestones, with the one that is recommended for this size."""
     both = (
-        ("option hours", "option parts", "hours in parts")
+        ("option hours", "option parts", "hours in parts", "upfront", "on approval")
         if facts.get("hourly_rate")
         else ("option whole", "option parts", "upfront", "on approval")
     )

@@ -183,8 +183,9 @@ class Standing:
 
     @property
     def takes_all(self) -> bool:
-        """The worker's share is the whole reward, and nothing goes back."""
-        return self.percent == 100 and self.worked(self.reward) == self.reward
+        """The worker's share is all that the hold was for, and nothing goes back: the whole reward, or, where the money was asked for when
+        the work was approved, what his hours came to."""
+        return self.percent == 100 and (self.pay_until > 0 or self.worked(self.reward) == self.reward)
 
     @property
     def fee_due(self) -> int:

@@ -151,7 +151,8 @@ LABELS: Mapping[str, str] = {
     "option whole": "A · Full payment[recommended=FIXED_PRICE?  (recommended)]: one delivery, one review, paid in one go. Best up to"
     " {threshold_msat:sats} and for well-defined work.",
     "option hours": "A · By the hour[recommended=HOURLY_RATE?  (recommended)]: {hourly_rate} {hourly_unit} for each of up to {hours_cap} hours; one"
-    " delivery names the hours, one review, and what was not worked comes back to the employer. Best up to {threshold_msat:sats}.",
+    " delivery names the hours, one review[funding=upfront?, and what was not worked comes back to the employer][funding=on_approval?, and the employer is"
+    " asked for what was worked]. Best up to {threshold_msat:sats}.",
     "option parts": "B · Milestones[recommended=MILESTONE?  (recommended)]: several deliveries, each one funded, judged and paid by itself."
     " Best above {threshold_msat:sats} and for complex work.",
     "selected": "Chosen: {selected:word}. It is locked.",

@@ -374,6 +374,7 @@ PASSED: dict[R | T, list[dict[str, Any]]] = {
         CHOICE | {"selected": "MILESTONE"},
         CHOICE | {"funding": "on_approval"},
         CHOICE | BY_HOUR | {"recommended": "HOURLY_RATE"},
+        CHOICE | BY_HOUR | {"recommended": "HOURLY_RATE", "funding": "on_approval"},
         CHOICE | BY_HOUR | {"selected": "HOURLY_RATE"},
     ],
     T.PLAN_PROPOSED: [PLAN | {"stage": stage} for stage in ("asked", "waiting")],
@@ -485,9 +486,11 @@ PASSED: dict[R | T, list[dict[str, Any]]] = {
             "order": order,
             "claim": claim,
             "sealed": sealed,
+            "funding": funding,
         }
         for sealed in ("refused", "accepted")
         for custody in ("hold", "ledger_at_claim", "ledger_at_end")
+        for funding in ("upfront", "on_approval")
         for fee, order, claim in (
             ({}, "fund_first", "first"),
             (SHARED_FEE, "fund_first", "pick"),
