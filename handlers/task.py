@@ -168,7 +168,9 @@ class Funding:
     asked: int  # unix seconds
     salt: str
     replaces: str = ""  # a rollover: the ref of the hold from which it takes over
-    covers: int = 0  # a deposit: how much of its milestone's price it covers, in the unit of the price; 0: it is no deposit
+    covers: int = (
+        0  # a deposit: how much of its milestone's price it covers, in the unit of the price; 0: it is no deposit
+    )
     cltv: int = 0  # blocks that it was made to last
     rate: Rate | None = None  # by which its amount was reckoned
     state: FundingState = FundingState.MAKING

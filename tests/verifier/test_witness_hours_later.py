@@ -18,6 +18,10 @@ BACK: dict[str, Any] = {"role": "employer", "to": EMPLOYER.pub}
 class Later(Hourly, Trusting):
     """Up to 40 hours of 1,250 sats, for which nothing is held while they are worked."""
 
+    def end(self, share: int = SHARE, change: int = 0, fee: int = 0, insured: int = 0, percent: int = 100) -> Self:
+        super().end(share, change, fee, insured, percent)
+        return self
+
     def ten(self, hours: int = 1000) -> Self:
         self.bind(WORKER).begin(EMPLOYER)
         self.deliver(hours)
