@@ -145,16 +145,17 @@ class Milestone:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Proposal:
-    """Milestones as one side wants them. What they cost, and what else shapes their lives, is frozen in it."""
+    """Milestones as one side wants them, or the whole by the hour. What they cost, and what else shapes their lives, is frozen in it."""
 
     hash: str
     by: Pubkey
     seq: int  # of its plan.proposed
-    milestones: tuple[Milestone, ...]
+    milestones: tuple[Milestone, ...]  # none: the work as a whole
     review_window: int
     on_reject: str
     max_rejects: int
     funding: str = "upfront"
+    hourly: Hourly | None = None  # paid by the hour from then on; None: as before
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -625,11 +626,14 @@ def priced(task: Task) -> dict[str, Any]:
 
 def by_hour(task: Task) -> dict[str, Any]:
     """The agreed rate of work that is paid by the hour, in the unit of the price, and how many hours at most; else nothing."""
-    hourly = task.terms.hourly
+    return told_by_hour(task.terms.hourly, task.currency)
+
+
+def told_by_hour(hourly: Hourly | None, currency: str) -> dict[str, Any]:
     if hourly is None:
         return {}
-    rate = plain(hourly.rate, task.currency) if task.currency else str(hourly.rate)
-    return {"hourly_rate": rate, "hours_cap": hourly.cap, "hourly_unit": task.currency or "sats"}
+    rate = plain(hourly.rate, currency) if currency else str(hourly.rate)
+    return {"hourly_rate": rate, "hours_cap": hourly.cap, "hourly_unit": currency or "sats"}
 
 
 def delivered(task: Task, milestone: Milestone) -> dict[str, Any]:

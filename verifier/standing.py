@@ -93,6 +93,7 @@ class Standing:
     number: int = 1  # of the one whose turn it is
     plan: Entry | None = None  # the newest proposal
     drafted: list[Part] = field(default_factory=list)  # its milestones, at the rate of that moment
+    drafted_rate: Fraction = Fraction(0)  # what an hour costs by it; 0: it says nothing of hours
     planned_with: str = ""
     closing: bool = False  # both agreed on an end
     terms: Mapping[str, Any] = field(default_factory=dict)  # the operator's terms that it names
