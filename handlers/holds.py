@@ -128,8 +128,8 @@ def invoice_card(done: Decision, funding: Funding) -> Decision:
 
 
 def _asked(task: Task) -> dict[str, Any]:
-    """What a share that both agreed on costs, where the employer is asked for no more."""
-    percent = task.current.asked
-    if percent == 100:
+    """What the approved hours, or a share that both agreed on, cost, where the employer is asked for no more."""
+    if not task.asks_for_due:
         return {}
-    return {"net_msat": task.share_of(percent), "service_fee_msat": task.fee_due}
+    percent = task.current.asked
+    return {"net_msat": task.share_of(percent), "service_fee_msat": task.fee_of(percent)}

@@ -132,8 +132,6 @@ def _need_together(words: TermsWords) -> None:
     if words.funding == "on_approval" and (words.order, words.custody_mode) != ("hire_first", "lightning_self"):
         problem = "on_approval goes with order = hire_first and custody_mode = lightning_self"
         raise refuse(Refused.BAD_FIELD, field="funding", problem=problem)
-    if words.funding == "on_approval" and words.payment_type == "HOURLY_RATE":
-        raise refuse(Refused.NOT_BUILT, what="funding = on_approval for payment by the hour", built=["upfront"])
 
 
 def _need_offered(words: TermsWords, moment: Moment) -> None:

@@ -161,16 +161,17 @@ class Milestone:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Proposal:
-    """Milestones as one side wants them. What they cost, and what else shapes their lives, is frozen in it."""
+    """Milestones as one side wants them, or the whole by the hour. What they cost, and what else shapes their lives, is frozen in it."""
 
     hash: str
     by: Pubkey
     seq: int  # of its plan.proposed
-    milestones: tuple[Milestone, ...]
+    milestones: tuple[Milestone, ...]  # none: the work as a whole
     review_window: int
     on_reject: str
     max_rejects: int
     funding: str = "upfront"
+    hourly: Hourly | None = None  # paid by the hour from then on; None: as before
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -405,6 +406,11 @@ class Task:
         return self.phase is Phase.AWAITING
 
     @property
+    def asks_for_due(self) -> bool:
+        """The work was approved before there was money for it: the employer is, or was, asked for what is due, and for no more."""
+        return self.current.pay_until > 0
+
+    @property
     def picks(self) -> bool:
         return self.terms.claim == "pick"
 
@@ -426,12 +432,12 @@ class Task:
 
     @property
     def hold_amount(self) -> Msat:
-        """What the employer locks: the reward, his part of the service fee, and what sending may cost; of an agreed share, when he is asked
-        for the money only then, no more than that takes."""
-        asked = self.current.asked
-        if asked == 100:
+        """What the employer locks: the reward, his part of the service fee, and what sending may cost; when he is asked for the money only
+        at the approval, no more than the approved hours, or the agreed share, take."""
+        if not self.asks_for_due:
             return Msat(self.net + self.service_fee + self.budget)
-        return Msat(self.share_of(asked) + part(self.service_fee, asked) + self.budget)
+        asked = self.current.asked
+        return Msat(self.share_of(asked) + self.fee_of(asked) + self.budget)
 
     @property
     def own_covers(self) -> tuple[Funding, ...]:
@@ -539,12 +545,17 @@ class Task:
     @property
     def fee_due(self) -> Msat:
         """The service fee of what was agreed on; none of a share that a deposit alone has paid."""
-        return Msat(0) if self.current.short else part(self.worked(self.service_fee), self.split)
+        return Msat(0) if self.current.short else self.fee_of(self.split)
+
+    def fee_of(self, percent: int) -> Msat:
+        """The service fee of so many percent; of work that is paid by the hour, of what the delivered hours come to."""
+        return part(self.worked(self.service_fee), percent)
 
     @property
     def takes_all(self) -> bool:
-        """The worker gets the whole reward, and the employer nothing back."""
-        return self.split == 100 and self.worked(self.reward) == self.reward
+        """The worker gets all that the hold was made for, and the employer nothing back: the whole reward, or what all his hours come to
+        where no more than that was asked for."""
+        return self.split == 100 and (self.asks_for_due or self.worked(self.reward) == self.reward)
 
     def worked(self, whole: Msat, milestone: Milestone | None = None, hours: int | None = None) -> Msat:
         """What the newest delivered hours, or `hours`, come to of an amount for all of the milestone (the current one). All of it where
@@ -673,11 +684,14 @@ def priced(task: Task) -> dict[str, Any]:
 
 def by_hour(task: Task) -> dict[str, Any]:
     """The agreed rate of work that is paid by the hour, in the unit of the price, and how many hours at most; else nothing."""
-    hourly = task.terms.hourly
+    return told_by_hour(task.terms.hourly, task.currency)
+
+
+def told_by_hour(hourly: Hourly | None, currency: str) -> dict[str, Any]:
     if hourly is None:
         return {}
-    rate = plain(hourly.rate, task.currency) if task.currency else str(hourly.rate)
-    return {"hourly_rate": rate, "hours_cap": hourly.cap, "hourly_unit": task.currency or "sats"}
+    rate = plain(hourly.rate, currency) if currency else str(hourly.rate)
+    return {"hourly_rate": rate, "hours_cap": hourly.cap, "hourly_unit": currency or "sats"}
 
 
 def delivered(task: Task, milestone: Milestone) -> dict[str, Any]:

@@ -103,6 +103,5 @@ def plan_hash(facts: Mapping[str, Any]) -> str:
         for part in facts["milestones"]
     ]
     said = {name: facts[name] for name in named} | {"milestones": parts}
-    if "funding" in facts:
-        said["funding"] = facts["funding"]
+    said |= {name: facts[name] for name in ("funding", "hourly_rate", "hours_cap") if name in facts}
     return hashlib.sha256(canonical_json(said).encode()).hexdigest()

@@ -5,9 +5,10 @@ from __future__ import annotations
 from kinds import task
 from kinds.codes import BadWord, Refused
 from kinds.commands import Post
+from kinds.commands.base import Cap
 from kinds.figures import read_amount, read_moment, read_span
 from kinds.rate import read_fraction
-from kinds.task import Cap, Offer, Seconds, TermsWords, Times
+from kinds.task import Offer, Seconds, TermsWords, Times
 
 _SPANS = {name for name, field in TermsWords.model_fields.items() if field.annotation == (Seconds | None)}
 _WHOLE = _SPANS | {

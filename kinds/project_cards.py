@@ -12,24 +12,24 @@ _SHOWN = 12  # milestones on a card; the ones around the current one
 def options_card(facts: Facts, now: int) -> str:
     """Full payment or milestones, with the one that is recommended for this size."""
     both = (
-        ("option hours", "option parts", "hours in parts")
+        ("option hours", "option parts", "hours in parts", "upfront", "on approval")
         if facts.get("hourly_rate")
         else ("option whole", "option parts", "upfront", "on approval")
     )
     lines = [heading(facts), label("total", facts, now), *(label(name, facts, now) for name in both)]
-    elsewhere = [] if facts.get("hourly_rate") else [label("hours elsewhere", facts, now)]
+    instead = [] if facts.get("hourly_rate") else [label("hours instead", facts, now)]
     chosen = (
         [label("selected", facts, now)]
         if facts.get("selected")
-        else [label("choose", facts, now), label("open plan", facts, now), *elsewhere]
+        else [label("choose", facts, now), label("open plan", facts, now), *instead]
     )
     return joined([*lines, *chosen])
 
 
 def plan_card(facts: Facts, now: int) -> str:
     """A plan as a whole, with what it costs and how it is judged."""
-    head = label("plan" if facts.get("stage") in ("agreed", "begun") else "proposed by", facts, now)
-    rules = [label(name, facts, now) for name in ("plan total", "plan cost", "plan rules")]
+    head = label("plan" if facts.get("stage") in ("agreed", "begun", "whole") else "proposed by", facts, now)
+    rules = [label(name, facts, now) for name in ("by hour", "plan total", "plan cost", "plan rules")]
     return joined(
         [heading(facts), head, *milestone_lines(facts, now, whole=True), *rules, label("plan next", facts, now)]
     )

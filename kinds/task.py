@@ -8,16 +8,15 @@ from __future__ import annotations
 
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, PlainValidator, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from kinds import events
 from kinds.codes import BadWord, Refused
-from kinds.commands.base import Text, Title
+from kinds.commands.base import Cap, HourRate, Text, Title
 from kinds.commands.problems import bad_word
 from kinds.events import BadEvent, Event, read_json
-from kinds.hours import MOST_HOURS
 from kinds.plan import Parts
-from kinds.rate import DIGITS, MOST_DIGITS, BadAmount, is_fraction, plain, read_amount_of
+from kinds.rate import DIGITS, MOST_DIGITS, BadAmount, plain, read_amount_of
 from kinds.units import MSAT_PER_SAT, Msat, sats
 
 OFFER_TAG = "holdfast-task"
@@ -27,14 +26,6 @@ HOURLY = "HOURLY_RATE"
 
 Times = Annotated[int, Field(ge=1, le=100)]
 Seconds = Annotated[int, Field(ge=60, le=366 * 86400)]
-Cap = Annotated[int, Field(ge=1, le=MOST_HOURS)]
-
-
-def _rate(value: Any) -> int | str:
-    """What an hour costs: a whole number, or decimals as text, as for amounts."""
-    if _whole(value) is not None or (type(value) is str and is_fraction(value)):
-        return value  # type: ignore[no-any-return]
-    raise ValueError('it is what one hour costs: a whole number, or in a currency with decimals also text like "12.50"')
 
 
 class TermsWords(BaseModel):
@@ -46,7 +37,7 @@ class TermsWords(BaseModel):
     order: Literal["fund_first", "hire_first"] = "fund_first"
     claim: Literal["first", "pick"] = "first"
     payment_type: Literal["FIXED_PRICE", "HOURLY_RATE", "MILESTONE"] = "FIXED_PRICE"
-    rate: Annotated[int | str, PlainValidator(_rate)] | None = None  # of one hour
+    rate: HourRate | None = None  # of one hour
     cap: Cap | None = None  # whole hours
     funding: Literal["upfront", "on_approval"] = "upfront"
     deposit_percent: Annotated[int, Field(ge=0, le=100)] = 0
@@ -136,8 +127,7 @@ def _whole_cost(words: TermsWords, named: dict[str, Any], currency: str) -> dict
     if words.rate is None or words.cap is None:
         term, what = ("rate", "what an hour costs") if words.rate is None else ("cap", "how many hours at most")
         raise BadWord(Refused.BAD_FIELD, field=term, problem=f"{HOURLY} needs it: {what}")
-    hour = _hour(words.rate, currency)
-    code, rate = hour.get("currency", ""), hour.get("price") or hour["reward"] // MSAT_PER_SAT
+    code, rate = "" if currency.lower() in SATS else currency.upper(), hour_rate(words.rate, currency)
     whole = rate * words.cap
     if whole > (10**MOST_DIGITS - 1 if code else MAX_SAT):
         raise BadWord(Refused.BAD_AMOUNT, problem="rate x cap comes to more than there can be")
@@ -149,11 +139,13 @@ def _whole_cost(words: TermsWords, named: dict[str, Any], currency: str) -> dict
     return cost | {"hour_rate": rate, "cap": words.cap}
 
 
-def _hour(rate: int | str, currency: str) -> dict[str, Any]:
+def hour_rate(rate: int | str, currency: str) -> int:
+    """What an hour costs, in sats or in the currency's smallest unit. Raises BadWord."""
     try:
-        return _cost(rate, currency)
+        hour = _cost(rate, currency)
     except BadWord as error:
         raise BadWord(Refused.BAD_FIELD, field="rate", problem=error.facts["problem"]) from None
+    return int(hour.get("price") or hour["reward"] // MSAT_PER_SAT)
 
 
 def _cost(amount: str | int, currency: str) -> dict[str, Any]:

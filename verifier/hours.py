@@ -18,22 +18,36 @@ _HOURS = re.compile(r"\d{1,5}(\.\d{1,2})?", re.ASCII)
 
 
 def offered(s: Standing, entry: Entry) -> None:
-    """task.created: rate and cap stand there when it is paid by the hour, and the whole is what they come to."""
+    """task.created."""
+    s.hour_rate = _named(s, entry)
+
+
+def proposed(s: Standing, entry: Entry) -> None:
+    """plan.proposed: by the hour, in milestones, or as a whole, which is not cut."""
+    s.drafted_rate = _named(s, entry)
+    if not entry.facts["milestones"] and (s.parts or not s.drafted_rate):
+        s.sayer(entry)(Code.BAD_FACTS, "without milestones stands only a whole that is paid by the hour from then on")
+
+
+def _named(s: Standing, entry: Entry) -> Fraction:
+    """Rate and cap stand there when it is paid by the hour, and the whole is what they come to. 0 where it says nothing of hours."""
     say, facts = s.sayer(entry), entry.facts
     named = [name for name in AGREED if name in facts]
     hourly = facts.get("payment_type") == HOURLY
     if len(named) != (len(AGREED) if hourly else 0):
-        return say(Code.BAD_FACTS, f"{HOURLY} goes with hourly_rate and hours_cap, and nothing else does")
+        say(Code.BAD_FACTS, f"{HOURLY} goes with hourly_rate and hours_cap, and nothing else does")
+        return Fraction(0)
     if not hourly:
-        return
+        return Fraction(0)
     rate, cap = facts["hourly_rate"], facts["hours_cap"]
     if not (_RATE.fullmatch(rate) and Fraction(rate) > 0 and 0 < cap <= MOST_CAP):
-        return say(Code.BAD_FACTS, "the rate or the cap of its hours is none")
-    s.hour_rate = Fraction(rate)
-    prices = [part.price for part in s.parts] if s.parts else [str(facts.get("price", ""))]
+        say(Code.BAD_FACTS, "the rate or the cap of its hours is none")
+        return Fraction(0)
+    prices = [part.price for part in s.parts] if s.parts else [str(s.words.get("price", ""))]
     whole = sum(map(Fraction, filter(_RATE.fullmatch, prices))) if s.currency else Fraction(s.total, 1000)
-    if whole != s.hour_rate * cap:
+    if whole != Fraction(rate) * cap:
         say(Code.WRONG_AMOUNT, f"{cap} hours at {rate} are not {whole}")
+    return Fraction(rate)
 
 
 def delivered(s: Standing, entry: Entry) -> None:

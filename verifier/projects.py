@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from itertools import pairwise
 from typing import Any
 
-from verifier import fees, rates
+from verifier import fees, hours, rates
 from verifier.chain import Entry, check_facts
 from verifier.findings import Code
 from verifier.money import budget
@@ -43,13 +43,14 @@ def proposed(s: Standing, entry: Entry, move: Move) -> None:
     if facts["plan"] != plan_hash(facts):
         say(Code.COMMITMENT_BROKEN, "the hash is not that of what is proposed")
     if (
-        facts["payment_type"] != MILESTONE
+        facts["payment_type"] not in (MILESTONE, hours.HOURLY)
         or facts["on_reject"] not in ("revise", "dispute")
         or facts["review_window"] <= 0
         or facts.get("funding", FUNDINGS[0]) not in FUNDINGS
     ):
         say(Code.BAD_FACTS, "these are not rules of milestones")
-    s.plan, s.drafted = entry, read_parts(s, entry, s.total, say)
+    s.plan, s.drafted = entry, read_parts(s, entry, s.total, say) if facts["milestones"] else []
+    hours.proposed(s, entry)
 
 
 def agreed(s: Standing, entry: Entry, move: Move) -> None:
@@ -69,7 +70,9 @@ def agreed(s: Standing, entry: Entry, move: Move) -> None:
         say(Code.OUTSIDE_TERMS, "there is no limit to a dispute before any money")
     s.planned_with, s.plan = s.worker, None
     s.dest_hash, s.claim_signed, s.quote = "", False, ""
-    cut(s, plan, s.drafted, say)
+    s.hour_rate = s.drafted_rate or s.hour_rate
+    if plan.facts["milestones"]:
+        cut(s, plan, s.drafted, say)
 
 
 def funding(s: Standing, say: Say) -> None:
@@ -137,7 +140,9 @@ def plan_hash(facts: Mapping[str, Any]) -> str:
         {name: part.get(name) for name in ("title", "price" if "price" in part else "reward_msat", "due", "details")}
         for part in facts["milestones"]
     ]
-    said = {name: facts[name] for name in ("nonce", *RULES, "funding") if name in facts} | {"milestones": parts}
+    said = {name: facts[name] for name in ("nonce", *RULES, "funding", *hours.AGREED) if name in facts} | {
+        "milestones": parts
+    }
     text = json.dumps(said, sort_keys=True, separators=(",", ":"), ensure_ascii=False)
     return hashlib.sha256(text.encode(errors="surrogatepass")).hexdigest()
 

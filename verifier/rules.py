@@ -313,7 +313,7 @@ _FACTS = {
     "payout_limit:int custody_mode:text dispute_limit?:int order?:text claim?:text sealed?:text payment_type?:text hourly_rate?:text hours_cap?:int funding?:text milestones?:list terms:hex pinned:hex "
     f"{_RATE} budget_base_msat?:msat budget_ppm?:int min_reward_msat?:msat max_reward_msat?:msat",
     "plan.proposed": "by:hex plan:hex nonce:hex payment_type:text review_window:int on_reject:text max_rejects:int funding?:text "
-    "milestones:list",
+    "hourly_rate?:text hours_cap?:int milestones:list",
     "plan.agreed": "by:hex plan:hex",
     "invoice.created": f"funding:text amount_msat:msat expires_at:int hash_commitment:hex {_RATE} reward_msat?:msat net_msat?:msat "
     "service_fee_msat?:msat budget_msat?:msat",

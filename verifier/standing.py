@@ -93,6 +93,7 @@ class Standing:
     number: int = 1  # of the one whose turn it is
     plan: Entry | None = None  # the newest proposal
     drafted: list[Part] = field(default_factory=list)  # its milestones, at the rate of that moment
+    drafted_rate: Fraction = Fraction(0)  # what an hour costs by it; 0: it says nothing of hours
     planned_with: str = ""
     closing: bool = False  # both agreed on an end
     terms: Mapping[str, Any] = field(default_factory=dict)  # the operator's terms that it names
@@ -183,8 +184,9 @@ class Standing:
 
     @property
     def takes_all(self) -> bool:
-        """The worker's share is the whole reward, and nothing goes back."""
-        return self.percent == 100 and self.worked(self.reward) == self.reward
+        """The worker's share is all that the hold was for, and nothing goes back: the whole reward, or, where the money was asked for when
+        the work was approved, what his hours came to."""
+        return self.percent == 100 and (self.pay_until > 0 or self.worked(self.reward) == self.reward)
 
     @property
     def fee_due(self) -> int:

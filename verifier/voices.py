@@ -43,6 +43,8 @@ _NAMED_TERMS = {
 """These task.created names since there is more than one value of each; where it does not, they are the default."""
 _PROJECT_TERMS, _PROJECT_REVIEW = {"on_reject": "revise", "max_rejects": 10}, 5 * DAY
 """The defaults where a project's terms are milestones."""
+_PLAN_RULES = {**_PROJECT_TERMS, "review_window": _PROJECT_REVIEW}
+"""Those of a proposal of milestones; of one for the whole they are the task's own."""
 _HOUSE_TERMS = ("review_window", "hold_timeout")  # their defaults stand in the operator's terms
 
 
@@ -162,7 +164,9 @@ def _same_hours(facts: Mapping[str, Any], terms: Mapping[str, Any]) -> bool:
     """Rate and cap, as they were signed."""
     rate = str(terms.get("rate"))
     same = _DECIMAL.fullmatch(rate) and _DECIMAL.fullmatch(facts["hourly_rate"]) if "hourly_rate" in facts else None
-    return bool(same) and (Fraction(rate), terms.get("cap")) == (Fraction(facts["hourly_rate"]), facts.get("hours_cap"))
+    if not same or str(terms.get("cap")) != str(facts.get("hours_cap")):
+        return False
+    return Fraction(rate) == Fraction(facts["hourly_rate"])
 
 
 def _amount(event: Event, terms: Mapping[str, Any]) -> str:
@@ -272,12 +276,16 @@ def _differ(s: Standing, action: str, content: Mapping[str, Any], facts: Mapping
             begins = isinstance(plan, str) and len(plan) >= 8 and str(facts["plan"]).startswith(plan.lower())
             pairs = {"plan": (begins, True)}
         case "milestones":
-            signed = content.get("milestones")
-            window = content.get("review_window", 5 * DAY)
+            signed = content.get("milestones") or []
+            usual = _PLAN_RULES if facts["milestones"] else s.words
+            window = content.get("review_window") or usual["review_window"]
+            hourly = facts["payment_type"] == hours.HOURLY
             pairs = {
+                "payment_type": (content.get("payment_type") or "MILESTONE", facts["payment_type"]),
+                "rate or cap": (not hourly or _same_hours(facts, content), True),
                 "milestones": (isinstance(signed, str) or _same_parts(facts["milestones"], signed), True),
-                "on_reject": (content.get("on_reject", "revise"), facts["on_reject"]),
-                "max_rejects": (str(content.get("max_rejects", 10)), str(facts["max_rejects"])),
+                "on_reject": (content.get("on_reject") or usual["on_reject"], facts["on_reject"]),
+                "max_rejects": (str(content.get("max_rejects") or usual["max_rejects"]), str(facts["max_rejects"])),
                 "review_window": (window if type(window) is int else facts["review_window"], facts["review_window"]),
                 "funding": (
                     content.get("funding") or s.words.get("funding", "upfront"),

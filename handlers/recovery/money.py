@@ -61,12 +61,12 @@ def price(facts: Mapping[str, Any]) -> dict[str, Any]:
     return {"price": read_amount_of(str(facts["price"]), currency), "rate": rate}
 
 
-def by_hour(facts: Mapping[str, Any]) -> Hourly | None:
+def by_hour(facts: Mapping[str, Any], currency: str) -> Hourly | None:
     """The rate of an hour, in the unit of the price, and how many hours at most."""
     if "hourly_rate" not in facts:
         return None
     said = str(facts["hourly_rate"])
-    rate = read_amount_of(said, str(facts["currency"])) if "currency" in facts else int(said)
+    rate = read_amount_of(said, currency) if currency else int(said)
     return Hourly(rate=rate, cap=int(facts["hours_cap"]))
 
 

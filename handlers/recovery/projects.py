@@ -11,6 +11,7 @@ from typing import Any
 
 from handlers import plan
 from handlers.project import advanced
+from handlers.recovery import money
 from handlers.task import Milestone, Proposal, Task
 from kinds.rate import Rate, read_amount_of
 from kinds.record import Entry
@@ -28,6 +29,7 @@ def proposed(task: Task, entry: Entry) -> Task:
         on_reject=facts["on_reject"],
         max_rejects=facts["max_rejects"],
         funding=str(facts.get("funding", "upfront")),
+        hourly=money.by_hour(facts, task.currency),
     )
     return replace(task, proposal=wanted, proposed=(*task.proposed, entry.time))
 

@@ -50,7 +50,7 @@ def created(entry: Entry) -> Task:
         sealed=str(facts.get("sealed", "refused")),
         funding=str(facts.get("funding", "upfront")),
         pricing=money.agreed(facts),
-        hourly=money.by_hour(facts),
+        hourly=money.by_hour(facts, str(facts.get("currency", ""))),
         deposit_percent=int(facts.get("deposit_percent", 0)),
     )
     if task_id(EventId(facts["pinned"])) != entry.task:

@@ -7,7 +7,7 @@ from typing import Annotated, Any, ClassVar
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, PlainValidator
 
 from kinds.figures import read_npub, read_span
-from kinds.hours import read_hours
+from kinds.hours import MOST_HOURS, read_hours
 from kinds.rate import is_fraction
 from kinds.units import Secret, is_hex64, read_task_id
 
@@ -95,6 +95,14 @@ def _amount(value: Any) -> int | str:
     raise ValueError('it is a whole number, or in a currency with decimals also text like "12.50"')
 
 
+def _hour_rate(value: Any) -> int | str:
+    """What an hour costs: a whole number, or decimals as text, as for amounts."""
+    digits = isinstance(value, str) and value.isascii() and value.isdigit() and len(value) <= 16
+    if type(value) is int or digits or (type(value) is str and is_fraction(value)):
+        return value  # type: ignore[no-any-return]
+    raise ValueError('it is what one hour costs: a whole number, or in a currency with decimals also text like "12.50"')
+
+
 def _hours(value: Any) -> str:
     """A whole number, or decimals as text."""
     text = str(value) if type(value) is int else value
@@ -136,6 +144,8 @@ Destination = Annotated[str, Field(min_length=1, max_length=4096)]
 Name = Annotated[str, Field(max_length=60)]
 Amount = Annotated[int | str, PlainValidator(_amount)]
 Hours = Annotated[str, PlainValidator(_hours)]
+HourRate = Annotated[int | str, PlainValidator(_hour_rate)]
+Cap = Annotated[int, Field(ge=1, le=MOST_HOURS)]
 Currency = Annotated[str, Field(pattern=r"^(?i:sats?|[a-z]{3})$")]
 TermName = Annotated[str, Field(pattern=r"^[a-z_]{1,40}$")]
 TermValue = Annotated[str, BeforeValidator(_spelled), Field(max_length=4000)]

@@ -6,7 +6,7 @@ from typing import Annotated, ClassVar, Literal
 
 from pydantic import BeforeValidator, Field
 
-from kinds.commands.base import Option, Rest, SpanWord, TaskCommand, Text, WholeWord
+from kinds.commands.base import Cap, HourRate, Option, Rest, SpanWord, TaskCommand, Text, WholeWord
 from kinds.plan import Parts
 
 HOUR, DAY = 3600, 86400
@@ -21,17 +21,23 @@ class Options(TaskCommand):
 
 class Milestones(TaskCommand):
     """Proposes the milestones of a project that somebody is hired for, either side; their sum is the project's amount. It is settled
-    when the other side agrees to the hash."""
+    when the other side agrees to the hash. By the hour: payment_type=HOURLY_RATE rate=AMOUNT cap=HOURS, with milestones behind it, or
+    without any for the work as a whole; rate x cap is the project's amount, too."""
 
     action: ClassVar[str] = "milestones"
     example: ClassVar[str] = (
         'milestones 7qk2m0x9t4h1h "UI design" 5000 2026-12-15: two pages; "Backend" 8000 2026-12-30'
     )
-    review_window: Annotated[int, SpanWord, Option, Field(ge=HOUR, le=30 * DAY)] = 5 * DAY
-    on_reject: Annotated[Literal["revise", "dispute"], Option] = "revise"
-    max_rejects: Annotated[int, WholeWord, Option, Field(ge=1, le=100)] = 10
+    payment_type: Annotated[Literal["MILESTONE", "HOURLY_RATE"], Option] = "MILESTONE"
+    rate: Annotated[HourRate | None, Option] = None  # of one hour, in the unit of the task's amount
+    cap: Annotated[Cap | None, WholeWord, Option] = None  # whole hours
+    review_window: Annotated[int | None, SpanWord, Option, Field(ge=HOUR, le=30 * DAY)] = None  # None: 5 days
+    on_reject: Annotated[Literal["revise", "dispute"] | None, Option] = None  # None: revise
+    max_rejects: Annotated[int | None, WholeWord, Option, Field(ge=1, le=100)] = (
+        None  # None: 10; of the whole, all three: the task's
+    )
     funding: Annotated[Literal["upfront", "on_approval"] | None, Option] = None  # None: as the task's terms have it
-    milestones: Annotated[Parts, Rest]
+    milestones: Annotated[Parts, Rest] = ()  # none: of the work as a whole, by the hour
 
 
 class Select(TaskCommand):

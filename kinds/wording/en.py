@@ -61,9 +61,10 @@ SENTENCES: Mapping[R | T, str] = {
     R.PLAN_NEEDED: "The terms of task {task} are milestones, and none are agreed on yet: milestones {task} TITLE AMOUNT DATE; ...",
     R.PLAN_CHANGED: "That is not the newest proposal. Look at it with options {task}; to agree: agree {task} {plan:short}",
     R.PLAN_YOURS: "That is your own proposal: the other side has to agree to it. To change it, send milestones {task} again.",
-    R.PLAN_LOCKED: "The milestones of task {task} are agreed on and locked.",
-    R.PLAN_SUM: "[sum_price? The milestones come to {sum_price:price}, and the project is {total_price:price}: the sums must be equal.]"
-    "[!sum_price? The milestones come to {sum_msat:sats}, and the project is {total_msat:sats}: the sums must be equal"
+    R.PLAN_LOCKED: "How task {task} is paid is agreed on and locked.",
+    R.PLAN_SUM: "[hours_cap? {hours_cap} hours at {hourly_rate} {hourly_unit} come][!hours_cap? The milestones come]"
+    "[sum_price?  to {sum_price:price}, and the project is {total_price:price}: the sums must be equal.]"
+    "[!sum_price?  to {sum_msat:sats}, and the project is {total_msat:sats}: the sums must be equal"
     " (it is {off_msat:sats} off).] Nothing was proposed.",
     R.BAD_PLAN: "The milestones cannot be used: {problem:problem}.[ The deadline is {deadline:date}.] Nothing was proposed.",
     R.NOBODY_THERE: "There is no other side in task {task} yet to hear you.",
@@ -149,8 +150,10 @@ SENTENCES: Mapping[R | T, str] = {
     T.HOLDS: "[holds? Payments that are held: {count}, {total_msat:sats} in all.][!holds? Nothing is held.]",
     T.INCIDENTS: "[incidents? Incidents so far: {count}.][!incidents? There was no incident.]",
     # a project
-    T.PLAN_PROPOSED: "Milestones are proposed, {total_msat:sats} in all. If you agree: agree {task} {plan:short}",
-    T.PLAN_AGREED: "The milestones are agreed on and locked, {total_msat:sats} in all.[stage=agreed?  fund {task} gives the invoice of the first one.]"
+    T.PLAN_PROPOSED: "[milestones? Milestones are][!milestones? Payment by the hour is] proposed, {total_msat:sats} in all[hourly_rate?:"
+    " {hourly_rate} {hourly_unit} for each of up to {hours_cap} hours]. If you agree: agree {task} {plan:short}",
+    T.PLAN_AGREED: "[milestones? The milestones are][!milestones? Payment by the hour is] agreed on and locked, {total_msat:sats} in all.[stage=whole?"
+    "  The employer goes on: select {task} full][stage=agreed?  fund {task} gives the invoice of the first one.]"
     "[stage=begun?  The work on the first one begins now.]",
     T.MILESTONE_RELEASED: "Milestone {released} of {of} is paid and released.[funding=upfront?  The next one begins when its money is locked: fund {task}]"
     "[funding=on_approval?  The next one begins now.][funding=covered?  The next one begins now: the deposit is its money.]",
@@ -162,8 +165,9 @@ SENTENCES: Mapping[R | T, str] = {
     " frozen when you ask for the invoice; at {rate:rate} per bitcoin it is about this:]\nIt costs {hold_msat:sats}: {net_msat:sats}"
     " for the worker[service_fee_msat? , {service_fee_msat:sats} service fee] and up to {budget_msat:sats} for sending them.[custody=ledger_at_claim? \nAs you asked: when a worker claims it,"
     " I take the held money into my books and keep it for the two of you.][custody=ledger_at_end? \nAs you asked: if nothing is decided when"
-    " the payment can be held no longer, I take it into my books and keep it for the two of you.][hourly_rate? \nThat is for {hours_cap} hours at"
-    " {hourly_rate} {hourly_unit} each, the most that it can come to: for fewer hours you get the rest back.][sealed=accepted? \nAs you asked, the work may"
+    " the payment can be held no longer, I take it into my books and keep it for the two of you.][funding=upfront? \nThat is for {hours_cap} hours at"
+    " {hourly_rate} {hourly_unit} each, the most that it can come to: for fewer hours you get the rest back.][funding=on_approval? \nThat is for {hours_cap}"
+    " hours at {hourly_rate} {hourly_unit} each, the most that it can come to: for fewer hours you are asked for less.][sealed=accepted? \nAs you asked, the work may"
     " come sealed: then you can open it only after you have paid, and judge it before by a preview at most.] [order!=hire_first?Next: fund {task} gives you the invoice"
     " that locks the money.][order=hire_first?Next: somebody offers to do it, and you are told.][funding=upfront? You lock the money"
     " then.][funding=on_approval? The money is asked for when you have approved the work.]"

@@ -155,7 +155,8 @@ LABELS: Mapping[str, str] = {
     "option whole": "A · Full payment[recommended=FIXED_PRICE?  (recommended)]: one delivery, one review, paid in one go. Best up to"
     " {threshold_msat:sats} and for well-defined work.",
     "option hours": "A · By the hour[recommended=HOURLY_RATE?  (recommended)]: {hourly_rate} {hourly_unit} for each of up to {hours_cap} hours; one"
-    " delivery names the hours, one review, and what was not worked comes back to the employer. Best up to {threshold_msat:sats}.",
+    " delivery names the hours, one review[funding=upfront?, and what was not worked comes back to the employer][funding=on_approval?, and the employer is"
+    " asked for what was worked]. Best up to {threshold_msat:sats}.",
     "option parts": "B · Milestones[recommended=MILESTONE?  (recommended)]: several deliveries, each one funded, judged and paid by itself."
     " Best above {threshold_msat:sats} and for complex work.",
     "selected": "Chosen: {selected:word}. It is locked.",
@@ -165,17 +166,19 @@ LABELS: Mapping[str, str] = {
     "choose": "Talk it over: say {task} TEXT\nA: the employer selects it: select {task} full\nB: either of you proposes:"
     " milestones {task} TITLE AMOUNT DATE; TITLE AMOUNT DATE; ...\n(* is how this task is paid; a proposal may say it otherwise: milestones {task} funding=on_approval ...)",
     "hours in parts": "Each milestone is then paid by the hour too, and its amount is the most that it can come to.",
-    "hours elsewhere": "By the hour: a new task with payment_type=HOURLY_RATE rate=AMOUNT cap=HOURS",
+    "hours instead": "By the hour, which either of you may propose: milestones {task} payment_type=HOURLY_RATE rate=AMOUNT cap=HOURS, and milestones"
+    " behind it if you want some. AMOUNT times HOURS is the whole.",
     "open plan": "Proposed by {by:who}: agree {task} {plan:short}",
-    "proposed by": "Milestones, proposed by {by:who}:",
-    "plan": "The milestones, agreed on and locked:",
-    "plan total": "Sum {total_msat:sats}, which is the whole",
-    "plan cost": "With fees {cost_msat:sats} over all milestones",
-    "plan rules": "Each one is judged within {review_window:span};[on_reject=revise? rejected work may be delivered again, {max_rejects}"
+    "proposed by": "[milestones? Milestones][!milestones? Payment by the hour], proposed by {by:who}:",
+    "plan": "[milestones? The milestones][!milestones? Payment by the hour], agreed on and locked:",
+    "plan total": "[milestones? Sum {total_msat:sats}, which is the whole][!milestones? {total_msat:sats} in all, which is the whole]",
+    "plan cost": "With fees {cost_msat:sats}[milestones?  over all milestones]",
+    "plan rules": "[milestones? Each one][!milestones? The work] is judged within {review_window:span};[on_reject=revise? rejected work may be delivered again, {max_rejects}"
     " times][on_reject=dispute? rejected work goes to dispute][funding=upfront?; the money for it is locked before its work begins]"
     "[funding=on_approval?; the money for it is asked for when it is approved, and none is held before]",
     "plan next": "[stage=asked? If you agree: agree {task} {plan:short}\nTo change it: milestones {task} ...]"
     "[stage=waiting? The other side is asked to agree.]"
+    "[stage=whole? Next, by the employer: select {task} full]"
     "[stage=agreed? Next: fund {task} gives the invoice of milestone 1.][stage=begun? The work on milestone 1 begins now.]",
     "part": "{state:badge} {number}. {title:says} · {reward_msat:sats}[ · {hours:hours} hours] · {due:date}",
     "part about": "[description?   {description:says}]",

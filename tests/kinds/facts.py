@@ -274,6 +274,15 @@ PASSED: dict[R | T, list[dict[str, Any]]] = {
     R.PLAN_SUM: [
         {"sum_msat": 19_000_000, "total_msat": 20_000_000, "off_msat": -1_000_000},
         {"currency": "INR", "sum_price": "19000.00", "total_price": "20000.00"},
+        {"sum_msat": 40_000_000, "total_msat": 20_000_000, "off_msat": 20_000_000, **BY_HOUR},
+        {
+            "currency": "INR",
+            "sum_price": "500.00",
+            "total_price": "20000.00",
+            **BY_HOUR,
+            "hourly_rate": "12.50",
+            "hourly_unit": "INR",
+        },
     ],
     R.BAD_PLAN: [
         {"problem": "a plan has 2 to 100 milestones"},
@@ -376,10 +385,18 @@ PASSED: dict[R | T, list[dict[str, Any]]] = {
         CHOICE | {"selected": "MILESTONE"},
         CHOICE | {"funding": "on_approval"},
         CHOICE | BY_HOUR | {"recommended": "HOURLY_RATE"},
+        CHOICE | BY_HOUR | {"recommended": "HOURLY_RATE", "funding": "on_approval"},
         CHOICE | BY_HOUR | {"selected": "HOURLY_RATE"},
     ],
-    T.PLAN_PROPOSED: [PLAN | {"stage": stage} for stage in ("asked", "waiting")],
+    T.PLAN_PROPOSED: [
+        PLAN | hours | {"stage": stage}
+        for stage in ("asked", "waiting")
+        for hours in ({}, BY_HOUR, BY_HOUR | {"milestones": []})
+    ],
     T.PLAN_AGREED: [
+        PLAN | BY_HOUR | {"stage": "agreed"},
+        PLAN | BY_HOUR | {"stage": "whole", "milestones": []},
+        PLAN | BY_HOUR | {"stage": "whole", "milestones": [], "funding": "on_approval"},
         PLAN | {"stage": "agreed"},
         PLAN | {"stage": "begun", "funding": "on_approval"},
         PLAN | {"stage": "agreed", "on_reject": "dispute", "milestones": PARTS * 30},
@@ -487,9 +504,11 @@ PASSED: dict[R | T, list[dict[str, Any]]] = {
             "order": order,
             "claim": claim,
             "sealed": sealed,
+            "funding": funding,
         }
         for sealed in ("refused", "accepted")
         for custody in ("hold", "ledger_at_claim", "ledger_at_end")
+        for funding in ("upfront", "on_approval")
         for fee, order, claim in (
             ({}, "fund_first", "first"),
             (SHARED_FEE, "fund_first", "pick"),

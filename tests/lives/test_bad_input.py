@@ -439,16 +439,7 @@ async def test_terms_that_are_not_built_are_refused_by_name(stage: Stage, name: 
     [
         ({"funding": "on_approval"}, "bad_field"),
         ({"funding": "on_approval", "order": "hire_first", "custody_mode": "ledger"}, "bad_field"),
-        (
-            {
-                "funding": "on_approval",
-                "order": "hire_first",
-                "payment_type": "HOURLY_RATE",
-                "rate": "500",
-                "cap": "100",
-            },
-            "not_built",
-        ),
+        ({"funding": "on_approval", "payment_type": "HOURLY_RATE", "rate": 500, "cap": 100}, "bad_field"),
         ({"funding": "later", "order": "hire_first"}, "bad_field"),
     ],
 )

@@ -290,7 +290,7 @@ class City:
             if prices.random() < 0.25:
                 deal = self.deals[-1]
                 deal.rupees = f"{max(deal.sat, 1_000) * 8 / 100:.2f}"
-            if clocks.random() < 0.2 and "funding" not in terms:
+            if clocks.random() < 0.2:
                 by_the_hour(self.deals[-1], clocks)
 
     async def _deal(self, deal: Deal, begins: float) -> None:

@@ -87,6 +87,12 @@ class Public:
             parts = [amount * percent // 100 // 1000 * 1000 for amount in parts]
         return parts[0] - parts[1]
 
+    def due(self, percent: int) -> int:
+        """What the employer may be asked for where he pays on approval: that share, the fee of it, and what sending may cost."""
+        fee = self._worked(int(self.shown["service_fee_msat"]))
+        fee = fee if percent == 100 else fee * percent // 100 // 1000 * 1000
+        return self.share(percent) + fee + int(self.shown["budget_msat"])
+
     @property
     def hours(self) -> int:
         """Hundredths of an hour, of the newest delivery since the work began; 0 for none."""

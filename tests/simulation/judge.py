@@ -173,12 +173,24 @@ def _has_a_reason(city: City, task: str, public: Public) -> None:
     _cost_what_was_shown(task, public, deal)
 
 
+def _asked_for_what_is_due(task: str, public: Public) -> bool:
+    """Where the employer was asked for the money when the work was approved: for that, and for no more."""
+    later = [entry for entry in public.entries.values() if "pay_until" in entry["facts"]]
+    if not later:
+        return False
+    approved, asked = max(later, key=lambda entry: int(entry["seq"])), public.last("invoice.created")
+    now = public.newest["facts"].get("milestone") == approved["facts"].get("milestone")
+    due = public.due(approved["facts"].get("percent", 100))
+    if now and asked and asked["seq"] > approved["seq"] and asked["facts"]["amount_msat"] != due:
+        raise Violation(task, f"{due} msat were due, and {asked['facts']['amount_msat']} were asked for")
+    return True
+
+
 def _cost_what_was_shown(task: str, public: Public, deal: Deal) -> None:
     """The hold is what everybody was shown, and the operator keeps no more than his fee; a hold that was lost brings none."""
     shown = public.shown_of(1) if public.last("plan.agreed") is None else public.entries[1]["facts"]
-    part = public.last("proof.verified", "dispute.resolved")
-    whole = part is None or part["facts"].get("percent", 100) == 100  # else no more may have been asked for
-    if whole and shown["hold_msat"] != shown["net_msat"] + shown["service_fee_msat"] + shown["budget_msat"]:
+    parts = shown["net_msat"] + shown["service_fee_msat"] + shown["budget_msat"]
+    if not _asked_for_what_is_due(task, public) and shown["hold_msat"] != parts:
         raise Violation(task, "the parts of the hold that were shown are not the hold")
     if not shown["net_msat"] <= shown["reward_msat"] == _offered_reward(deal, shown):
         raise Violation(task, "the reward is not the one that was offered")

@@ -215,7 +215,7 @@ MUTANTS = (
         (
             (
                 "handlers/task.py",
-                "        return part(self.worked(self.service_fee), self.split)",
+                "        return part(self.worked(self.service_fee), percent)",
                 "        return self.service_fee",
             ),
         ),

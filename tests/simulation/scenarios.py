@@ -655,7 +655,8 @@ TOUCHED_LATER = Scenario(
 )  # fmt: skip
 
 _HOURS: dict[str, Any] = {"payment_type": "HOURLY_RATE", "rate": 700, "cap": 30}
-_WORKED = FUNDED + "worker claim_later\nuntil Claimed\nworker hours\nwait 60\nworker submit\nuntil proof.submitted\n"
+_NAMED = "worker hours\nwait 60\nworker submit\nuntil proof.submitted\n"
+_WORKED = FUNDED + "worker claim_later\nuntil Claimed\n" + _NAMED
 HOURLY = (
     Scenario(
         "paid by the hour",
@@ -692,7 +693,14 @@ HOURLY = (
         terms=_HOURS | {"rate": "56.00", "on_reject": "revise"},
         rupees="1680.00",
     ),
-)
+    Scenario("by the hour, and paid for when it is approved", BEGUN + _NAMED + "employer approve\n" + _PAYS, "Paid", terms=_HOURS | LATER),
+    Scenario(
+        "by the hour in rupees, and approved by silence, and paid for at the second invoice",
+        BEGUN + _NAMED + "until Claimed/awaiting_payment\nemployer fund\nuntil invoice.expired\nemployer fund\n" + _PAYS, "Paid",
+        terms=_HOURS | LATER | {"rate": "56.00"}, rupees="1680.00",
+    ),
+    Scenario("by the hour, and never paid for", BEGUN + _NAMED + "employer approve\nuntil invoice.expired\nwait 100000\nuntil payment.missed", "Expired", terms=_HOURS | LATER),
+)  # fmt: skip
 
 SCENARIOS: dict[str, Scenario] = {
     each.name: each

@@ -16,17 +16,10 @@ TOLD: dict[str, Any] = {"hourly_rate": "1250", "hours_cap": 40}
 SPLIT = Fee(ppm=10_000, payer="split", whole=500_000, workers=250_000)
 
 
-class Hourly(Life):
-    """Up to 40 hours of 1,250 sats. `words`: other terms than those in the offer; facts by name, ... takes one away."""
+class Hours(Life):
+    """A record of work that is paid by the hour: how it is delivered and ends."""
 
-    def __init__(self, words: dict[str, Any] | None = None, **facts: Any) -> None:
-        fee = facts.pop("fee", None)
-        cost = facts.pop("cost", "")
-        super().__init__(terms=HOURS | (words or {}), fee=fee, cost=cost, **({"rate": ..., "cap": ...} | TOLD | facts))
-        made = self.lines[0].facts
-        self.lines[0].facts = {name: fact for name, fact in made.items() if fact is not ...}
-
-    def deliver(self, hours: Any = 1000, signed: bool = True, tag: str | None = None, number: int = 1) -> Hourly:
+    def deliver(self, hours: Any = 1000, signed: bool = True, tag: str | None = None, number: int = 1) -> Self:
         """`hours`: the fact, in hundredths; `tag`: as the worker signed them, None for not at all."""
         super().proof(signed, number)
         if hours is not None:
@@ -41,7 +34,7 @@ class Hourly(Life):
             self.lines[-1].event = with_hours
         return self
 
-    def end(self, share: int, change: int = 0, fee: int = 0, insured: int = 0, percent: int = 100) -> Hourly:
+    def end(self, share: int, change: int = 0, fee: int = 0, insured: int = 0, percent: int = 100) -> Self:
         """Paid out and settled: so much for the worker, so much back; of the routing budget 1 sat is used."""
         self.wait()
         ref = f"{self.id}/h1"
@@ -53,6 +46,17 @@ class Hourly(Life):
                  payment_hash=self.hash, hash_salt=self.salt, percent=percent, credited=credited, insurance_msat=kept,
                  payouts=[self.payment(share)], **({"fee_msat": fee} if self.fee.whole else {}))  # fmt: skip
         return self
+
+
+class Hourly(Hours):
+    """Up to 40 hours of 1,250 sats. `words`: other terms than those in the offer; facts by name, ... takes one away."""
+
+    def __init__(self, words: dict[str, Any] | None = None, **facts: Any) -> None:
+        fee = facts.pop("fee", None)
+        cost = facts.pop("cost", "")
+        super().__init__(terms=HOURS | (words or {}), fee=fee, cost=cost, **({"rate": ..., "cap": ...} | TOLD | facts))
+        made = self.lines[0].facts
+        self.lines[0].facts = {name: fact for name, fact in made.items() if fact is not ...}
 
 
 SHARE = 12_500_000  # of ten hours

@@ -58,7 +58,7 @@ class Project(Hiring):
             "milestones": parts,
         } | facts
         hashed = {name: said[name] for name in ("nonce", "payment_type", "review_window", "on_reject", "max_rejects")}
-        hashed |= {"funding": said["funding"]} if "funding" in said else {}
+        hashed |= {name: said[name] for name in ("funding", "hourly_rate", "hours_cap") if name in said}
         hashed |= {
             "milestones": [
                 {name: part[name] for name in ("title", "reward_msat", "due", "details")} for part in said["milestones"]
@@ -66,10 +66,13 @@ class Project(Hiring):
         }
         self.plan = hashlib.sha256(plain(hashed).encode()).hexdigest()
         written = [
-            {"title": part["title"], "amount": part["reward_msat"] // 1000, "due": str(part["due"])} for part in parts
+            {"title": part["title"], "amount": part["reward_msat"] // 1000, "due": str(part["due"])}
+            for part in said["milestones"]
         ]
         rules: dict[str, Any] = {"review_window": DAY, "on_reject": "revise", "max_rejects": 3}
         rules |= {"funding": said["funding"]} if "funding" in said else {}
+        if "hourly_rate" in said:
+            rules |= {"payment_type": said["payment_type"], "rate": said["hourly_rate"], "cap": said["hours_cap"]}
         self.drafted = said
         event = self.decide(who, "milestones", len(self.lines), milestones=written, **rules) if signed else None
         self.add("plan.proposed", "Draft", "PENDING", who, event, **({"by": who.pub, "plan": self.plan} | said))

@@ -99,8 +99,8 @@ def test_a_backup_of_one_that_is_paid_for_on_approval_too(backed_up: int, until:
     run_virtually(restored(LATER, backed_up, until, funding="on_approval"))
 
 
-async def restored(steps: tuple[Step, ...], backed_up: int, until: int, **terms: Any) -> None:
-    """Backed up before step `backed_up`, lost after step `until`, restored, recovered, and lived to its end."""
+async def restored(steps: tuple[Step, ...], backed_up: int, until: int, gets: int = 20_000_000, **terms: Any) -> None:
+    """Backed up before step `backed_up`, lost after step `until`, restored, recovered, and lived to its end; the worker then has so much."""
     town = await a_town()
     start = town.worker.wallet.balance
     task = await offered(town, sat=20_000, order="hire_first", **terms)
@@ -129,6 +129,6 @@ async def restored(steps: tuple[Step, ...], backed_up: int, until: int, **terms:
         await step(town, task)
     await state(town, task, "Paid")
     await town.pass_time(600)
-    assert town.worker.wallet.balance - start == 20_000_000
+    assert town.worker.wallet.balance - start == gets
     assert not stuck_inputs(town)
     await sound(town)
