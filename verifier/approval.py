@@ -120,8 +120,9 @@ def missed(s: Standing, entry: Entry, move: Move) -> None:
         say(Code.ILLEGAL_MOVE, f"the invoice of {s.quote} is still open")
     if entry.heard < s.pay_until:
         say(Code.TOO_EARLY, f"the employer had {s.pay_until - entry.heard} s left")
-    if facts.get("due_msat") != s.asked:
-        say(Code.WRONG_AMOUNT, f"{s.asked} msat were due")
+    due = s.asked_before or s.asked
+    if facts.get("due_msat") != due:
+        say(Code.WRONG_AMOUNT, f"{due} msat were due")
     _out_of_deposit(s, entry, move)
     if facts["mark"] != s.employer:
         say(Code.WRONG_MARK, "who does not pay for approved work gets the mark")

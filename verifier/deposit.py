@@ -370,6 +370,8 @@ def returned(s: Standing, entry: Entry, step: Move) -> None:
             _too_short(s, entry, cover)
         case "over":
             s.returned.append(entry)
+            if cover.milestone == s.number:
+                s.asked_before = s.asked
         case other:
             say(Code.BAD_FACTS, f"{other[:40]} is no reason to give a deposit back")
     _drop(s, cover)

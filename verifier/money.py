@@ -10,7 +10,7 @@ from verifier.chain import Entry, check_facts
 from verifier.crypto import commit, is_hex64, opens
 from verifier.findings import Code
 from verifier.rules import CREDIT_FACTS, ENDS_MARKED, HOLD_FACTS, PAYOUT_FACTS, Move
-from verifier.standing import CLOCK_SLACK, DAY, FALL_BACK, Cover, Credit, Say, Standing, strength, weakest
+from verifier.standing import CLOCK_SLACK, DAY, FALL_BACK, Cover, Credit, Hold, Say, Standing, strength, weakest
 
 RENEWAL_BLOCKS = 144  # a fresh hold is asked for so long before L, and ends so much later than the one before
 
@@ -298,14 +298,28 @@ def ended(s: Standing, entry: Entry, move: Move) -> None:
         say(Code.ILLEGAL_MOVE, f"the refund was started for another reason: {s.reason}")
     open_hold(s, entry, say, s.main)
     open_others(s, entry, say, s.main)
-    owed = [item for item in facts.get("credited", []) if _well_formed(item, CREDIT_FACTS, say)]
-    settled = owed[0]["amount_msat"] if owed else 0
+    settled = _settled_instead(s, entry, s.holds, say)
     if facts.get("amount_msat") != s.kept - settled:
         say(Code.WRONG_AMOUNT, f"{s.kept} msat go back")
-    _check_credits(s, owed, "employer" if "credited" in facts or s.locked else "", say)
-    if owed and settled not in (s.kept, *(hold.amount for hold in s.holds)):
-        say(Code.UNBALANCED, "what was settled instead of refunded is owed to the employer")
+    if (s.locked or "credited" in facts) and not settled:
+        say(Code.UNBALANCED, "the employer was not credited")
     s.evidence = weakest([strength(s.newest["task.created"]), *s.decision])
+
+
+def _settled_instead(s: Standing, entry: Entry, holds: list[Hold], say: Say) -> int:
+    """What the node has settled though it was to go back is owed to the employer, hold by hold; how much that is."""
+    owed = [item for item in entry.facts.get("credited", []) if _well_formed(item, CREDIT_FACTS, say)]
+    left = [hold.amount for hold in holds]
+    for item in owed:
+        if (item["role"], item["to"]) != ("employer", s.employer) or item["amount_msat"] <= 0:
+            say(Code.WRONG_SHARE, f"{item['role'][:20]} is credited with what he is not owed")
+        if item["amount_msat"] in left:
+            left.remove(item["amount_msat"])
+        else:
+            say(Code.UNBALANCED, "what was settled instead of refunded is owed to the employer")
+    if owed:
+        s.credits["employer"] = tuple(Credit(item["to"], item["amount_msat"]) for item in owed)
+    return sum(item["amount_msat"] for item in owed)
 
 
 def marks(s: Standing, entry: Entry, move: Move) -> None:
@@ -357,17 +371,11 @@ def open_others(s: Standing, entry: Entry, say: Say, but: str) -> None:
 
 
 def _other_back(s: Standing, entry: Entry, say: Say) -> None:
-    """The end behind a loss of one of two holds: the other is named there."""
-    facts = entry.facts
-    if len(s.holds) < 2:
-        if "other_holds" in facts:
-            say(Code.BAD_FACTS, "there was no other hold")
-        return
-    ref = facts.get("funding")
-    if ref not in [hold.funding for hold in s.holds]:
-        return say(Code.WRONG_FUNDING, f"the money is held by {s.main}")
-    open_hold(s, entry, say, ref)
-    open_others(s, entry, say, ref)
+    """The end behind a loss of one of two holds: the other goes back, and is named there; or it was settled before that."""
+    if entry.facts.get("funding", s.vanished) != s.vanished:
+        say(Code.WRONG_FUNDING, f"the hold that was lost is {s.vanished}")
+    open_others(s, entry, say, s.vanished)
+    _settled_instead(s, entry, [hold for hold in s.holds if hold.funding != s.vanished], say)
 
 
 def _open(s: Standing, entry: Entry, ref: str, shown: Mapping[str, Any], say: Say) -> None:

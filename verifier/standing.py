@@ -130,6 +130,7 @@ class Standing:
     held_until: int = 0  # its E
     covers: dict[int, Cover] = field(default_factory=dict)  # of the deposit, by milestone
     accepted: dict[int, Fraction] = field(default_factory=dict)  # what the newest deposit covers of each milestone
+    asked_before: int = 0  # what was asked for the milestone before its cover went back at the end
     returned: list[Entry] = field(default_factory=list)  # given back right before the end of the task
     begins: bool = False  # a milestone was released, and the next one is wholly covered
     settled: bool = False  # out of the deposit, and the end follows at once
