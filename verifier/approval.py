@@ -131,7 +131,7 @@ def missed(s: Standing, entry: Entry, move: Move) -> None:
 def _out_of_deposit(s: Standing, entry: Entry, move: Move) -> None:
     """What is held ahead for this milestone is paid to the worker first, as far as it goes: without a service fee, less what sending it may
     cost by the terms, and no more than his share."""
-    say, cover, facts = s.sayer(entry), s.cover, entry.facts
+    say, cover, facts = s.sayer(entry), s.cover or s.given_back, entry.facts
     limits = s.words if s.currency else s.terms
     spare = s.budget
     if cover and {"budget_base_msat", "budget_ppm"} <= set(limits):

@@ -74,6 +74,8 @@ def check(s: Standing, entry: Entry, step: Move) -> None:
         say(Code.ILLEGAL_MOVE, f"{entry.type} after the hold was lost")
     if s.frozen is not None and not _while_frozen(entry, step):
         say(Code.WHILE_FROZEN, f"{entry.type} by the {step.by}, and the task is frozen")
+    if s.begins and s.cover and s.cover.whole and entry.type != "deposit.returned":
+        say(Code.ILLEGAL_MOVE, f"{entry.type}, where the work on a milestone that is covered has to begin")
     if s.returned and (entry.type, facts.get("reason")) != ("deposit.returned", OVER):
         say(Code.ILLEGAL_MOVE, f"the task was about to end, and {entry.type} follows")
 
@@ -111,7 +113,7 @@ def price_of(s: Standing, number: int) -> Fraction:
 
 def room(s: Standing, number: int) -> Fraction:
     """How much of its price a new deposit may cover: all of it, or nothing where something is held or asked for, or it is too late."""
-    if number < s.number or number in s.covers:
+    if number < s.number or (number in s.covers and not s.covers[number].dropped):
         return Fraction(0)
     if number == s.number:
         pending = s.work not in ("APPROVED", "RELEASED") and s.state != "Verified"
@@ -276,7 +278,7 @@ def held(s: Standing, entry: Entry, step: Move) -> None:
     say, facts, cover = s.sayer(entry), entry.facts, _cover(s, entry)
     if cover is None:
         return
-    if cover.held or facts["funding"] != cover.asked:
+    if cover.held or cover.dropped or facts["funding"] != cover.asked:
         say(Code.WRONG_FUNDING, f"the open invoice is {cover.asked or 'none'}")
     del s.covers[cover.milestone]
     if not room(s, cover.milestone):
@@ -371,7 +373,7 @@ def returned(s: Standing, entry: Entry, step: Move) -> None:
         case "over":
             s.returned.append(entry)
             if cover.milestone == s.number:
-                s.asked_before = s.asked
+                s.given_back, s.asked_before = cover, s.asked
         case other:
             say(Code.BAD_FACTS, f"{other[:40]} is no reason to give a deposit back")
     _drop(s, cover)

@@ -34,6 +34,8 @@ def invoiced(s: Standing, entry: Entry, move: Move) -> None:
     if s.asked <= 0:
         say(Code.ILLEGAL_MOVE, "the deposit is all that it costs, and nothing is left to be asked for")
     _quote(s, entry, s.asked)
+    if (cover := s.covers.get(s.number)) and not cover.held:
+        cover.dropped = True
 
 
 def _quote(s: Standing, entry: Entry, amount: int, renews: str = "") -> None:
@@ -54,6 +56,9 @@ def fresh(s: Standing, entry: Entry) -> str:
 
 
 def voided(s: Standing, entry: Entry, move: Move) -> None:
+    if s.cover and entry.facts["funding"] == s.cover.asked:
+        s.cover.asked = ""
+        return
     if not s.quote or entry.facts["funding"] != s.quote:
         s.sayer(entry)(Code.WRONG_FUNDING, f"the open invoice is {s.quote}")
     s.quote = ""
@@ -83,6 +88,8 @@ def renewable(s: Standing, entry: Entry, last_safe_height: int) -> None:
 def renewed(s: Standing, entry: Entry, move: Move) -> None:
     """The fresh hold lasts a day longer than the one that it replaces."""
     say, facts = s.sayer(entry), entry.facts
+    if s.cover and facts["funding"] == s.cover.asked:  # it was asked for before the turn of its milestone came
+        s.quote, s.quoted, s.renews, s.cover.asked = s.cover.asked, s.cover.amount, s.cover.funding, ""
     replaced = next((hold for hold in s.holds if hold.funding == facts["replaces"]), None)
     if replaced is None or facts["replaces"] != s.renews or s.locked:
         say(Code.WRONG_FUNDING, f"the hold that is to be replaced is {s.renews}")

@@ -168,7 +168,8 @@ def _next(s: Standing, entry: Entry) -> None:
     s.whole_deadline += later
     s.credits = {f"{role}{'' if '/' in role else f'/{s.number}'}": given for role, given in s.credits.items()}
     s.number += 1
-    s.covers.pop(s.number - 1, None)
+    if (over := s.covers.get(s.number - 1)) and over.held:
+        del s.covers[over.milestone]
     s.begins = s.cover is not None and s.cover.whole
     s.held = s.quote = s.renews = s.reason = s.dest_hash = ""
     s.locked = s.claim_signed = False

@@ -75,6 +75,7 @@ class Cover:
     funding: str
     asked: str  # the funding whose invoice is open: its own, or that of a fresh hold
     rate: str = ""  # by which its part of the price is that amount
+    dropped: bool = False  # nobody wants its invoice any more
     held: bool = False
     expiry_height: int = 0  # E
 
@@ -130,7 +131,8 @@ class Standing:
     held_until: int = 0  # its E
     covers: dict[int, Cover] = field(default_factory=dict)  # of the deposit, by milestone
     accepted: dict[int, Fraction] = field(default_factory=dict)  # what the newest deposit covers of each milestone
-    asked_before: int = 0  # what was asked for the milestone before its cover went back at the end
+    given_back: Cover | None = None  # of the milestone whose turn it is, right before the end
+    asked_before: int = 0  # and what was asked for the milestone before that
     returned: list[Entry] = field(default_factory=list)  # given back right before the end of the task
     begins: bool = False  # a milestone was released, and the next one is wholly covered
     settled: bool = False  # out of the deposit, and the end follows at once
