@@ -32,21 +32,26 @@ _UNPAID = {
 
 def approved(done: Decision, cause: Cause, moment: Moment, feedback: str = "", **facts: Any) -> Decision:
     """The worker's share is decided: it is paid out of the hold, or the employer is asked for it. `facts`: those of the log's entry."""
-    done = done.on(done.task.with_milestone(asked=done.task.split)) if done.task.unfunded else done
-    if not done.task.unfunded:
-        moved = move(done, cause, moment, **facts)
-        quiet = moved.task.with_milestone(review_until=0, resubmit_until=0, arriving=None)
-        return payout.plan(moved.on(quiet), moment, feedback)
-    until = moment.now.heard + PAY_WINDOW
+    done = done.on(done.task.with_milestone(review_until=0, resubmit_until=0, arriving=None))
+    if done.task.unfunded:
+        done = done.on(asking(done.task, moment.now.heard))
+    if not done.task.unfunded:  # also where a deposit has all that is due
+        return payout.plan(move(done, cause, moment, **facts), moment, feedback)
+    until = done.task.current.pay_until
     moved = move(done, _UNPAID[cause], moment, pay_until=until + moment.now.deaf, **facts)
-    task = moved.task.with_milestone(review_until=0, resubmit_until=0, arriving=None, pay_until=until)
+    task = moved.task
     told: dict[str, Any] = {"until": until + moment.now.deaf, "percent": task.split}
-    asked = _ask(moved.on(task), moment)
-    for who, amount in ((task.employer, task.still_asked), (task.worker, task.share_amount)):
+    asked = _ask(moved, moment)
+    for who, amount in ((task.employer, _asked(task)), (task.worker, task.share_amount)):
         asked = asked.say(
             who, Told.AWAITING_PAYMENT, pays=who == task.employer, amount_msat=amount, feedback=feedback, **told
         )
     return asked
+
+
+def asking(task: Task, heard: int) -> Task:
+    """From now on no more than what is due is asked for. `heard`: of the decision."""
+    return task.with_milestone(asked=task.split, pay_until=heard + PAY_WINDOW)
 
 
 def _ask(done: Decision, moment: Moment) -> Decision:
@@ -71,7 +76,12 @@ def _order(done: Decision, moment: Moment) -> Decision:
         raise refuse(Refused.BELOW_MINIMUM, minimum_msat=MSAT_PER_SAT)
     life = policy.rate_expiry if task.currency else policy.invoice_expiry
     wanted = deposit.drop_open(done, task.current.number)
-    return order(wanted, moment, min(life, left), quoted.still_asked, quoted.current.rate)
+    return order(wanted, moment, min(life, left), _asked(quoted), quoted.current.rate)
+
+
+def _asked(task: Task) -> Msat:
+    """At least a sat: a deposit may have all of it since the rate has moved."""
+    return max(task.still_asked, Msat(MSAT_PER_SAT))
 
 
 def is_in_time(task: Task, moment: Moment) -> bool:
@@ -88,7 +98,7 @@ def paid(done: Decision, funding: Funding, view: HoldView, moment: Moment) -> De
     """His money is held, and the worker is paid out of it."""
     terms, expiry = done.task.terms, view.expiry_height
     soon = terms.last_safe(expiry) - moment.policy.reserve <= moment.now.height
-    gone = "deposit_gone" if funding.amount != done.task.still_asked else ""
+    gone = "deposit_gone" if funding.amount != _asked(done.task) else ""
     problem = wrong_parts(funding, view, moment) or gone or ("expires_too_soon" if soon else "")
     if problem:
         return refused(done, funding, view, Cause.FUNDING_REFUSED, problem, moment)

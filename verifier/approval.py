@@ -9,7 +9,16 @@ from verifier.rules import AWAITING, Move
 from verifier.standing import CLOCK_SLACK, DAY, Say, Standing
 
 TIME_TO_PAY = 2 * DAY
-OF_A_HOLD = ("funding", "amount_msat", "parts", "expiry_height", "last_safe_height", "payment_hash", "hash_salt")
+OF_A_HOLD = (
+    "funding",
+    "amount_msat",
+    "parts",
+    "expiry_height",
+    "last_safe_height",
+    "payment_hash",
+    "hash_salt",
+    "other_holds",
+)
 OF_A_BEGINNING = ("until", "worker", "dest_hash")  # of a hold with which the work begins, or is open to be claimed
 PASSING = frozenset({"task.claimed", "task.frozen", "task.unfrozen", "funding.stray"})
 WORDS = {
@@ -27,7 +36,8 @@ def check(s: Standing, first: Entry, move: Move) -> None:
         say(Code.ILLEGAL_MOVE, f"{first.type}, where the work on the milestone has to begin")
     fitting = {
         "pay_until": move.phase_after == AWAITING,
-        "due_msat": move.why == "unpaid",
+        "due_msat": first.type == "payment.missed" or (move.why == "unpaid" and s.phase == AWAITING),
+        "short_msat": move.types == ("payment.missed",),
         "amount_msat": first.type != "dispute.resolved" or "refund.completed" in move.types,
         "how": first.type != "refund.completed" or move.why == "agreed",
         "percent": first.type != "refund.completed" or move.why == "agreed",
@@ -40,7 +50,10 @@ def check(s: Standing, first: Entry, move: Move) -> None:
 def begun(s: Standing, entry: Entry, move: Move) -> None:
     """The work begins before any money: by itself on milestones, else when the employer chooses to pay for the whole."""
     say = s.sayer(entry)
-    if move.by == "clock" and not s.parts:
+    covered = s.cover is not None and s.cover.whole
+    if not (s.on_approval or covered):
+        say(Code.AGAINST_TERMS, "by the terms the money comes before the work")
+    if move.by == "clock" and not (s.parts or covered):
         say(Code.AGAINST_TERMS, "by itself only the work on milestones begins, when they are agreed on")
     if move.by == "employer" and (s.parts or s.words.get("payment_type") == projects.MILESTONE):
         say(Code.AGAINST_TERMS, "by the terms it begins when the milestones are agreed on")
@@ -66,11 +79,20 @@ def _wait(s: Standing, entry: Entry) -> None:
     """From the approval on the employer has two days, and what he owes is the agreed part of the work."""
     _no_hold(entry, s.sayer(entry))
     s.hold, s.quote = s.due, ""
+    if s.asked <= 0:
+        s.sayer(entry)(Code.ILLEGAL_MOVE, "the deposit is all that is due, and nothing is left to be asked for")
     if "pay_until" not in entry.facts:
         s.sayer(entry)(Code.BAD_FACTS, "pay_until is missing")
         s.pay_until = entry.heard + TIME_TO_PAY
     else:
         s.pay_until = work.published_until(s, entry, "pay_until", entry.heard + TIME_TO_PAY)
+
+
+def covered(s: Standing, entry: Entry) -> None:
+    """Nothing else is asked for what is approved: the deposit is enough, and the worker can be paid out of it."""
+    s.hold, s.quote = s.due, ""
+    if s.asked > 0:
+        s.sayer(entry)(Code.WRONG_AMOUNT, f"{s.asked} msat are due beside the deposit")
 
 
 def invoiced(s: Standing, entry: Entry, move: Move) -> None:
@@ -98,10 +120,32 @@ def missed(s: Standing, entry: Entry, move: Move) -> None:
         say(Code.ILLEGAL_MOVE, f"the invoice of {s.quote} is still open")
     if entry.heard < s.pay_until:
         say(Code.TOO_EARLY, f"the employer had {s.pay_until - entry.heard} s left")
-    if facts.get("due_msat") != s.hold:
-        say(Code.WRONG_AMOUNT, f"{s.hold} msat were due")
+    due = s.asked_before or s.asked
+    if facts.get("due_msat") != due:
+        say(Code.WRONG_AMOUNT, f"{due} msat were due")
+    _out_of_deposit(s, entry, move)
     if facts["mark"] != s.employer:
         say(Code.WRONG_MARK, "who does not pay for approved work gets the mark")
+
+
+def _out_of_deposit(s: Standing, entry: Entry, move: Move) -> None:
+    """What is held ahead for this milestone is paid to the worker first, as far as it goes: without a service fee, less what sending it may
+    cost by the terms, and no more than his share."""
+    say, cover, facts = s.sayer(entry), s.cover or s.given_back, entry.facts
+    limits = s.words if s.currency else s.terms
+    spare = s.budget
+    if cover and {"budget_base_msat", "budget_ppm"} <= set(limits):
+        spare = min(s.budget, money.budget(limits, cover.amount))
+    borne = min(s.share, cover.amount - spare) if cover else 0
+    if (move.state_after == "Verified") != (borne > 0):
+        say(Code.ILLEGAL_MOVE, "what is held ahead is paid out first, and without it the task ends")
+    if move.state_after != "Verified":
+        return
+    if facts.get("reason", "unpaid") != "unpaid":
+        say(Code.BAD_FACTS, "the reason is unpaid")
+    if facts.get("short_msat") != s.share - borne:
+        say(Code.WRONG_AMOUNT, f"{s.share - borne} msat of the worker's share are not paid")
+    s.borne, s.borne_budget, s.approved_at = max(0, borne), spare, entry.heard
 
 
 def ended(s: Standing, entry: Entry, move: Move) -> None:

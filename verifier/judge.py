@@ -121,8 +121,14 @@ def _judge(name: str, found: Sorted, book: Book) -> tuple[Standing, Chain]:
 
 def _overdue(judged: list[tuple[Standing, Chain]], height: int) -> None:
     for s, _ in judged:
-        if s.last and s.held and s.state not in FINAL and height >= s.expiry_height:
-            s.warn(s.last, Code.OVERDUE, f"the hold ended at {s.expiry_height}, and no end of the task is published")
+        if not s.last or s.state in FINAL:
+            continue
+        ended = [hold.expiry_height for hold in s.holds]
+        if s.held and height >= min(ended):
+            s.warn(s.last, Code.OVERDUE, f"the hold ended at {min(ended)}, and no end of the task is published")
+        for cover in s.covers.values():
+            if cover.held and height >= cover.expiry_height:
+                s.warn(s.last, Code.OVERDUE, f"the deposit's hold {cover.funding} ended at {cover.expiry_height}")
 
 
 def _verdict(s: Standing, chain: Chain) -> Verdict:

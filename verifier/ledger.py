@@ -23,7 +23,7 @@ def locked(s: Standing, entry: Entry, move: Move) -> None:
         say(Code.AGAINST_TERMS, "by the terms the money is a held payment to the end")
     elif s.words["custody_mode"] != "ledger" and entry.height < s.last_safe_height:
         say(Code.TOO_EARLY, f"by the terms it stays a held payment up to block {s.last_safe_height}")
-    open_hold(s, entry, say)
+    open_hold(s, entry, say, s.held)
     s.locked = True
 
 

@@ -9,8 +9,8 @@ from verifier import rates
 from verifier.chain import Entry, check_facts
 from verifier.crypto import commit, is_hex64, opens
 from verifier.findings import Code
-from verifier.rules import CREDIT_FACTS, ENDS_MARKED, PAYOUT_FACTS, Move
-from verifier.standing import CLOCK_SLACK, DAY, FALL_BACK, SETTLE_SLACK, Credit, Say, Standing, strength, weakest
+from verifier.rules import CREDIT_FACTS, ENDS_MARKED, HOLD_FACTS, PAYOUT_FACTS, Move
+from verifier.standing import CLOCK_SLACK, DAY, FALL_BACK, Cover, Credit, Hold, Say, Standing, strength, weakest
 
 RENEWAL_BLOCKS = 144  # a fresh hold is asked for so long before L, and ends so much later than the one before
 
@@ -22,10 +22,7 @@ def budget(terms: Mapping[str, Any], amount: int) -> int:
 
 
 def invoiced(s: Standing, entry: Entry, move: Move) -> None:
-    say, facts = s.sayer(entry), entry.facts
-    ref = facts["funding"]
-    if ref in s.commitments or not ref.startswith(f"{s.task}/h"):
-        say(Code.WRONG_FUNDING, f"{ref[:40]} is not a fresh name for a funding of this task")
+    say = s.sayer(entry)
     if s.hires_first and not s.worker:
         say(Code.AGAINST_TERMS, "by the terms somebody is hired before the money is asked for")
     if s.words.get("payment_type") == "MILESTONE" and not s.parts:
@@ -34,39 +31,77 @@ def invoiced(s: Standing, entry: Entry, move: Move) -> None:
         say(Code.AGAINST_TERMS, "by the terms the money is asked for when the work is approved")
     if entry.type == "invoice.created":
         rates.quoted(s, entry)
-    if facts["amount_msat"] != s.hold:
-        say(Code.WRONG_AMOUNT, f"the invoice is for {facts['amount_msat']} msat, the hold is {s.hold}")
-    s.commitments[ref], s.quote = facts["hash_commitment"], ref
+    if s.asked <= 0:
+        say(Code.ILLEGAL_MOVE, "the deposit is all that it costs, and nothing is left to be asked for")
+    _quote(s, entry, s.asked)
+    if (cover := s.covers.get(s.number)) and not cover.held:
+        cover.dropped = True
+
+
+def _quote(s: Standing, entry: Entry, amount: int, renews: str = "") -> None:
+    """An invoice over this amount is open."""
+    if entry.facts["amount_msat"] != amount:
+        detail = f"the invoice is for {entry.facts['amount_msat']} msat, and {amount} are asked for"
+        s.sayer(entry)(Code.WRONG_AMOUNT, detail)
+    s.quote, s.quoted, s.renews = fresh(s, entry), amount, renews
+
+
+def fresh(s: Standing, entry: Entry) -> str:
+    """The name of a new funding, whose commitment is noted."""
+    ref = str(entry.facts["funding"])
+    if ref in s.commitments or not ref.startswith(f"{s.task}/h"):
+        s.sayer(entry)(Code.WRONG_FUNDING, f"{ref[:40]} is not a fresh name for a funding of this task")
+    s.commitments[ref] = entry.facts["hash_commitment"]
+    return ref
 
 
 def voided(s: Standing, entry: Entry, move: Move) -> None:
+    if s.cover and entry.facts["funding"] == s.cover.asked:
+        s.cover.asked = ""
+        return
     if not s.quote or entry.facts["funding"] != s.quote:
         s.sayer(entry)(Code.WRONG_FUNDING, f"the open invoice is {s.quote}")
     s.quote = ""
 
 
 def renewal_asked(s: Standing, entry: Entry, move: Move) -> None:
-    """A fresh hold is asked for: by the terms, for the present hold, and in its last day."""
+    """A fresh hold is asked for: by the terms, for the present hold (of two the one that ends first), and in its last day."""
     say, facts = s.sayer(entry), entry.facts
     if s.locked:
         say(Code.ILLEGAL_MOVE, "there is no hold any more that could be renewed")
+    replaced = next((hold for hold in s.holds if hold.funding == facts["replaces"]), None)
+    if replaced is None or replaced.expiry_height > s.expiry_height:
+        say(Code.WRONG_FUNDING, f"the money is held by {', '.join(hold.funding for hold in s.holds)}")
+    renewable(s, entry, s.last_safe_height)
+    _quote(s, entry, replaced.amount if replaced else s.hold, facts["replaces"])
+
+
+def renewable(s: Standing, entry: Entry, last_safe_height: int) -> None:
+    """The terms have a fresh hold, and the time for it has come."""
+    say = s.sayer(entry)
     if not str(s.words["on_hold_end"]).startswith("rollover"):
         say(Code.OUTSIDE_TERMS, "the terms have no rollover")
-    if facts["replaces"] != s.held:
-        say(Code.WRONG_FUNDING, f"the money is held by {s.held}")
-    if entry.height < s.last_safe_height - RENEWAL_BLOCKS:
-        say(Code.TOO_EARLY, f"a fresh hold is asked for from block {s.last_safe_height - RENEWAL_BLOCKS} on")
-    invoiced(s, entry, move)
+    if entry.height < last_safe_height - RENEWAL_BLOCKS:
+        say(Code.TOO_EARLY, f"a fresh hold is asked for from block {last_safe_height - RENEWAL_BLOCKS} on")
 
 
 def renewed(s: Standing, entry: Entry, move: Move) -> None:
     """The fresh hold lasts a day longer than the one that it replaces."""
     say, facts = s.sayer(entry), entry.facts
-    if facts["replaces"] != s.held or s.locked:
-        say(Code.WRONG_FUNDING, f"the money is held by {s.held}")
-    if facts["expiry_height"] < s.expiry_height + RENEWAL_BLOCKS:
-        say(Code.WRONG_HEIGHT, f"a fresh hold ends at {s.expiry_height + RENEWAL_BLOCKS} or later")
-    held(s, entry)
+    if s.cover and facts["funding"] == s.cover.asked:  # it was asked for before the turn of its milestone came
+        s.quote, s.quoted, s.renews, s.cover.asked = s.cover.asked, s.cover.amount, s.cover.funding, ""
+    replaced = next((hold for hold in s.holds if hold.funding == facts["replaces"]), None)
+    if replaced is None or facts["replaces"] != s.renews or s.locked:
+        say(Code.WRONG_FUNDING, f"the hold that is to be replaced is {s.renews}")
+    if replaced:
+        lasts(s, entry, replaced.expiry_height)
+    held(s, entry, cover=s.cover if s.cover and s.cover.funding == facts["replaces"] else None)
+
+
+def lasts(s: Standing, entry: Entry, expiry_height: int) -> None:
+    """The fresh hold ends a day later than the one before."""
+    if entry.facts["expiry_height"] < expiry_height + RENEWAL_BLOCKS:
+        s.sayer(entry)(Code.WRONG_HEIGHT, f"a fresh hold ends at {expiry_height + RENEWAL_BLOCKS} or later")
 
 
 def accepted(s: Standing, entry: Entry, move: Move) -> None:
@@ -87,26 +122,38 @@ def accepted(s: Standing, entry: Entry, move: Move) -> None:
     s.funded_until = found
 
 
-def held(s: Standing, entry: Entry) -> None:
-    """The open invoice was paid, exactly and in no more parts than the terms allow."""
+def held(s: Standing, entry: Entry, cover: Cover | None = None) -> None:
+    """The open invoice was paid. `cover`: it is a fresh hold for this one of the deposit."""
     say, facts = s.sayer(entry), entry.facts
     if not s.quote or facts["funding"] != s.quote:
         say(Code.WRONG_FUNDING, f"the open invoice is {s.quote}")
-    if facts["amount_msat"] != s.hold:
-        say(Code.WRONG_AMOUNT, f"{facts['amount_msat']} msat are held, the hold is {s.hold}")
+    if not s.renews and s.asked != s.quoted and s.quote:
+        say(Code.WRONG_AMOUNT, f"{s.quoted} msat were asked for, and {s.asked} are due by now")
+    arrived(s, entry, s.quoted if s.quote else s.asked)
+    s.quote = s.renews = ""
+    if cover:
+        cover.funding, cover.expiry_height = facts["funding"], facts["expiry_height"]
+    else:
+        s.held, s.held_amount, s.held_until = facts["funding"], facts["amount_msat"], facts["expiry_height"]
+
+
+def arrived(s: Standing, entry: Entry, amount: int) -> None:
+    """What was asked for is held, exactly and in no more parts than the terms allow, and long enough."""
+    say, facts = s.sayer(entry), entry.facts
+    if facts["amount_msat"] != amount:
+        say(Code.WRONG_AMOUNT, f"{facts['amount_msat']} msat are held, and {amount} were asked for")
     if not 1 <= facts["parts"] <= s.terms.get("max_parts", facts["parts"]):
         say(Code.OUTSIDE_TERMS, f"{facts['parts']} parts")
-    s.quote, s.held, s.expiry_height = "", facts["funding"], facts["expiry_height"]
-    s.last_safe_height = s.settle_height - s.words["payout_limit"] - SETTLE_SLACK
-    if facts["last_safe_height"] != s.last_safe_height or s.last_safe_height <= entry.height:
-        say(Code.WRONG_HEIGHT, f"the last safe height is {s.last_safe_height}")
+    last_safe_height = s.safe_height(facts["expiry_height"])
+    if facts["last_safe_height"] != last_safe_height or last_safe_height <= entry.height:
+        say(Code.WRONG_HEIGHT, f"the last safe height is {last_safe_height}")
 
 
 def settling(s: Standing, entry: Entry, move: Move) -> None:
     say = s.sayer(entry)
     s.reason = entry.facts["reason"]
-    if entry.facts["funding"] != s.held:
-        say(Code.WRONG_FUNDING, f"the money is held by {s.held}")
+    if entry.facts["funding"] != s.main:
+        say(Code.WRONG_FUNDING, f"the money is held by {s.main}")
     if s.reason in ("margin", "unreached"):
         _unpaid(s, entry)
     if s.reason == "margin" and entry.height < s.settle_height:
@@ -123,7 +170,14 @@ def _unpaid(s: Standing, entry: Entry) -> None:
 
 
 def lost(s: Standing, entry: Entry, move: Move) -> None:
-    open_hold(s, entry, s.sayer(entry))
+    """Of two holds it is the one that vanished; the other goes back now, when the task ends with that."""
+    ref = next((hold.funding for hold in s.holds if hold.funding == entry.facts["funding"]), s.main)
+    open_hold(s, entry, s.sayer(entry), ref)
+    if "task.expired" in move.types:
+        open_others(s, entry, s.sayer(entry), ref)
+    elif "other_holds" in entry.facts:
+        s.sayer(entry)(Code.BAD_FACTS, "nothing is said yet of another hold")
+    s.vanished = ref
     if s.locked:
         s.sayer(entry)(Code.ILLEGAL_MOVE, "what is in the books cannot vanish with a hold")
     s.lost = True
@@ -134,11 +188,18 @@ def settled(s: Standing, entry: Entry, move: Move) -> None:
     """The end of a paid task: one payment to the worker, or a credit, and every msat of the hold explained."""
     say, facts = s.sayer(entry), entry.facts
     lost_after = "incident" in move.types
+    if (move.state_after == "Verified") != (s.borne is not None and not lost_after):
+        say(
+            Code.ILLEGAL_MOVE,
+            "what is paid out of the deposit, since the employer has not paid, ends the task as unpaid",
+        )
+    s.settled = move.state_after == "Verified"
     if lost_after != s.lost:
         say(Code.ILLEGAL_MOVE, "a payout out of a lost hold is an incident, and only that")
-    open_hold(s, entry, say)
-    if facts["hold_msat"] != s.hold:
-        say(Code.WRONG_AMOUNT, f"the hold was {s.hold} msat")
+    open_hold(s, entry, say, s.main)
+    open_others(s, entry, say, s.main)
+    if facts["hold_msat"] != s.kept:
+        say(Code.WRONG_AMOUNT, f"{s.kept} msat were held")
     if facts["percent"] != s.percent:
         say(Code.WRONG_SHARE, f"the worker's part is {s.percent} percent")
     paid = [item for item in facts["payouts"] if _well_formed(item, PAYOUT_FACTS, say)]
@@ -149,8 +210,10 @@ def settled(s: Standing, entry: Entry, move: Move) -> None:
         say(Code.UNBALANCED, "it was settled because the worker was paid, and no payment is shown")
     out = sum(item["amount_msat"] + item["fee_msat"] for item in paid)
     if lost_after:
-        if owed or facts.get("fee_msat") or facts["insurance_msat"] or facts.get("loss_msat") != out:
-            say(Code.UNBALANCED, "the loss is what was paid out, and nothing else is left to give")
+        still = sum(hold.amount for hold in s.holds if hold.funding != s.vanished)  # there, and settled
+        loss, over = max(0, out - still), max(0, still - out)
+        if owed or facts.get("fee_msat") or facts["insurance_msat"] != over or facts.get("loss_msat") != loss:
+            say(Code.UNBALANCED, f"{loss} msat are the loss, and {over} are left")
     else:
         _balance(s, facts, out, owed, say)
     before = [s.evidence] if s.evidence else []  # that of milestones which were paid before
@@ -158,7 +221,8 @@ def settled(s: Standing, entry: Entry, move: Move) -> None:
 
 
 def _balance(s: Standing, facts: Mapping[str, Any], out: int, owed: list[Any], say: Say) -> None:
-    """hold = paid + routing fees + credits + service fee + insurance; of an agreed share the employer gets all that is left."""
+    """hold = paid + routing fees + credits + service fee + insurance; of an agreed share the employer gets all that is left, and else
+    what a deposit was more than it costs."""
     due = s.fee_due
     insured = s.fee.insured(due)
     if facts.get("fee_msat", 0) != due - insured:
@@ -167,10 +231,11 @@ def _balance(s: Standing, facts: Mapping[str, Any], out: int, owed: list[Any], s
             f"of a service fee of {due} msat {insured} are insurance, and {facts.get('fee_msat', 0)} were kept",
         )
     credited = {item["role"]: item["amount_msat"] for item in owed}
-    rest = s.hold - out - credited.get("worker", 0) - due
+    rest = s.kept - out - credited.get("worker", 0) - due
     change = credited.get("employer", 0)
     kept = facts["insurance_msat"] - insured
-    if change != (0 if s.takes_all else rest) or kept != rest - change:
+    over = max(0, s.kept - s.share - due - s.sending)
+    if change != (over if s.takes_all else rest) or kept != rest - change:
         say(
             Code.UNBALANCED, f"{rest} msat are left of the hold: {change} of change and {kept} kept do not explain them"
         )
@@ -183,7 +248,7 @@ def _check_payouts(s: Standing, entry: Entry, paid: list[Any], say: Say) -> None
     for item in paid:
         if (item["role"], item["to"], item["amount_msat"]) != ("worker", s.worker, s.share):
             say(Code.WRONG_SHARE, f"the worker's share is {s.share} msat")
-        if _check_payment(s, entry, item, s.budget, say):
+        if _check_payment(s, entry, item, s.sending, say):
             s.payout = "proven"
 
 
@@ -211,7 +276,7 @@ def _check_credits(s: Standing, owed: list[Any], needed: str, say: Say) -> None:
         who = {"worker": s.worker, "employer": s.employer}.get(item["role"])
         right = item["to"] == who and item["role"] not in s.credits and item["amount_msat"] > 0
         if item["role"] == "worker":
-            right = right and needed == "worker" and item["amount_msat"] == s.share + s.budget
+            right = right and needed == "worker" and item["amount_msat"] == s.share + s.sending
         if not right:
             say(Code.WRONG_SHARE, f"{item['role'][:20]} is credited with what he is not owed")
         s.credits[item["role"]] = (Credit(item["to"], item["amount_msat"]),)
@@ -226,6 +291,8 @@ def ended(s: Standing, entry: Entry, move: Move) -> None:
     if move.why == "hold_lost":
         if not s.lost:
             say(Code.ILLEGAL_MOVE, "no hold was lost")
+        if move.types == ("task.expired",):
+            _other_back(s, entry, say)
         return
     if s.phase != "refunding":
         if facts.get("amount_msat", 0):
@@ -236,14 +303,30 @@ def ended(s: Standing, entry: Entry, move: Move) -> None:
         return
     if facts["reason"] != s.reason:
         say(Code.ILLEGAL_MOVE, f"the refund was started for another reason: {s.reason}")
-    open_hold(s, entry, say)
-    owed = [item for item in facts.get("credited", []) if _well_formed(item, CREDIT_FACTS, say)]
-    if facts.get("amount_msat") != (0 if owed else s.hold):
-        say(Code.WRONG_AMOUNT, f"{s.hold} msat go back")
-    _check_credits(s, owed, "employer" if "credited" in facts or s.locked else "", say)
-    if owed and owed[0]["amount_msat"] != s.hold:
-        say(Code.UNBALANCED, "what was settled instead of refunded is owed to the employer")
+    open_hold(s, entry, say, s.main)
+    open_others(s, entry, say, s.main)
+    settled = _settled_instead(s, entry, s.holds, say)
+    if facts.get("amount_msat") != s.kept - settled:
+        say(Code.WRONG_AMOUNT, f"{s.kept} msat go back")
+    if (s.locked or "credited" in facts) and not settled:
+        say(Code.UNBALANCED, "the employer was not credited")
     s.evidence = weakest([strength(s.newest["task.created"]), *s.decision])
+
+
+def _settled_instead(s: Standing, entry: Entry, holds: list[Hold], say: Say) -> int:
+    """What the node has settled though it was to go back is owed to the employer, hold by hold; how much that is."""
+    owed = [item for item in entry.facts.get("credited", []) if _well_formed(item, CREDIT_FACTS, say)]
+    left = [hold.amount for hold in holds]
+    for item in owed:
+        if (item["role"], item["to"]) != ("employer", s.employer) or item["amount_msat"] <= 0:
+            say(Code.WRONG_SHARE, f"{item['role'][:20]} is credited with what he is not owed")
+        if item["amount_msat"] in left:
+            left.remove(item["amount_msat"])
+        else:
+            say(Code.UNBALANCED, "what was settled instead of refunded is owed to the employer")
+    if owed:
+        s.credits["employer"] = tuple(Credit(item["to"], item["amount_msat"]) for item in owed)
+    return sum(item["amount_msat"] for item in owed)
 
 
 def marks(s: Standing, entry: Entry, move: Move) -> None:
@@ -269,17 +352,43 @@ def compensated(s: Standing, entry: Entry, move: Move) -> None:
     s.credits[facts["role"]] = (*s.credits.get(facts["role"], ()), fresh)
 
 
-def open_hold(s: Standing, entry: Entry, say: Say) -> None:
+def open_hold(s: Standing, entry: Entry, say: Say, ref: str) -> None:
     """The hold's payment hash, shown when it is over, is the one that was committed to when its invoice was made."""
     facts = entry.facts
-    if facts.get("funding") != s.held:
-        say(Code.WRONG_FUNDING, f"the money is held by {s.held}")
+    if facts.get("funding") != ref:
+        say(Code.WRONG_FUNDING, f"the money is held by {ref}")
     if "payment_hash" not in facts or "hash_salt" not in facts:
         say(Code.BAD_FACTS, "payment_hash and hash_salt open the commitment at the end")
         return
-    if commit(facts["hash_salt"], facts["payment_hash"]) != s.commitments.get(s.held):
+    _open(s, entry, ref, facts, say)
+
+
+def open_others(s: Standing, entry: Entry, say: Say, but: str) -> None:
+    """The same for the other hold, where the milestone rests on two."""
+    left = [hold for hold in s.holds if hold.funding != but]
+    if "other_holds" not in entry.facts:
+        if left:
+            say(Code.BAD_FACTS, f"other_holds does not say what becomes of {left[0].funding}")
+        return
+    said = [item for item in entry.facts["other_holds"] if _well_formed(item, HOLD_FACTS, say)]
+    if not said or [(i["funding"], i["amount_msat"]) for i in said] != [(h.funding, h.amount) for h in left]:
+        return say(Code.WRONG_FUNDING, f"the other holds are {', '.join(hold.funding for hold in left) or 'none'}")
+    for item in said:
+        _open(s, entry, item["funding"], item, say)
+
+
+def _other_back(s: Standing, entry: Entry, say: Say) -> None:
+    """The end behind a loss of one of two holds: the other goes back, and is named there; or it was settled before that."""
+    if entry.facts.get("funding", s.vanished) != s.vanished:
+        say(Code.WRONG_FUNDING, f"the hold that was lost is {s.vanished}")
+    open_others(s, entry, say, s.vanished)
+    _settled_instead(s, entry, [hold for hold in s.holds if hold.funding != s.vanished], say)
+
+
+def _open(s: Standing, entry: Entry, ref: str, shown: Mapping[str, Any], say: Say) -> None:
+    if commit(shown["hash_salt"], shown["payment_hash"]) != s.commitments.get(ref):
         say(Code.COMMITMENT_BROKEN, "the payment hash is not the one that was committed to")
-    _use(s, entry, s.held, facts["payment_hash"], say)
+    _use(s, entry, ref, shown["payment_hash"], say)
 
 
 def _use(s: Standing, entry: Entry, by: str, payment_hash: str, say: Say) -> None:

@@ -173,12 +173,12 @@ def _next(s: Standing, entry: Entry) -> None:
     s.whole_deadline += later
     s.credits = {f"{role}{'' if '/' in role else f'/{s.number}'}": given for role, given in s.credits.items()}
     s.number += 1
-    s.held = s.quote = s.reason = s.dest_hash = ""
+    if (over := s.covers.get(s.number - 1)) and over.held:
+        del s.covers[over.milestone]
+    s.begins = s.cover is not None and s.cover.whole
+    s.held = s.quote = s.renews = s.reason = s.dest_hash = ""
     s.locked = s.claim_signed = False
     s.percent, s.approved_at, s.disputed_at, s.consented, s.bound = 100, 0, 0, entry.heard, entry.seq
-    s.review_until = s.resubmit_until = s.rejects = s.prolonged = s.proof = s.hours = s.expiry_height = (
-        s.last_safe_height
-    ) = 0
-    s.pay_until = 0
+    s.review_until = s.resubmit_until = s.rejects = s.prolonged = s.proof = s.hours = s.pay_until = 0
     s.offers, s.decision, s.payout = {}, [], None
     turn(s)

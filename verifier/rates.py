@@ -14,7 +14,7 @@ from verifier import fees
 from verifier.chain import Entry
 from verifier.findings import Code
 from verifier.rules import AWAITING
-from verifier.standing import CLOCK_SLACK, Part, Say, Standing
+from verifier.standing import CLOCK_SLACK, Cover, Part, Say, Standing
 
 OLDEST = 1800  # seconds before an entry that its rate may be
 AHEAD = 600  # and after it: clocks differ
@@ -56,7 +56,7 @@ def cut(s: Standing, parts: list[Part], say: Say) -> None:
     if sum(prices) != Fraction(s.whole_price or sum(prices)):
         say(Code.WRONG_AMOUNT, f"the prices of the milestones are not the whole price, {s.whole_price}")
     for part, price in zip(parts, prices, strict=True):
-        if part.reward != math.ceil(price * SATS / Fraction(s.rate)) * 1000:
+        if part.reward != sats(price, s.rate):
             say(Code.WRONG_RATE, f"{part.price} are not {part.reward} msat at the rate of the offer")
 
 
@@ -80,8 +80,28 @@ def quoted(s: Standing, entry: Entry) -> None:
     s.hold = s.due
     if facts["service_fee_msat"] != s.fee.whole or facts["net_msat"] != s.net or s.net <= 0:
         say(Code.WRONG_FEE, f"by its terms the service fee is {s.fee.whole} msat, and {s.net} are left for the worker")
-    if s.budget != _budget(s.words, s.reward):
+    if s.budget != budget(s.words, s.reward):
         say(Code.WRONG_AMOUNT, "the fee budget is not that of the reward")
+
+
+def sats(price: Fraction, rate: str) -> int:
+    """So much money at a rate, rounded up to the sat; msat."""
+    return math.ceil(price * SATS / Fraction(rate)) * 1000
+
+
+def reward(price: Fraction, rate: str, cover: Cover | None) -> int:
+    """What a price comes to: the part that a deposit covers at the rate of that, the rest at this one."""
+    if cover is None or not cover.rate:
+        return sats(price, rate)
+    return sats(cover.price, cover.rate) + sats(price - cover.price, rate)
+
+
+def strange(facts: Mapping[str, Any]) -> str:
+    """What is wrong with the form of a rate, or ''."""
+    if not (_RATE.fullmatch(facts["rate"]) and Fraction(facts["rate"]) > 0):
+        return "the rate is no number above zero"
+    sources = facts["rate_sources"]
+    return "" if sources and len(set(sources)) == len(sources) else "a rate has sources, each named once"
 
 
 def _problem(facts: Mapping[str, Any], wanted: tuple[str, ...]) -> str:
@@ -92,31 +112,29 @@ def _problem(facts: Mapping[str, Any], wanted: tuple[str, ...]) -> str:
         return "the currency is no code of three letters"
     if not (_PRICE.fullmatch(facts["price"]) and Fraction(facts["price"]) > 0):
         return "the price is no amount above zero"
-    if not (_RATE.fullmatch(facts["rate"]) and Fraction(facts["rate"]) > 0):
-        return "the rate is no number above zero"
-    sources = facts["rate_sources"]
-    return "" if sources and len(set(sources)) == len(sources) else "a rate has sources, each named once"
+    return strange(facts)
 
 
 def _reckoned(s: Standing, entry: Entry, say: Say) -> None:
     facts = entry.facts
     s.rate = facts["rate"]
-    reward = math.ceil(Fraction(facts["price"]) * SATS / Fraction(facts["rate"])) * 1000
-    if facts["reward_msat"] != reward:
-        say(Code.WRONG_RATE, f"{facts['price']} {facts['currency']} are {reward} msat at this rate, rounded up")
-    oldest = min(OLDEST, s.book.terms.get(s.words["terms"], {}).get("rate_age", OLDEST))
-    if not entry.time - oldest - CLOCK_SLACK <= facts["rate_time"] <= entry.time + AHEAD:
-        say(Code.STALE_RATE, f"the rate is {entry.time - facts['rate_time']} s old")
+    whole = reward(Fraction(facts["price"]), facts["rate"], s.cover)
+    if facts["reward_msat"] != whole:
+        say(Code.WRONG_RATE, f"{facts['price']} {facts['currency']} are {whole} msat at this rate, rounded up")
+    recent(s, entry, say)
     limits = s.words
     owed = s.phase == AWAITING  # approved work is paid for, whatever it comes to
-    if (
-        not owed
-        and "min_reward_msat" in limits
-        and not limits["min_reward_msat"] <= reward <= limits["max_reward_msat"]
-    ):
+    if not owed and "min_reward_msat" in limits and not limits["min_reward_msat"] <= whole <= limits["max_reward_msat"]:
         say(Code.OUTSIDE_TERMS, "at this rate the reward is outside of the operator's terms")
 
 
-def _budget(limits: Mapping[str, Any], amount: int) -> int:
+def recent(s: Standing, entry: Entry, say: Say) -> None:
+    """Its rate was asked for a moment ago."""
+    oldest = min(OLDEST, s.book.terms.get(s.words["terms"], {}).get("rate_age", OLDEST))
+    if not entry.time - oldest - CLOCK_SLACK <= entry.facts["rate_time"] <= entry.time + AHEAD:
+        say(Code.STALE_RATE, f"the rate is {entry.time - entry.facts['rate_time']} s old")
+
+
+def budget(limits: Mapping[str, Any], amount: int) -> int:
     part = math.ceil(Fraction(amount * limits["budget_ppm"], 1_000_000_000)) * 1000
     return max(int(limits["budget_base_msat"]), part)

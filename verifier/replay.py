@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from verifier import approval, freezing, hiring, ledger, money, projects, voices, work
+from verifier import approval, deposit, freezing, hiring, ledger, money, projects, voices, work
 from verifier.chain import HEARING_SLACK, Chain, Entry
 from verifier.findings import Code, Notes
 from verifier.rules import FINAL, HIRES, MOVES, Move
@@ -66,6 +66,11 @@ def replay(chain: Chain, book: Book, notes: Notes) -> Standing:
     entries = chain.entries
     at = 0
     while at < len(entries):
+        if deposit.concerns(entries[at]):
+            if not _beside(s, entries[at]):
+                break
+            at += 1
+            continue
         move = _find(s, entries, at)
         if move is None:
             break
@@ -73,6 +78,22 @@ def replay(chain: Chain, book: Book, notes: Notes) -> Standing:
         _step(s, group, move)
         at += len(group)
     return s
+
+
+def _beside(s: Standing, entry: Entry) -> bool:
+    """An entry about a deposit; False where it has no place."""
+    move = deposit.move(s, entry)
+    if move is None:
+        return False
+    deposit.check(s, entry, move)
+    if entry.facts.get("reason") != deposit.OVER:  # what stands right before an end is said by who ends it
+        voices.check(s, entry, entry, move)
+    deposit.STEPS[entry.type](s, entry, move)
+    s.seen[entry.id] = s.newest[entry.type] = entry
+    _place(s, (entry,))
+    _deaf(s, entry)
+    s.last = entry
+    return True
 
 
 def _find(s: Standing, entries: tuple[Entry, ...], at: int) -> Move | None:
@@ -97,7 +118,17 @@ def _find(s: Standing, entries: tuple[Entry, ...], at: int) -> Move | None:
 
 
 def _paid(s: Standing, move: Move) -> bool:
-    """Some moves take a hold, and some that there is none yet."""
+    """Some moves take that all the money is there, and some that it is not, yet. A deposit may be enough for what is approved, and for
+    the work to begin."""
+    if s.cover and s.state == "Draft" and move.types == ("task.claimed",):
+        return s.on_approval or (s.cover.whole and bool(s.worker))
+    if (
+        s.cover
+        and s.bare
+        and move.types[0] in ("proof.verified", "dispute.resolved")
+        and move.state_after == "Verified"
+    ):
+        return True
     return move.money in ("", "none" if s.bare else "held")
 
 
@@ -136,20 +167,27 @@ def _step(s: Standing, group: tuple[Entry, ...], move: Move) -> None:
         same = [(e.by, e.proven, e.embedded, e.time, e.deaf, e.height, e.facts) for e in (first, entry)]
         if same[0] != same[1]:
             s.sayer(entry)(Code.BAD_FACTS, "the entries of one move do not say the same")
-    if s.lost and s.state not in FINAL and not AFTER_LOSS & set(move.types):
+    settles = (
+        move.types == ("settlement.started",) and move.why == "paid" and len(s.holds) > 1
+    )  # what is left of two holds
+    if s.lost and s.state not in FINAL and not settles and not AFTER_LOSS & set(move.types):
         s.sayer(first)(Code.ILLEGAL_MOVE, f"{first.type} after the hold was lost")
+    deposit.before(s, group, move)
     freezing.check(s, first, move)
     approval.check(s, first, move)
     voices.check(s, first, last, move)
     steps = STEPS | WITHOUT_MONEY if move.money == "none" else STEPS
+    enough = s.bare and s.cover is not None and s.work != "APPROVED" and move.state_after == "Verified"
     for entry in group:
         projects.check(s, entry)
         if step := steps.get(entry.type):
             step(s, entry, move)
         s.seen[entry.id] = s.newest[entry.type] = entry
+    if enough:
+        approval.covered(s, last)
     _place(s, group)
     _deaf(s, last)
-    if "settlement.completed" in move.types:
+    if "settlement.completed" in move.types and move.state_after != "Verified":
         projects.settled(s, group[0], move)
     s.state, s.phase, s.work, s.last = move.state_after, move.phase_after, move.work_after or s.work, last
     if s.work == "RELEASED" and s.state == "Draft":  # of the next milestone

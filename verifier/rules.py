@@ -34,6 +34,7 @@ TYPES = frozenset(
         "deposit.offered",
         "deposit.accepted",
         "deposit.declined",
+        "deposit.returned",
         "rollover.asked",
         "rollover.completed",
         "ledger.locked",
@@ -189,6 +190,8 @@ Verified/settling   | APPROVED           | hold.lost                       | nod
 Verified/settling   | APPROVED           | task.expired                    | node     | Expired            | = | hold_lost
 Verified/settling   | APPROVED           | settlement.completed incident   | node     | Paid               | RELEASED | -
 Verified/refunding  | APPROVED           | task.expired                    | node     | Expired            | = | worker_unreachable
+Verified/settling   | APPROVED           | settlement.completed            | node     | Verified           | = | -
+Verified            | APPROVED           | task.expired                    | node     | Expired            | = | unpaid
 
 Paid                | *                  | compensation                    | operator | Paid               | = | -
 Expired             | *                  | compensation                    | operator | Expired            | = | -
@@ -209,6 +212,7 @@ Claimed/awaiting_payment | APPROVED      | invoice.expired                 | nod
 Claimed/awaiting_payment | APPROVED      | funding.failed                  | node     | Claimed/awaiting_payment | = | -
 Claimed/awaiting_payment | APPROVED      | invoice.accepted                | node     | Verified           | = | -
 Claimed/awaiting_payment | APPROVED      | payment.missed task.expired     | clock    | Expired            | = | unpaid
+Claimed/awaiting_payment | APPROVED      | payment.missed                  | clock    | Verified           | = | -
 
 Disputed            | WORKING            | dispute.resolved                | party    | Claimed/awaiting_payment | APPROVED | agreement
 Disputed            | WORKING            | dispute.resolved                | employer | Claimed/awaiting_payment | APPROVED | approve
@@ -256,6 +260,22 @@ MOVES: tuple[Move, ...] = (
     *_FREEZES,
 )
 
+# What is said of a deposit moves nothing, and may stand wherever a task is not over: whose word each entry is. Those that have a place in
+# the table above, too, are told apart by their fact `covers`. Who gives a deposit back depends on the reason.
+BESIDE: dict[str, str] = {
+    "deposit.offered": "clock",
+    "deposit.accepted": "employer",
+    "deposit.declined": "employer",
+    "deposit.returned": "",
+    "invoice.created": "node",
+    "invoice.accepted": "node",
+    "invoice.expired": "node",
+    "funding.failed": "node",
+    "rollover.asked": "node",
+    "rollover.completed": "node",
+    "hold.lost": "node",
+}
+
 ENDS_MARKED = frozenset({"no_proof", "worker_unreachable"})  # reasons that put a mark on the worker
 
 # Entry types that a person causes: the action of the decision that he may have signed. A proof is an event of its own kind,
@@ -276,6 +296,9 @@ ACTIONS: dict[tuple[str, str], str] = {
     ("dispute.resolved", "approve"): "approve",
     ("dispute.resolved", "agreement"): "cancel",
     ("cancel.offered", ""): "cancel",
+    ("deposit.accepted", ""): "deposit",
+    ("deposit.declined", ""): "deposit",
+    ("deposit.returned", "too_short"): "fund",
     ("refund.started", "cancelled"): "cancel",
     ("refund.started", "agreed"): "cancel",
     ("refund.completed", "cancelled"): "cancel",
@@ -299,7 +322,7 @@ BASIS = {
 _ENDED = "payment_hash:hex hash_salt:hex"
 _PAID = (
     f"funding:text hold_msat:msat {_ENDED} percent:percent payouts:list credited:list "
-    "fee_msat?:msat insurance_msat:msat"
+    "fee_msat?:msat insurance_msat:msat other_holds?:list"
 )
 _LOST = f"{_PAID} loss_msat?:msat incident?:text"
 _PAYOUT = "role:text to:hex amount_msat:msat fee_msat:msat payment_hash:hex preimage:hex dest_salt:text status:text"
@@ -310,20 +333,24 @@ _FACTS = {
     "net_msat?:msat service_fee_msat?:msat service_fee_ppm?:int service_fee_base_msat?:msat service_fee_minimum_msat?:msat "
     "service_fee_payer?:text insurance_percent?:percent "
     "hold_timeout:int on_reject:text max_rejects:int on_silence:text on_hold_end:text min_evidence:text margin:int "
-    "payout_limit:int custody_mode:text dispute_limit?:int order?:text claim?:text sealed?:text payment_type?:text hourly_rate?:text hours_cap?:int funding?:text milestones?:list terms:hex pinned:hex "
+    "payout_limit:int custody_mode:text deposit_percent?:percent dispute_limit?:int order?:text claim?:text sealed?:text payment_type?:text hourly_rate?:text hours_cap?:int funding?:text milestones?:list terms:hex pinned:hex "
     f"{_RATE} budget_base_msat?:msat budget_ppm?:int min_reward_msat?:msat max_reward_msat?:msat",
     "plan.proposed": "by:hex plan:hex nonce:hex payment_type:text review_window:int on_reject:text max_rejects:int funding?:text "
     "hourly_rate?:text hours_cap?:int milestones:list",
     "plan.agreed": "by:hex plan:hex",
     "invoice.created": f"funding:text amount_msat:msat expires_at:int hash_commitment:hex {_RATE} reward_msat?:msat net_msat?:msat "
-    "service_fee_msat?:msat budget_msat?:msat",
-    "rollover.asked": "funding:text replaces:text amount_msat:msat expires_at:int hash_commitment:hex",
-    "rollover.completed": "funding:text replaces:text amount_msat:msat parts:int expiry_height:int last_safe_height:int",
+    "service_fee_msat?:msat budget_msat?:msat covers?:text",
+    "deposit.offered": "percent:percent price:text",
+    "deposit.accepted": "percent:percent price:text covers:list",
+    "deposit.declined": "",
+    "deposit.returned": f"funding:text amount_msat:msat reason:text {_ENDED}",
+    "rollover.asked": "funding:text replaces:text amount_msat:msat expires_at:int hash_commitment:hex covers?:text",
+    "rollover.completed": "funding:text replaces:text amount_msat:msat parts:int expiry_height:int last_safe_height:int covers?:text",
     "ledger.locked": f"funding:text amount_msat:msat {_ENDED}",
-    "invoice.expired": "funding:text",
-    "funding.failed": "funding:text reason:text",
+    "invoice.expired": "funding:text covers?:text",
+    "funding.failed": "funding:text reason:text covers?:text",
     "invoice.accepted": "funding:text amount_msat:msat parts:int expiry_height:int last_safe_height:int "
-    "until?:int worker?:hex dest_hash?:hex|-",
+    "until?:int worker?:hex dest_hash?:hex|- covers?:text",
     "funding.stray": "funding:text amount_msat:msat",
     "claim.offered": "worker:hex dest_hash:hex|-",
     "task.accepted": "worker:hex dest_hash:hex|-",
@@ -340,16 +367,16 @@ _FACTS = {
     "dispute.resolved": "how:text percent:percent verified_by?:text proof?:int|- funding?:text reason?:text "
     "pay_until?:int amount_msat?:msat",
     "payout.failed": "funding:text reason:text",
-    "payment.missed": "reason:text mark:hex due_msat:msat",
+    "payment.missed": "reason?:text mark:hex due_msat:msat short_msat?:msat",
     "settlement.started": "funding:text reason:text",
     "settlement.completed": f"{_LOST} next_deadline?:int",
     "incident": _LOST,
     "refund.started": "funding:text reason:text how?:text percent?:percent",
     "refund.completed": f"amount_msat:msat reason:text funding?:text mark?:hex|- {_ENDED.replace(':', '?:')} credited?:list "
-    "how?:text percent?:percent",
+    "how?:text percent?:percent other_holds?:list",
     "task.expired": f"reason:text mark:hex|- funding?:text amount_msat?:msat {_ENDED.replace(':', '?:')} credited?:list "
-    "due_msat?:msat",
-    "hold.lost": f"funding:text {_ENDED} reason?:text mark?:hex|-",
+    "due_msat?:msat other_holds?:list",
+    "hold.lost": f"funding:text {_ENDED} reason?:text mark?:hex|- covers?:text other_holds?:list",
     "compensation": _CREDIT,
     "task.frozen": "",
     "task.unfrozen": "seconds:int deadline:int",
@@ -375,6 +402,8 @@ def _facts(line: str) -> tuple[Fact, ...]:
 FACTS: dict[str, tuple[Fact, ...]] = {type: _facts(f"{line} milestone?:int") for type, line in _FACTS.items()}
 PART_FACTS = _facts("title:text reward_msat:msat budget_msat:msat due:int details:text price?:text")  # of a milestone
 PAYOUT_FACTS, CREDIT_FACTS = _facts(_PAYOUT), _facts(_CREDIT)
+COVER_FACTS = _facts("milestone?:int price:text")  # of a deposit
+HOLD_FACTS = _facts(f"funding:text amount_msat:msat {_ENDED}")  # of the other hold on which a milestone rests
 ACCOUNT_FACTS = _facts(
     "to:hex amount_msat:msat fee_msat:msat payment_hash:hex preimage:hex credits:int credited_msat:msat"
 )  # of account.paid, in the daemon's own chain

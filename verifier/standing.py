@@ -55,6 +55,31 @@ class Part:
     rate: str = ""  # by which the reward is that, or is estimated
 
 
+@dataclass(frozen=True, slots=True)
+class Hold:
+    """Money that is held for the milestone whose turn it is; msat."""
+
+    funding: str
+    amount: int
+    expiry_height: int  # E
+
+
+@dataclass(slots=True)
+class Cover:
+    """A hold of a deposit, or its open invoice: so much of the price of one milestone, in the unit of the price."""
+
+    milestone: int
+    price: Fraction
+    whole: bool  # it is over everything that its milestone costs, else over that part of the reward alone
+    amount: int  # msat
+    funding: str
+    asked: str  # the funding whose invoice is open: its own, or that of a fresh hold
+    rate: str = ""  # by which its part of the price is that amount
+    dropped: bool = False  # nobody wants its invoice any more
+    held: bool = False
+    expiry_height: int = 0  # E
+
+
 @dataclass(slots=True)
 class Standing:
     """A task so far. Amounts are msat; `..._until` and `deadline` are on the hearing clock."""
@@ -100,9 +125,20 @@ class Standing:
 
     commitments: dict[str, str] = field(default_factory=dict)  # funding -> hash_commitment
     quote: str = ""  # the funding whose invoice is open
-    held: str = ""  # the funding that holds the money
-    expiry_height: int = 0  # E
-    last_safe_height: int = 0  # L
+    quoted: int = 0  # what it is for
+    renews: str = ""  # the funding that it is to replace
+    held: str = ""  # the funding that holds the money, beside a deposit or alone
+    held_amount: int = 0
+    held_until: int = 0  # its E
+    covers: dict[int, Cover] = field(default_factory=dict)  # of the deposit, by milestone
+    accepted: dict[int, Fraction] = field(default_factory=dict)  # what the newest deposit covers of each milestone
+    given_back: Cover | None = None  # of the milestone whose turn it is, right before the end
+    asked_before: int = 0  # and what was asked for the milestone before that
+    returned: list[Entry] = field(default_factory=list)  # given back right before the end of the task
+    begins: bool = False  # a milestone was released, and the next one is wholly covered
+    settled: bool = False  # out of the deposit, and the end follows at once
+    borne: int | None = None  # the employer has not paid: what the worker gets out of the deposit
+    borne_budget: int = 0  # and what sending it may cost
     funded_until: int = 0
 
     applicants: dict[str, Entry] = field(default_factory=dict)  # who may be hired, by the newest claim.offered of each
@@ -128,6 +164,7 @@ class Standing:
     frozen: Entry | None = None  # the entry since which it is frozen
     reason: str = ""  # of refund.started or settlement.started
     lost: bool = False
+    vanished: str = ""  # the funding of the hold that was lost
     locked: bool = False  # in the daemon's books
     disputed_at: int = 0
     credits: dict[str, tuple[Credit, ...]] = field(default_factory=dict)  # by role, the oldest first
@@ -160,17 +197,74 @@ class Standing:
     @property
     def bare(self) -> bool:
         """Nothing is held, and that is as agreed."""
-        return self.on_approval and not self.held
+        return self.on_approval and not self.complete
+
+    @property
+    def cover(self) -> Cover | None:
+        """The deposit that is held for the milestone whose turn it is."""
+        found = self.covers.get(self.number)
+        return found if found and found.held else None
+
+    @property
+    def complete(self) -> bool:
+        """All the money is there that the milestone takes, so that its holds decide on its time."""
+        enough = self.cover is not None and (self.cover.whole or self.state == "Verified")
+        return bool(self.held) or (enough and self.state not in ("Draft", "PendingFunding"))
+
+    @property
+    def holds(self) -> list[Hold]:
+        """On which the milestone rests: at most one of the deposit, and one other, which comes first."""
+        if not self.complete:
+            return []
+        found = [Hold(self.held, self.held_amount, self.held_until)] if self.held else []
+        if self.cover:
+            found.append(Hold(self.cover.funding, self.cover.amount, self.cover.expiry_height))
+        return found
+
+    @property
+    def main(self) -> str:
+        """The funding by which its money is named."""
+        return next((hold.funding for hold in self.holds), "")
+
+    @property
+    def kept(self) -> int:
+        """All that is held for the milestone."""
+        return sum(hold.amount for hold in self.holds)
+
+    @property
+    def asked(self) -> int:
+        """What is still asked for it."""
+        return self.hold - (self.cover.amount if self.cover else 0)
+
+    @property
+    def expiry_height(self) -> int:
+        """E of the hold that ends first; 0 without one."""
+        return min((hold.expiry_height for hold in self.holds), default=0)
+
+    @property
+    def last_safe_height(self) -> int:
+        """L of the same."""
+        return self.safe_height(self.expiry_height)
+
+    def safe_height(self, expiry_height: int) -> int:
+        """L of a hold that ends at this height."""
+        ahead = int(self.words["margin"]) + int(self.words["payout_limit"]) + SETTLE_SLACK
+        return expiry_height - ahead if expiry_height else 0
 
     @property
     def due(self) -> int:
         """What the employer pays for the agreed part of the work: the worker's share, the fee of it, and the whole budget for routing."""
-        return self.share + self.fee_due + self.budget
+        return self.share + self.fee_due + self.sending
 
     @property
     def share(self) -> int:
-        """What the worker gets."""
-        return self.share_of(self.percent)
+        """What the worker gets; where the employer has not paid, what the deposit bears of it."""
+        return self.share_of(self.percent) if self.borne is None else self.borne
+
+    @property
+    def sending(self) -> int:
+        """What sending it may cost."""
+        return self.budget if self.borne is None else self.borne_budget
 
     @property
     def net(self) -> int:
@@ -190,7 +284,7 @@ class Standing:
 
     @property
     def fee_due(self) -> int:
-        return part(self.worked(self.fee.whole), self.percent)
+        return 0 if self.borne is not None else part(self.worked(self.fee.whole), self.percent)
 
     def worked(self, whole: int) -> int:
         """What the delivered hours come to of an amount for the whole price, rounded down to the sat; all of it to the msat."""

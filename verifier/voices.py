@@ -21,7 +21,6 @@ _DECIMAL = re.compile(r"\d{1,15}(\.\d{1,3})?", re.ASCII)
 BACK = 2 * DAY  # and how long something said may be on its way
 
 _PLAIN_TERMS = {
-    "deposit_percent": 0,
     "verification": "manual",
 }
 """Terms that task.created does not name because only one value of each is built."""
@@ -39,6 +38,7 @@ _NAMED_TERMS = {
     "sealed": "refused",
     "payment_type": "FIXED_PRICE",
     "funding": "upfront",
+    "deposit_percent": 0,
 }
 """These task.created names since there is more than one value of each; where it does not, they are the default."""
 _PROJECT_TERMS, _PROJECT_REVIEW = {"on_reject": "revise", "max_rejects": 10}, 5 * DAY
@@ -226,6 +226,8 @@ def _decision(s: Standing, event: Event, entry: Entry, move: Move, say: Say) -> 
     if event.first("d") != s.task or not isinstance(named, str) or not named or not s.task.startswith(_plain(named)):
         say(Code.EMBEDDED_WRONG_TASK, "the decision names another task")
     action = _action(move)
+    if move.types == ("deposit.returned",) and content.get("action") == "select":
+        action = "select"  # the other word by which the money is asked for
     if action is None or content.get("action") != action:
         return say(
             Code.EMBEDDED_WRONG_ACTION, f"it takes the action {action}, and {content.get('action')!r} was signed"
@@ -301,6 +303,9 @@ def _differ(s: Standing, action: str, content: Mapping[str, Any], facts: Mapping
             }
             if content.get("hours") is not None or (s.words.get("min_evidence") == "signed" and "hours" in facts):
                 pairs["hours"] = (hours.read(content.get("hours")), facts.get("hours"))
+        case "deposit":
+            wanted = "accept" if move.types == ("deposit.accepted",) else "decline"
+            pairs = {"answer": (_lower(content.get("answer")), wanted)}
         case "cancel" if move.why != "cancelled":
             pairs = {"percent": (content.get("percent") or 0, facts.get("percent"))}
         case _:

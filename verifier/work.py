@@ -161,7 +161,7 @@ def _silent(s: Standing, entry: Entry, terms: str) -> None:
     say = s.sayer(entry)
     if s.words["on_silence"] != terms:
         say(Code.AGAINST_TERMS, f"by the terms silence means {s.words['on_silence']}")
-    by_height = bool(s.held) and not s.locked and entry.height >= s.last_safe_height
+    by_height = bool(s.holds) and not s.locked and entry.height >= s.last_safe_height
     if entry.heard < s.review_until and not by_height:
         say(Code.TOO_EARLY, f"the review had {s.review_until - entry.heard} s left")
 
@@ -174,7 +174,7 @@ def prolonged(s: Standing, entry: Entry, move: Move) -> None:
     if s.prolonged > PROLONGATIONS:
         say(Code.AGAINST_TERMS, f"a review is prolonged {PROLONGATIONS} times at most")
     s.review_until = published_until(s, entry, "until", entry.heard + DAY)
-    if s.held and not s.locked and s.review_until > s.at_height(entry, s.last_safe_height):
+    if s.holds and not s.locked and s.review_until > s.at_height(entry, s.last_safe_height):
         say(Code.WRONG_UNTIL, "it goes past the last safe height")
 
 
@@ -187,7 +187,7 @@ def rejected(s: Standing, entry: Entry, move: Move) -> None:
     if again:
         s.rejects += 1
         until = max(entry.heard + DAY, s.deadline)
-        if s.held and not s.outlasts_hold:
+        if s.holds and not s.outlasts_hold:
             until = min(until, s.at_height(entry, s.last_safe_height))
         if "until" not in entry.facts:
             return say(Code.BAD_FACTS, "until is missing")
@@ -202,6 +202,8 @@ def disputed(s: Standing, entry: Entry, move: Move) -> None:
         say(Code.BAD_FACTS, "by is somebody else than the one who did it")
     if s.state == "Verified" and s.percent != 100:
         say(Code.AGAINST_TERMS, "what both agreed on cannot be disputed")
+    if s.borne is not None:
+        say(Code.AGAINST_TERMS, "what the employer has not paid for is paid out of the deposit and over")
     s.approved_at, s.disputed_at, s.offers, s.closing = 0, entry.heard, {}, False
 
 
@@ -248,8 +250,8 @@ def refund_started(s: Standing, entry: Entry, move: Move) -> None:
     """The money goes back: not before the time that is named as the reason."""
     say, reason, heard = s.sayer(entry), entry.facts["reason"], entry.heard
     s.reason = reason
-    if entry.facts["funding"] != s.held:
-        say(Code.WRONG_FUNDING, f"the money is held by {s.held}")
+    if entry.facts["funding"] != s.main:
+        say(Code.WRONG_FUNDING, f"the money is held by {s.main}")
     late = "the time for it had not come"
     match reason:
         case "hold_timeout":

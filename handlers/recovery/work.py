@@ -158,9 +158,9 @@ def verified(task: Task, entry: Entry) -> Task:
     """The worker's share is planned; where nothing is held for it, the employer is asked for the money first."""
     split = int(entry.facts.get("percent", 100))
     closing = entry.facts.get("how") == "agreement"
-    if task.unfunded:
-        task = task.with_milestone(asked=split)
     task = quiet(replace(no_renewal(task), split=split, offers=(), closing=closing))
+    if task.unfunded:
+        task = due.asking(task, entry.heard)
     if entry.state == S.CLAIMED:
         until = entry.facts["pay_until"] - entry.deaf
         resolved = replace(task.dispute, state=DisputeState.RESOLVED) if task.dispute else None

@@ -10,7 +10,7 @@ import pytest
 from tests.verifier.forge import task_id as by_definition
 from verifier import Code
 from verifier.crypto import task_id
-from verifier.rules import FACTS, MOVES, TYPES
+from verifier.rules import BESIDE, FACTS, MOVES, TYPES
 
 TEXT = Path(__file__).parents[2].joinpath("docs/PROTOCOL.md").read_text(encoding="utf-8")
 WORKING = frozenset({"IN_PROGRESS", "SUBMITTED", "REJECTED"})
@@ -46,6 +46,20 @@ def test_the_table_of_moves() -> None:
         if not {"funding.stray", "compensation", "task.frozen", "task.unfrozen"} & set(m.types)
     }
     assert _rows() == ours
+
+
+def test_the_table_of_what_is_said_of_a_deposit() -> None:
+    section = TEXT.split("## 6. Moves")[1].split("## 7.")[0]
+    cells = [[cell.strip() for cell in line.strip("|").split("|")] for line in section.splitlines()]
+    found = {row[0].strip("`"): row for row in cells if len(row) == 4 and row[0].startswith("`")}
+    assert {type: row[1].replace("by its reason", "") for type, row in found.items()} == BESIDE
+    for type, row in found.items():
+        said = set(re.findall("`(.*?)`", row[2]))
+        known = {fact.name: fact.optional for fact in FACTS[type]}
+        assert said <= set(known)
+        assert {name for name, optional in known.items() if not optional} <= said
+        assert ("covers" in said) == (not type.startswith("deposit.") or type == "deposit.accepted")
+        assert ("milestone" in said) == (not type.startswith("deposit.") or type == "deposit.returned")
 
 
 @pytest.mark.parametrize("type", sorted(FACTS))

@@ -9,12 +9,23 @@ from pathlib import Path
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from tests.verifier import test_witness_deposit as deposits
 from tests.verifier.forge import BOT, Life, paid_life
 from tests.verifier.test_witness_approval import SOUND
 from verifier import check, read_jsonl
 
 LIFE = paid_life()
-LIVES = [LIFE, *(SOUND[name]() for name in ("a price in a currency", "a plan", "never paid", "nothing in a dispute"))]
+DEPOSITS = (
+    "in rupees",
+    "nobody pays the rest of a milestone",
+    "both go back, and one was settled",
+    "a cover is renewed",
+)
+LIVES = [
+    LIFE,
+    *(deposits.SOUND[name]() for name in DEPOSITS),
+    *(SOUND[name]() for name in ("a price in a currency", "a plan", "never paid", "nothing in a dispute")),
+]
 TEXT = "\n".join(json.dumps(event, separators=(",", ":")) for event in LIFE.events()).encode()
 JSON = st.recursive(
     st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=70),

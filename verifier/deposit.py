@@ -1,0 +1,437 @@
+"""The deposit: money that the employer locks ahead, one hold ("cover") for each milestone that it covers, from the last one backwards.
+
+Entries about covers move nothing. What is known of them is looked at here; as soon as the turn of a cover's milestone has come and its money
+is complete, the cover is one of the holds on which the milestone rests (`money`), and no longer something beside it.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+from fractions import Fraction
+
+from verifier import fees, money, projects, rates
+from verifier.chain import Entry, check_facts
+from verifier.findings import Code
+from verifier.rules import AWAITING, BESIDE, COVER_FACTS, FINAL, Move
+from verifier.standing import CLOCK_SLACK, Cover, Say, Standing
+
+HOLD_END, TOO_SHORT, OVER = "hold_end", "too_short", "over"
+MSAT = 1000  # of a sat
+SPARE = 13  # blocks by which two may differ in whether a hold lasts: some may come fast, and one is rounded up
+_PRICE = re.compile(r"\d{1,16}(\.\d{1,3})?", re.ASCII)
+_OF_A_RATE = ("rate", "rate_sources", "rate_time")
+_FOREIGN = ("currency", "price", *rates.AMOUNTS, "until", "worker", "dest_hash", "reason", "mark", "other_holds")
+
+
+def concerns(entry: Entry) -> bool:
+    """It is about a deposit, and moves nothing."""
+    return entry.type in BESIDE and (entry.type.startswith("deposit.") or "covers" in entry.facts)
+
+
+def move(s: Standing, entry: Entry) -> Move | None:
+    """The entry as a step that stays where it is; None and a violation where it has no place."""
+    say = s.sayer(entry)
+    if s.state in FINAL:
+        say(Code.AFTER_FINAL, f"{entry.type} after {s.state}")
+        return None
+    if not s.state or (entry.state, entry.work) != (s.state, s.work):
+        say(Code.ILLEGAL_MOVE, f"{entry.type} moves nothing, and does not lead to {entry.state}, {entry.work}")
+        return None
+    by = BESIDE[entry.type]
+    if entry.type == "deposit.returned":
+        by, problem = _returned_by(s, entry)
+    else:
+        problem = "" if entry.by == (s.employer if by == "employer" else by) else f"it takes the word of the {by}"
+    if problem:
+        say(Code.WRONG_AUTHOR, f"{entry.type}: {problem}")
+        return None
+    why = TOO_SHORT if by == "employer" and entry.type == "deposit.returned" else ""
+    return Move(s.state, s.phase, frozenset({s.work}), (entry.type,), by, s.state, s.phase, "", why)
+
+
+def _returned_by(s: Standing, entry: Entry) -> tuple[str, str]:
+    """Whose word it may be, and what is wrong with that or ''."""
+    reason, people = entry.facts["reason"], {s.employer: "employer", s.worker: "worker"}
+    by = people.get(entry.by, entry.by) if entry.by else ""
+    allowed = {HOLD_END: {"clock"}, TOO_SHORT: {"node", "clock", "employer"}}
+    fits = reason == OVER or by in allowed.get(reason, {by})
+    return by, "" if fits else f"{reason} is not for the {by} to say"
+
+
+def check(s: Standing, entry: Entry, step: Move) -> None:
+    """What holds for all of them: the number of the milestone, a freeze, a loss."""
+    say, facts = s.sayer(entry), entry.facts
+    whole = entry.type in ("deposit.offered", "deposit.accepted", "deposit.declined")
+    found = facts.get("milestone")
+    if (found is not None) != (bool(s.parts) and not whole) or (found is not None and not 1 <= found <= len(s.parts)):
+        say(Code.WRONG_MILESTONE, f"{entry.type} is not about milestone {found}")
+    if strange := [name for name in _FOREIGN if name in facts and name not in _named(entry)]:
+        say(Code.BAD_FACTS, f"{', '.join(strange)} have no place in what is said of a deposit")
+    if s.outlasts_hold:
+        say(Code.AGAINST_TERMS, "no deposit is locked where the money may go into the books")
+    if s.lost and entry.type != "deposit.returned":
+        say(Code.ILLEGAL_MOVE, f"{entry.type} after the hold was lost")
+    if s.frozen is not None and not _while_frozen(entry, step):
+        say(Code.WHILE_FROZEN, f"{entry.type} by the {step.by}, and the task is frozen")
+    if s.begins and s.cover and s.cover.whole and entry.type != "deposit.returned":
+        say(Code.ILLEGAL_MOVE, f"{entry.type}, where the work on a milestone that is covered has to begin")
+    if s.returned and (entry.type, facts.get("reason")) != ("deposit.returned", OVER):
+        say(Code.ILLEGAL_MOVE, f"the task was about to end, and {entry.type} follows")
+
+
+def _named(entry: Entry) -> tuple[str, ...]:
+    match entry.type:
+        case "deposit.offered" | "deposit.accepted":
+            return ("price",)
+        case "deposit.returned" | "funding.failed":
+            return ("reason",)
+        case _:
+            return ()
+
+
+def _while_frozen(entry: Entry, step: Move) -> bool:
+    if entry.type == "deposit.returned":
+        return True  # at its end by the clock; what ends the task is looked at for itself
+    return step.by == "node" and entry.type != "invoice.created"
+
+
+# how much there is to be covered
+
+
+def count(s: Standing) -> int:
+    return len(s.parts) or 1
+
+
+def price_of(s: Standing, number: int) -> Fraction:
+    """Of a milestone, or of the whole of a task without any; in sats or in the currency."""
+    if not s.parts:
+        return _read(str(s.words.get("price", ""))) if s.currency else Fraction(s.reward, MSAT)
+    part = s.parts[number - 1]
+    return _read(part.price) if s.currency else Fraction(part.reward, MSAT)
+
+
+def room(s: Standing, number: int) -> Fraction:
+    """How much of its price a new deposit may cover: all of it, or nothing where something is held or asked for, or it is too late."""
+    if number < s.number or (number in s.covers and not s.covers[number].dropped):
+        return Fraction(0)
+    if number == s.number:
+        pending = s.work not in ("APPROVED", "RELEASED") and s.state != "Verified"
+        free = pending and not s.complete if s.on_approval else s.state == "Draft"
+        return price_of(s, number) if free else Fraction(0)
+    return price_of(s, number)
+
+
+def shared(s: Standing, percent: int) -> dict[int, Fraction]:
+    """So many percent of the whole, rounded down to the unit, from the last milestone backwards; the newest state of the task decides what
+    is left to be covered."""
+    whole = sum(price_of(s, number) for number in range(1, count(s) + 1))
+    units = 10 ** _decimals(s)
+    left = Fraction(int(whole * percent * units / 100), units)
+    found: dict[int, Fraction] = {}
+    for number in range(count(s), 0, -1):
+        if part := min(left, room(s, number)):
+            found[number] = part
+            left -= part
+    return dict(sorted(found.items()))
+
+
+def _decimals(s: Standing) -> int:
+    """Of the smallest unit of the price."""
+    text = s.parts[0].price if s.parts else str(s.words.get("price", ""))
+    return len(text.partition(".")[2]) if s.currency and _PRICE.fullmatch(text) else 0
+
+
+def _read(text: str) -> Fraction:
+    return Fraction(text) if _PRICE.fullmatch(text) else Fraction(0)
+
+
+def _told(s: Standing, text: str, say: Say) -> Fraction:
+    """A published price, in the unit of the task's."""
+    price = _read(text)
+    if not price or len(text.partition(".")[2]) != _decimals(s):
+        say(Code.BAD_FACTS, f"{text[:40]} is no amount above zero in the unit of the price")
+    return price
+
+
+# what is agreed on
+
+
+def offered(s: Standing, entry: Entry, step: Move) -> None:
+    _percent(s, entry, shared(s, entry.facts["percent"]))
+    percent = s.words.get("deposit_percent")
+    if percent and entry.facts["percent"] != percent:
+        s.sayer(entry)(Code.AGAINST_TERMS, f"by the terms {percent} percent are locked ahead")
+
+
+def accepted(s: Standing, entry: Entry, step: Move) -> None:
+    """What is covered is exactly that share of the whole."""
+    say, wanted = s.sayer(entry), shared(s, entry.facts["percent"])
+    _percent(s, entry, wanted)
+    found: list[tuple[int, Fraction]] = []
+    for said in entry.facts["covers"]:
+        problem, _ = check_facts(said, COVER_FACTS)
+        if problem or ("milestone" not in said and s.parts):
+            say(Code.BAD_FACTS, f"a cover: {problem or 'the fact milestone is missing'}")
+            continue
+        found.append((said.get("milestone", 1), _told(s, said["price"], say)))
+    if found != list(wanted.items()):
+        parts = ", ".join(f"{float(price):g} of {number}" for number, price in wanted.items())
+        say(Code.WRONG_AMOUNT, f"from the last milestone backwards it covers {parts or 'nothing'}")
+    s.accepted = dict(found)
+
+
+def _percent(s: Standing, entry: Entry, wanted: dict[int, Fraction]) -> None:
+    say, facts = s.sayer(entry), entry.facts
+    if not s.parts and s.words.get("payment_type") == projects.MILESTONE:
+        say(Code.AGAINST_TERMS, "there are no milestones yet that could be covered")
+    whole = sum(wanted.values(), Fraction(0))
+    if not whole:
+        say(Code.AGAINST_TERMS, "nothing is left that could be covered")
+    elif _told(s, facts["price"], say) != whole:
+        say(Code.WRONG_AMOUNT, f"{facts['percent']} percent of what is left are {float(whole):g}")
+
+
+def declined(s: Standing, entry: Entry, step: Move) -> None:
+    """Nothing follows from it."""
+
+
+# invoices and holds
+
+
+def _cover(s: Standing, entry: Entry) -> Cover | None:
+    """The one that an entry is about, by its milestone and its price."""
+    say, facts = s.sayer(entry), entry.facts
+    cover = s.covers.get(_number(s, entry))
+    if cover is None:
+        say(Code.WRONG_FUNDING, "nothing is asked for or held ahead for this milestone")
+    elif "covers" in facts and _told(s, facts["covers"], say) != cover.price:
+        say(Code.WRONG_AMOUNT, f"the deposit covers {float(cover.price):g} of this milestone")
+    return cover
+
+
+def _number(s: Standing, entry: Entry) -> int:
+    return int(entry.facts.get("milestone", 1 if not s.parts else 0))
+
+
+def invoiced(s: Standing, entry: Entry, step: Move) -> None:
+    """Only what was accepted is asked for, as long as nothing else is held or asked for it, and to the msat."""
+    say, facts, number = s.sayer(entry), entry.facts, _number(s, entry)
+    price = _told(s, facts["covers"], say)
+    if s.accepted.get(number) != price:
+        say(Code.NO_AGREEMENT, "no such deposit was accepted")
+    ref = money.fresh(s, entry)
+    if not 1 <= number <= count(s) or number not in s.accepted:
+        return
+    if not room(s, number):
+        say(Code.ILLEGAL_MOVE, "something is held or asked for this milestone, or it is too late")
+        return
+    rate = _rate(s, entry)
+    whole = price == price_of(s, number)
+    amount = _amount(s, number, price, rate)
+    if facts["amount_msat"] != amount:
+        say(Code.WRONG_AMOUNT, f"the invoice is for {facts['amount_msat']} msat, and that cover is {amount}")
+    s.covers[number] = Cover(number, price, whole, facts["amount_msat"], ref, ref, rate)
+
+
+def _rate(s: Standing, entry: Entry) -> str:
+    """By which the cover is so many sats; "" for a price in sats, and for a rate that is none."""
+    say, named = s.sayer(entry), [name for name in _OF_A_RATE if name in entry.facts]
+    if len(named) != (len(_OF_A_RATE) if s.currency else 0):
+        say(Code.BAD_FACTS, f"{', '.join(_OF_A_RATE)} stand there where the price is in a currency, and only there")
+        return ""
+    if not s.currency:
+        return ""
+    if problem := rates.strange(entry.facts):
+        say(Code.BAD_FACTS, problem)
+        return ""
+    rates.recent(s, entry, say)
+    return str(entry.facts["rate"])
+
+
+def _amount(s: Standing, number: int, price: Fraction, rate: str) -> int:
+    """All that its milestone costs, or that part of the reward alone; msat."""
+    if s.currency and not rate:
+        return -1
+    reward = rates.sats(price, rate) if s.currency else int(price * MSAT)
+    if price != price_of(s, number):
+        return reward
+    fee = fees.service_fee({**s.words, "reward_msat": reward})
+    spare = s.parts[number - 1].budget if s.parts else s.budget
+    return reward - fee.of_worker + fee.whole + (rates.budget(s.words, reward) if s.currency else spare)
+
+
+def voided(s: Standing, entry: Entry, step: Move) -> None:
+    """Its invoice is not paid; what is held already stays."""
+    cover = _cover(s, entry)
+    if cover is None:
+        return
+    if not cover.asked or entry.facts["funding"] != cover.asked:
+        s.sayer(entry)(Code.WRONG_FUNDING, f"the open invoice is {cover.asked or 'none'}")
+    cover.asked = ""
+    if not cover.held:
+        del s.covers[cover.milestone]
+
+
+def held(s: Standing, entry: Entry, step: Move) -> None:
+    """From now on so much of its milestone's price is what it is."""
+    say, facts, cover = s.sayer(entry), entry.facts, _cover(s, entry)
+    if cover is None:
+        return
+    if cover.held or cover.dropped or facts["funding"] != cover.asked:
+        say(Code.WRONG_FUNDING, f"the open invoice is {cover.asked or 'none'}")
+    del s.covers[cover.milestone]
+    if not room(s, cover.milestone):
+        say(Code.ILLEGAL_MOVE, "something else is held or asked for this milestone, or it is too late")
+    s.covers[cover.milestone] = cover
+    money.arrived(s, entry, cover.amount)
+    cover.held, cover.asked, cover.expiry_height = True, "", facts["expiry_height"]
+    reckon(s, cover.milestone)
+
+
+def reckon(s: Standing, number: int) -> None:
+    """What a milestone costs: the part that is covered at the rate of its cover, and the rest at its own. In sats that is the price."""
+    cover = s.covers.get(number)
+    cover = cover if cover and cover.held else None
+    if s.currency:
+        part = s.parts[number - 1] if s.parts else None
+        rate = part.rate if part else s.rate
+        if cover and cover.whole and cover.rate:
+            rate = cover.rate
+        reward = rates.reward(price_of(s, number), rate, cover)
+        budget = rates.budget(s.words, reward)
+        if part:
+            part.reward, part.budget, part.rate = reward, budget, rate
+        if number == s.number:
+            s.reward, s.budget, s.rate = reward, budget, rate
+            s.fee = fees.service_fee({**s.words, "reward_msat": reward})
+            s.hold = s.due if s.phase == AWAITING else s.net + s.fee.whole + s.budget
+
+
+def renewal_asked(s: Standing, entry: Entry, step: Move) -> None:
+    say, facts, cover = s.sayer(entry), entry.facts, _cover(s, entry)
+    ref = money.fresh(s, entry)
+    if cover is None or not _beside(s, cover, say):
+        return
+    if facts["replaces"] != cover.funding or cover.asked:
+        say(
+            Code.WRONG_FUNDING,
+            f"the deposit is held by {cover.funding}" + (", and a fresh one is asked for" * bool(cover.asked)),
+        )
+    money.renewable(s, entry, s.safe_height(cover.expiry_height))
+    if facts["amount_msat"] != cover.amount:
+        say(Code.WRONG_AMOUNT, f"the invoice is for {facts['amount_msat']} msat, the hold is {cover.amount}")
+    cover.asked = ref
+
+
+def renewed(s: Standing, entry: Entry, step: Move) -> None:
+    say, facts, cover = s.sayer(entry), entry.facts, _cover(s, entry)
+    if cover is None or not _beside(s, cover, say):
+        return
+    if (facts["replaces"], facts["funding"]) != (cover.funding, cover.asked):
+        say(Code.WRONG_FUNDING, f"the deposit is held by {cover.funding}, the open invoice is {cover.asked or 'none'}")
+    money.lasts(s, entry, cover.expiry_height)
+    money.arrived(s, entry, cover.amount)
+    cover.funding, cover.asked, cover.expiry_height = facts["funding"], "", facts["expiry_height"]
+
+
+def _beside(s: Standing, cover: Cover, say: Say) -> bool:
+    """It is held, and not one of the holds on which the milestone rests."""
+    if cover.held and not (cover.milestone == s.number and s.complete):
+        return True
+    say(Code.ILLEGAL_MOVE, "its money is not held ahead" + (", but for work under way" if cover.held else ""))
+    return False
+
+
+# how it ends
+
+
+def lost(s: Standing, entry: Entry, step: Move) -> None:
+    """The task is the same, and its deposit less."""
+    say, cover = s.sayer(entry), _cover(s, entry)
+    if cover is None or not _beside(s, cover, say):
+        return
+    money.open_hold(s, entry, say, cover.funding)
+    _drop(s, cover)
+    s.warn(entry, Code.HOLD_LOST, "the daemon says that a hold of the deposit vanished; only its node knows")
+
+
+def returned(s: Standing, entry: Entry, step: Move) -> None:
+    """A cover goes back: at its end, when it would not last through its milestone's work, or since the task is over."""
+    say, facts, cover = s.sayer(entry), entry.facts, _cover(s, entry)
+    if cover is None or not _beside(s, cover, say):
+        return
+    money.open_hold(s, entry, say, cover.funding)
+    if facts["amount_msat"] != cover.amount:
+        say(Code.WRONG_AMOUNT, f"{cover.amount} msat go back")
+    match facts["reason"]:
+        case "hold_end":
+            if entry.height < s.safe_height(cover.expiry_height):
+                say(Code.TOO_EARLY, f"the last safe height is {s.safe_height(cover.expiry_height)}")
+        case "too_short":
+            _too_short(s, entry, cover)
+        case "over":
+            s.returned.append(entry)
+            if cover.milestone == s.number:
+                s.given_back, s.asked_before = cover, s.asked
+        case other:
+            say(Code.BAD_FACTS, f"{other[:40]} is no reason to give a deposit back")
+    _drop(s, cover)
+
+
+def _too_short(s: Standing, entry: Entry, cover: Cover) -> None:
+    """Its turn has come, and a hold that ends so soon could not be paid out of to the end."""
+    say = s.sayer(entry)
+    if cover.milestone != s.number:
+        return say(Code.ILLEGAL_MOVE, "the turn of its milestone has not come")
+    blocks = s.safe_height(cover.expiry_height) - s.terms.get("dispute_reserve", 0) - SPARE - entry.height
+    if entry.heard + blocks * 600 >= s.deadline + s.words["review_window"] + CLOCK_SLACK:
+        say(Code.AGAINST_TERMS, "it lasts through the work on its milestone")
+
+
+def _drop(s: Standing, cover: Cover) -> None:
+    del s.covers[cover.milestone]
+    reckon(s, cover.milestone)
+
+
+def before(s: Standing, group: tuple[Entry, ...], step: Move) -> None:
+    """Behind what is given back since the task is over stands the end itself, by the same word; and nothing of the deposit outlives it.
+    The work on a milestone that is wholly covered begins with the release of the one before."""
+    first, say = group[0], s.sayer(group[0])
+    if s.settled != (step.why == "unpaid" and s.state == "Verified"):
+        say(Code.ILLEGAL_MOVE, "behind what was paid out of the deposit the task ends as unpaid, and only there")
+    ends = step.state_after in FINAL or (step.types[0] == "settlement.completed" and step.state_after == "Verified")
+    told = [(e.by, e.proven, e.embedded, e.time, e.deaf, e.height) for e in (*s.returned, first)]
+    if s.returned and not (ends and all(each == told[-1] for each in told)):
+        say(
+            Code.ILLEGAL_MOVE,
+            "a deposit was given back since the task is over, and this is not its end by the same word",
+        )
+    s.returned = []
+    if step.state_after in FINAL and s.state not in FINAL:
+        own = {hold.funding for hold in s.holds}
+        kept = [cover.funding for cover in s.covers.values() if cover.held and cover.funding not in own]
+        if kept:
+            say(Code.UNBALANCED, f"the task ends, and nothing is said of the deposit that {', '.join(kept)} holds")
+    passing = ("task.claimed", "task.frozen", "task.unfrozen", "funding.stray")
+    if s.begins and s.cover and s.cover.whole and first.type not in passing:
+        say(Code.ILLEGAL_MOVE, f"{first.type}, where the work on a milestone that is covered has to begin")
+    if first.type == "task.claimed":
+        s.begins = False
+    if "plan.agreed" in step.types and any(cover.held for cover in s.covers.values()):
+        say(Code.ILLEGAL_MOVE, "a deposit is held for what is now cut into milestones")
+
+
+STEPS: dict[str, Callable[[Standing, Entry, Move], None]] = {
+    "deposit.offered": offered,
+    "deposit.accepted": accepted,
+    "deposit.declined": declined,
+    "deposit.returned": returned,
+    "invoice.created": invoiced,
+    "invoice.accepted": held,
+    "invoice.expired": voided,
+    "funding.failed": voided,
+    "rollover.asked": renewal_asked,
+    "rollover.completed": renewed,
+    "hold.lost": lost,
+}
