@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from handlers import freezing, ledger
+from handlers import due, freezing, ledger
 from handlers.fees import Fees
 from handlers.guards import next_ref
 from handlers.recovery import money
