@@ -19,6 +19,7 @@ from kinds.units import MSAT_PER_SAT, EventId, Msat, PaymentHash, Pubkey, Secret
 ROLLOVER_BLOCKS = 144  # a fresh hold is asked for so long before L, and lasts so much longer than the one before
 SETTLE_SLACK = 6  # blocks between the end of the longest payout and the margin
 _PADDING = 3  # blocks that payers usually add to a hold
+_CAME = (FundingState.ACCEPTED, FundingState.SETTLED, FundingState.LOST)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -168,7 +169,9 @@ class Funding:
     asked: int  # unix seconds
     salt: str
     replaces: str = ""  # a rollover: the ref of the hold from which it takes over
-    covers: int = 0  # a deposit: how much of its milestone's price it covers, in the unit of the price; 0: it is no deposit
+    covers: int = (
+        0  # a deposit: how much of its milestone's price it covers, in the unit of the price; 0: it is no deposit
+    )
     cltv: int = 0  # blocks that it was made to last
     rate: Rate | None = None  # by which its amount was reckoned
     state: FundingState = FundingState.MAKING
@@ -434,8 +437,26 @@ class Task:
 
     @property
     def hold(self) -> Funding | None:
-        """The accepted hold that the agreement rests on, also while it is being settled or cancelled."""
-        return next((f for f in self.own_fundings if f.state is FundingState.ACCEPTED and f.goal != "stray"), None)
+        """The accepted hold that the agreement rests on, also while it is being settled or cancelled; of two the one that ends first. None
+        while a deposit is all that is there, and it is not enough."""
+        if self.state is TaskState.DRAFT or not self.holds:
+            return None
+        undecided = self.state in (TaskState.PENDING_FUNDING, TaskState.CLAIMED, TaskState.DISPUTED)
+        if undecided and self.phase is not Phase.REFUNDING and sum(f.amount for f in self.holds) < self.hold_amount:
+            return None
+        return min(self.holds, key=lambda held: held.expiry_height)
+
+    @property
+    def holds(self) -> tuple[Funding, ...]:
+        """All accepted ones of the current milestone: at most one of a deposit, and one other."""
+        return tuple(f for f in self.own_fundings if f.state is FundingState.ACCEPTED and f.goal != "stray")
+
+    @property
+    def backing(self) -> tuple[Funding, ...]:
+        """The same, with those of them that the node has settled, given back or lost since: what the milestone's end is about."""
+        kept = (f for f in self.own_fundings if f.goal != "stray")
+        gone = FundingState.CANCELLED  # also what becomes of an invoice that nobody paid
+        return tuple(f for f in kept if f.state in _CAME or (f.state is gone and f.expiry_height))
 
     @property
     def kept(self) -> Funding | None:
@@ -535,9 +556,11 @@ class Task:
 
     @property
     def settle_height(self) -> int:
-        """E - M: from here on the hold is settled or cancelled at the latest; 0 without a hold."""
-        hold = self.hold
-        return hold.expiry_height - self.terms.margin if hold else 0
+        """E - M: from here on the money is settled or cancelled at the latest, all of it; 0 when nothing is held any more."""
+        if self.hold is None:
+            return 0
+        ends = min(f.expiry_height for f in self.backing if f.state is FundingState.ACCEPTED or f.goal == "settle")
+        return ends - self.terms.margin
 
     @property
     def rollover_height(self) -> int:
