@@ -111,7 +111,9 @@ def _machines(task: Task) -> Iterator[str]:
 
 
 def _money(task: Task) -> Iterator[str]:
-    if sum(1 for f in task.own_fundings if f.state is F.ACCEPTED and f.goal != "stray") > 1:
+    if len(task.holds) != len(
+        {bool(held.covers) for held in task.holds}
+    ):  # beside one of a deposit there may be one other
         yield "two accepted holds"
     asked = [
         (f.milestone, f.replaces, bool(f.covers))
@@ -168,12 +170,27 @@ def _released(task: Task, milestone: Milestone) -> Iterator[str]:
         yield f"milestone {milestone.number}: the worker did not get his share"
 
 
+def _held(task: Task) -> Iterator[str]:
+    """Where nothing was locked ahead, each hold is over all that was agreed. With a deposit it is both together, as soon as the money is
+    complete; a part alone may be more than what is due of an agreed share."""
+    wanted = [f for f in task.own_fundings if f.state in (F.CREATED, F.ACCEPTED) and f.goal not in ("cancel", "stray")]
+    if task.deposit or any(f.covers for f in (*wanted, *task.backing)):
+        held = [f for f in task.backing if f.state is F.ACCEPTED or f.goal == "settle"]
+        total, complete = sum(f.amount for f in held), bool(task.hold) and not task.lost
+        spare = total > task.hold_amount and all(f.covers for f in held)
+        short = bool(task.current.short) and all(f.covers for f in held)
+        right = total == task.hold_amount or spare or short
+        if complete and task.phase in (Phase.NONE, Phase.SETTLING) and not right:
+            yield f"{total} are held, and {task.hold_amount} were agreed"
+        return
+    for funding in wanted:
+        if funding.amount != task.hold_amount:
+            yield f"{funding.ref} is over {funding.amount}, and {task.hold_amount} were agreed"
+
+
 def _priced(task: Task) -> Iterator[str]:
     """What is invoiced or held is what was agreed, and that is the price at the frozen rate, rounded up, to the msat."""
-    for funding in task.own_fundings:
-        kept = funding.state in (F.CREATED, F.ACCEPTED) and funding.goal not in ("cancel", "stray")
-        if kept and funding.amount != task.hold_amount:
-            yield f"{funding.ref} is over {funding.amount}, and {task.hold_amount} were agreed"
+    yield from _held(task)
     agreed = task.terms.pricing
     for each in task.milestones:
         if agreed is None:
@@ -198,11 +215,13 @@ def _hourly(task: Task) -> Iterator[str]:
 
 
 def _conserved(task: Task) -> Iterator[str]:
-    """The same of the current milestone, once the task is at its end. What was paid out of a lost hold is the house's own loss."""
-    lost = any(f.state is F.LOST for f in task.own_fundings)
-    came = sum(f.amount for f in task.own_fundings if f.state is F.SETTLED) + task.compensated
-    came += sum(p.amount + p.fee for p in task.own_payouts if lost and p.state is P.COMPLETE)
+    """The same of the current milestone, once the task is at its end. What was paid out of a lost hold is the house's own loss, as far as no
+    other one has brought it."""
+    lost = any(f.state is F.LOST for f in task.backing)
     went = sum(p.amount + p.fee for p in task.own_payouts if p.state is P.COMPLETE)
+    used = sum(f.amount for f in task.backing if f.state is F.SETTLED)
+    came = sum(f.amount for f in task.own_fundings if f.state is F.SETTLED) + task.compensated
+    came += max(0, went - used) if lost else 0
     going = sum(p.amount + p.budget for p in task.own_payouts if not p.state.is_final)
     fee, insurance = task.current.fee, task.current.insurance
     given = sum(entry.amount for entry in task.credits if entry.milestone == task.current.number)

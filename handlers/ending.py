@@ -1,7 +1,11 @@
-"""How a task ends: the hold is cancelled or settled at the node, and the node's word on it is the end. Also when the hold is lost."""
+"""How a task ends: the hold is cancelled or settled at the node, and the node's word on it is the end. Also when the hold is lost.
+
+The money may rest on two holds, one of them a deposit's. Then both go the same way, and the end is there when the node has said so of both.
+"""
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -19,18 +23,29 @@ P = PayoutState
 
 
 def begin_refund(done: Decision, cause: Cause, moment: Moment, reason: str, end: Cause, **facts: Any) -> Decision:
-    """Cancel the hold; the node's word on it will be the end (`end`: REFUNDED or ENDED)."""
-    hold = done.task.hold or done.task.kept
-    assert hold is not None, "only a held task is refunded"
+    """Cancel what is held; the node's word on it will be the end (`end`: REFUNDED or ENDED)."""
+    hold = _first(done.task.backing)
     moved = move(done, cause, moment, funding=hold.ref, reason=reason, **facts)
     moved = moved.change(ending=end.name, reason=reason, funded_until=0)
     moved = moved.on(moved.task.with_milestone(review_until=0, resubmit_until=0, arriving=None))
-    moved = _drop_waiting(drop_invoice(moved, moved.task.rollover))
+    moved = _drop_waiting(_drop_renewals(moved))
     if moved.task.locked:
         return _give_back(moved, hold, moment)
     if moved.task.locking:  # the node may be settling it just now: it is given back out of the books, once it is there
         return moved
-    return moved.on(moved.task.with_funding(hold.ref, goal="cancel")).do(CancelHold(hold.ref, hold.payment_hash))
+    return _cancel(moved, moved.task.holds, "cancel")
+
+
+def _cancel(done: Decision, holds: Iterable[Funding], goal: str) -> Decision:
+    for each in holds:
+        done = done.on(done.task.with_funding(each.ref, goal=goal)).do(CancelHold(each.ref, each.payment_hash))
+    return done
+
+
+def _first(holds: Sequence[Funding]) -> Funding:
+    """The one that the log names where it names one: the one that is no deposit's, if there is one."""
+    assert holds, "nothing ends without money but what never had any"
+    return next((each for each in holds if not each.covers), holds[0])
 
 
 def _give_back(done: Decision, funding: Funding, moment: Moment) -> Decision:
@@ -38,27 +53,29 @@ def _give_back(done: Decision, funding: Funding, moment: Moment) -> Decision:
     known = len(done.task.credits)
     done = credit(done.change(locked=Msat(0)), Role.EMPLOYER, funding.amount, "back from the books")
     as_node = replace(moment, by="node", evidence=None)
-    ended = _ended(done, funding, as_node, amount_msat=0, credited=public_credits(done.task, known))
-    return _tell_credits(ended, moment, known)
+    return _tell_credits(_ended(done, as_node), moment, known)
 
 
 def refunded(done: Decision, funding: Funding, moment: Moment) -> Decision:
-    """The node has given the money back."""
+    """The node has given the money back, or a part of it: then the end waits for the rest."""
     done = done.on(done.task.with_funding(funding.ref, state=FundingState.CANCELLED))
-    if done.task.phase is not Phase.REFUNDING:
+    if done.task.phase is not Phase.REFUNDING or done.task.holds:
         return done
-    return _ended(done, funding, moment, amount_msat=funding.amount)
+    return _ended(done, moment)
 
 
 def begin_settle(done: Decision, cause: Cause, moment: Moment, reason: str) -> Decision:
-    """Settle the hold: the worker's share has arrived, or it is the last moment for approved work."""
-    hold = done.task.hold or done.task.kept
-    assert hold is not None, "only a held task is settled"
-    moved = move(done, cause, moment, funding=hold.ref, reason=reason)
-    moved = moved.on(moved.task.with_funding(hold.ref, goal="settle"))
+    """Settle what is held: the worker's share has arrived, or it is the last moment for approved work."""
+    kept = done.task.kept
+    holds = done.task.holds or ((kept,) if kept else ())
+    moved = move(done, cause, moment, funding=_first(holds).ref, reason=reason)
+    for hold in holds:
+        moved = moved.on(moved.task.with_funding(hold.ref, goal="settle"))
+        if not moved.task.locked:
+            moved = moved.do(SettleHold(hold.ref, hold.payment_hash))
     if moved.task.locked:  # it was settled before
         return finish(moved, replace(moment, by="node", evidence=None))
-    return moved.do(SettleHold(hold.ref, hold.payment_hash))
+    return moved
 
 
 def settled(done: Decision, funding: Funding, view: HoldView, moment: Moment) -> Decision:
@@ -79,20 +96,22 @@ def settled(done: Decision, funding: Funding, view: HoldView, moment: Moment) ->
     taken = credit(taken, Role.EMPLOYER, funding.amount, "refund", funding.milestone)  # all of it is owed
     taken = taken.incident("settled_instead_of_refunded", funding=funding.ref, amount_msat=funding.amount)
     known = len(done.task.credits)
-    if taken.task.phase is Phase.REFUNDING and funding.goal != "stray":
-        taken = _ended(taken, funding, moment, amount_msat=0, credited=public_credits(taken.task, known))
+    if taken.task.phase is Phase.REFUNDING and funding.goal != "stray" and not taken.task.holds:
+        taken = _ended(taken, moment)
     return _tell_credits(taken, moment, known)
 
 
 def finish(done: Decision, moment: Moment) -> Decision:
-    """The end of a settled task, as soon as the hold is settled and no payout can be on its way: what is unpaid is credited."""
+    """The end of a settled task, as soon as all that was held is settled and no payout can be on its way: what is unpaid is credited."""
     task = done.task
-    funding = next((f for f in task.own_fundings if f.state is FundingState.SETTLED and f.goal == "settle"), None)
-    if funding is None or (task.share and (task.share.state is P.IN_FLIGHT or task.share.ordered)):
+    if task.lost:
+        return after_loss(done, moment)
+    came = Msat(sum(f.amount for f in task.backing if f.state is FundingState.SETTLED and f.goal == "settle"))
+    if not came or task.holds or _is_sent(task):
         return done
     done = _drop_waiting(done)
     paid = task.paid_share
-    rest = funding.amount - (paid.amount + paid.fee if paid else 0)
+    rest = came - (paid.amount + paid.fee if paid else 0)
     if paid is None:
         owed = Msat(task.share_amount + task.budget)
         done = credit(done, Role.WORKER, owed, "unpaid at the end of the hold")
@@ -100,43 +119,54 @@ def finish(done: Decision, moment: Moment) -> Decision:
     fee = task.fee_due
     insured = task.terms.fees.insured(fee)
     rest -= fee
-    if not task.takes_all:
-        done = credit(done, Role.EMPLOYER, Msat(rest), "change")
-        rest = 0
+    change = max(0, came - task.hold_amount) if task.takes_all else rest  # a deposit may be more than what is due
+    done = credit(done, Role.EMPLOYER, Msat(change), "change")
+    rest -= change
     booked = done.task.with_milestone(fee=Msat(fee - insured), insurance=Msat(task.current.insurance + insured + rest))
     done = done.on(replace(booked, locked=Msat(0)))
     known = len(task.credits)
-    facts = _final_facts(done.task, funding, known)
+    facts = _final_facts(done.task, known)
     if project.goes_on(task):
         facts |= {"next_deadline": project.next_due(task, moment.now.heard) + moment.now.deaf}
-        told = _paid_for(move(done, Cause.RELEASED, moment, **facts), funding, moment, known)
+        told = _paid_for(move(done, Cause.RELEASED, moment, **facts), moment, known)
         return project.go_on(told, moment)
-    told = _paid_for(move(done, Cause.SETTLED, moment, **facts), funding, moment, known)
+    if short := task.current.short:
+        over = move(done, Cause.SETTLED_SHORT, moment, **facts, reason="unpaid", mark=None)
+        return tell_both(_paid_for(over, moment, known), Told.EXPIRED, reason="unpaid", unpaid_msat=short)
+    told = _paid_for(move(done, Cause.SETTLED, moment, **facts), moment, known)
     return _tell_completed(told) if task.is_project and not task.closing else told
 
 
-def _paid_for(done: Decision, funding: Funding, moment: Moment, known: int) -> Decision:
+def _is_sent(task: Task) -> bool:
+    """The worker's share may be on its way to him."""
+    share = task.share
+    return share is not None and (share.state is P.IN_FLIGHT or share.ordered)
+
+
+def _paid_for(done: Decision, moment: Moment, known: int) -> Decision:
     """Both are told that it is paid, the employer gets the key of a sealed file, and who was credited learns of it."""
-    return _tell_credits(_hand_over(_tell_paid(done, funding), done.task.current.proof), moment, known)
+    return _tell_credits(_hand_over(_tell_paid(done), done.task.current.proof), moment, known)
 
 
 def hold_lost(done: Decision, funding: Funding, moment: Moment) -> Decision:
-    """The node no longer holds the money and we did not ask for it: the employer has it back, or it was lost on chain."""
-    task = done.task.with_funding(funding.ref, state=FundingState.LOST)
-    done = drop_invoice(done.on(task), task.rollover).incident(
-        "hold_lost", funding=funding.ref, amount_msat=funding.amount
-    )
+    """The node no longer holds the money and we did not ask for it: the employer has it back, or it was lost on chain. Where it rested on two
+    holds, the loss of one is that of the agreement; what becomes of the other one follows from the worker's payout."""
+    done = _drop_renewals(done.on(done.task.with_funding(funding.ref, state=FundingState.LOST)))
+    done = done.incident("hold_lost", funding=funding.ref, amount_msat=funding.amount)
     task = done.task
-    share = task.share
-    paying = task.paid_share or (share and (share.state is P.IN_FLIGHT or share.ordered))
-    if not paying and task.phase is Phase.NONE:
-        done = move(_drop_waiting(done), Cause.LOST, moment, reason="hold_lost", mark=None, **_opened(funding))
+    if not (task.paid_share or _is_sent(task)) and task.phase is Phase.NONE:
+        facts = _opened(funding) | _others(task.holds)
+        done = _cancel(_drop_waiting(done), task.holds, "stray")
+        done = move(done, Cause.LOST, moment, reason="hold_lost", mark=None, **facts)
         return tell_both(done, Told.HOLD_LOST)
     done = move(done, Cause.LOST_PAYING, moment, **_opened(funding)).change(lost=True)
-    done = tell_both(done, Told.HOLD_LOST)
-    if task.paid_share:
-        return lost_paid(done, moment)
-    return done if paying else lost_unpaid(_drop_waiting(done), moment)
+    return after_loss(tell_both(done, Told.HOLD_LOST), moment)
+
+
+def _drop_renewals(done: Decision) -> Decision:
+    while renewal := done.task.rollover:
+        done = drop_invoice(done, renewal)
+    return done
 
 
 def _opened(funding: Funding) -> dict[str, Any]:
@@ -144,45 +174,91 @@ def _opened(funding: Funding) -> dict[str, Any]:
     return {"funding": funding.ref, "payment_hash": funding.payment_hash, "hash_salt": funding.salt}
 
 
+def _others(holds: Sequence[Funding]) -> dict[str, Any]:
+    """The same of the holds that are over together with the one that the entry names; nothing where there was one."""
+    opened = [
+        {"funding": f.ref, "amount_msat": f.amount, "payment_hash": f.payment_hash, "hash_salt": f.salt} for f in holds
+    ]
+    return {"other_holds": opened} if opened else {}
+
+
+def after_loss(done: Decision, moment: Moment) -> Decision:
+    """A hold vanished under a payout: its fate is waited for. If it arrived, what else is held is settled for it, else that goes back."""
+    task = done.task
+    if _is_sent(task):
+        return done
+    if not task.paid_share:
+        return lost_unpaid(_drop_waiting(done), moment)
+    if task.holds:
+        return done if task.phase is Phase.SETTLING else begin_settle(done, Cause.SHARE_PAID, moment, "paid")
+    return lost_paid(done, moment)
+
+
 def lost_paid(done: Decision, moment: Moment) -> Decision:
-    """The worker was paid and the hold is gone: he keeps his money, the loss is the house's and on record."""
+    """The worker was paid and a hold is gone: he keeps his money. What no other hold has brought is the house's loss, and on record; what that
+    one has brought above it is insurance."""
     task, paid = done.task, done.task.paid_share
     assert paid is not None, "only a paid share can be lost"
-    funding = next(f for f in task.own_fundings if f.state is FundingState.LOST)
-    loss = Msat(paid.amount + paid.fee)
-    done = done.incident("loss", amount_msat=loss)
-    facts = _final_facts(task, funding, len(task.credits)) | {"loss_msat": loss, "incident": "hold_lost_after_payout"}
-    return _hand_over(_tell_paid(move(done, Cause.LOST_PAID, moment, **facts), funding), task.current.proof)
+    came = sum(f.amount for f in task.backing if f.state is FundingState.SETTLED)
+    left = came - (paid.amount + paid.fee)
+    loss = Msat(max(0, -left))
+    if loss:
+        done = done.incident("loss", amount_msat=loss)
+    done = done.on(task.with_milestone(insurance=Msat(task.current.insurance + max(0, left))))
+    facts = _final_facts(done.task, len(task.credits)) | {"loss_msat": loss, "incident": "hold_lost_after_payout"}
+    return _hand_over(_tell_paid(move(done, Cause.LOST_PAID, moment, **facts)), task.current.proof)
 
 
 def lost_unpaid(done: Decision, moment: Moment) -> Decision:
-    return tell_both(
-        move(done, Cause.LOST_UNPAID, moment, reason="hold_lost", mark=None), Told.EXPIRED, reason="hold_lost"
-    )
+    """The worker was not paid, and a hold is gone: the other one goes back, out of the books if it has been settled meanwhile."""
+    task, known = done.task, len(done.task.credits)
+    taken = [f for f in task.backing if f.state is FundingState.SETTLED]
+    facts = _others([*task.holds, *taken])
+    done = _cancel(done, task.holds, "stray")
+    for each in taken:
+        done = credit(done.on(done.task.with_funding(each.ref, goal="cancel")), Role.EMPLOYER, each.amount, "refund")
+    if taken:
+        facts |= {"credited": public_credits(done.task, known)}
+    done = move(done, Cause.LOST_UNPAID, moment, reason="hold_lost", mark=None, **facts)
+    return _tell_credits(tell_both(done, Told.EXPIRED, reason="hold_lost"), moment, known)
 
 
-def _ended(done: Decision, funding: Funding, moment: Moment, **facts: Any) -> Decision:
+def _ended(done: Decision, moment: Moment) -> Decision:
+    """All of it is back: given back by the node, or put to the employer's account where it was settled instead."""
     task = done.task
     mark = task.worker if task.marked else None
-    opening = {"payment_hash": funding.payment_hash, "hash_salt": funding.salt}
-    ended = move(
-        done, Cause[task.ending], moment, funding=funding.ref, reason=task.reason, mark=mark, **opening, **facts
-    )
+    named, others = _named(task)
+    owed = [f for f in task.backing if f.state is FundingState.SETTLED]
+    facts: dict[str, Any] = {"amount_msat": sum(f.amount for f in task.backing if f not in owed)}
+    if owed:
+        facts |= {
+            "credited": [{"role": str(Role.EMPLOYER), "to": task.employer, "amount_msat": f.amount} for f in owed]
+        }
+    opened = {"payment_hash": named.payment_hash, "hash_salt": named.salt, **facts, **_others(others)}
+    ended = move(done, Cause[task.ending], moment, funding=named.ref, reason=task.reason, mark=mark, **opened)
     code = Told.REFUNDED if ended.task.state is TaskState.REFUNDED else Told.EXPIRED
     return tell_both(ended, code, reason=task.reason, marked=bool(mark), **facts)
 
 
-def _final_facts(task: Task, funding: Funding, known: int) -> dict[str, Any]:
+def _named(task: Task) -> tuple[Funding, list[Funding]]:
+    """The hold that the entry of an end names, and the others."""
+    named = _first(task.backing)
+    return named, [f for f in task.backing if f.ref != named.ref]
+
+
+def _final_facts(task: Task, known: int) -> dict[str, Any]:
+    named, others = _named(task)
     return {
-        "funding": funding.ref,
-        "hold_msat": funding.amount,
-        "payment_hash": funding.payment_hash,
-        "hash_salt": funding.salt,
+        "funding": named.ref,
+        "hold_msat": sum(f.amount for f in task.backing),
+        "payment_hash": named.payment_hash,
+        "hash_salt": named.salt,
         "percent": task.split,
         "payouts": [public(payout) for payout in task.own_payouts if payout.state is P.COMPLETE],
         "credited": public_credits(task, known),
         "fee_msat": task.current.fee,
         "insurance_msat": task.current.insurance,
+        **_others(others),
     }
 
 
@@ -231,7 +307,8 @@ def tell_both(done: Decision, code: Told, **facts: Any) -> Decision:
     return done
 
 
-def _tell_paid(done: Decision, funding: Funding) -> Decision:
+def _tell_paid(done: Decision) -> Decision:
+    """The employer gets the proof of his payment: of the hold that was settled, if one of two is lost."""
     task, paid = done.task, done.task.paid_share
     if paid:
         done = done.say(
@@ -241,10 +318,12 @@ def _tell_paid(done: Decision, funding: Funding) -> Decision:
             payment_hash=paid.payment_hash,
             preimage=paid.preimage,
         )
+    used = [f for f in task.backing if f.state is FundingState.SETTLED] or task.backing
+    funding = _first(used)
     proof = {"payment_hash": funding.payment_hash, "preimage": funding.preimage}
     facts: dict[str, Any] = {
         "amount_msat": task.share_amount,
-        "hold_msat": funding.amount,
+        "hold_msat": sum(f.amount for f in used),
         "service_fee_msat": 0 if task.lost else task.fee_due,
         **({"milestone": task.current.number} if task.is_project else {}),
     }

@@ -126,7 +126,7 @@ def _complete(done: Decision, payout: Payout, what: PaymentSeen, moment: Moment)
         done.task.with_payout(payout.ref, state=P.COMPLETE, fee=fee, preimage=view.preimage, ordered=False, next_try=0)
     )
     if done.task.lost:
-        return ending.lost_paid(done, moment)
+        return ending.after_loss(done, moment)
     if done.task.phase is Phase.SETTLING:
         return ending.finish(done, moment)
     return ending.begin_settle(done, Cause.SHARE_PAID, moment, "paid")

@@ -7,7 +7,8 @@ payout can be on its way.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 
 from handlers.ledger import LOCK, may_lock
 from handlers.task import Funding, Payout, Task
@@ -29,10 +30,19 @@ NOT_YET = NotNow("not_time_to_lock")
 ASKS_FOR_FACTS = (NOT_PAID, NOT_YET)  # a refusal for want of the node's facts, where none were given
 
 
+def together(views: Sequence[HoldView]) -> HoldView | None:
+    """What the node says of all holds that an agreement rests on, as if they were one: held when each of them is, with the parts of all. None
+    when there is none."""
+    if not views:
+        return None
+    worst = next((view for view in views if view.status is not HoldStatus.HELD), views[0])
+    return replace(worst, parts=tuple(part for view in views for part in view.parts))
+
+
 def may_pay(
     task: Task, payout: Payout, hold: HoldView | None, facts: NodeFacts | None, timeout: int
 ) -> PaySpec | NotNow:
-    """The attempt that may start now, or why none may."""
+    """The attempt that may start now, or why none may. `hold`: all that the agreement rests on (`together`)."""
     if facts is None or not facts.synced:
         return NotNow("node_not_synced")
     if facts.outbound < payout.amount + payout.budget:
@@ -69,7 +79,8 @@ def _spec(payout: Payout, limit: int, timeout: int) -> PaySpec:
 
 
 def may_settle(task: Task, funding: Funding, hold: HoldView, facts: NodeFacts | None) -> NotNow | None:
-    """None when the settle may go out. Once the worker is paid, the node's facts do not matter."""
+    """None when the settle may go out. Once the worker is paid, the node's facts do not matter; before, the hold that ends first decides
+    for all of them."""
     if funding.goal == LOCK:
         if hold.status is not HoldStatus.HELD:
             return NotNow("not_held")
@@ -79,7 +90,8 @@ def may_settle(task: Task, funding: Funding, hold: HoldView, facts: NodeFacts | 
     if hold.status is not HoldStatus.HELD:
         return NotNow("not_held")
     paid = task.paid_share is not None
-    if not paid and (facts is None or facts.height < funding.expiry_height - task.terms.margin):
+    last = task.settle_height or funding.expiry_height - task.terms.margin
+    if not paid and (facts is None or facts.height < last):
         return NOT_PAID
     return None
 

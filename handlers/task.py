@@ -19,6 +19,7 @@ from kinds.units import MSAT_PER_SAT, EventId, Msat, PaymentHash, Pubkey, Secret
 ROLLOVER_BLOCKS = 144  # a fresh hold is asked for so long before L, and lasts so much longer than the one before
 SETTLE_SLACK = 6  # blocks between the end of the longest payout and the margin
 _PADDING = 3  # blocks that payers usually add to a hold
+_CAME = (FundingState.ACCEPTED, FundingState.SETTLED, FundingState.LOST)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -485,6 +486,13 @@ class Task:
         return tuple(f for f in self.own_fundings if f.state is FundingState.ACCEPTED and f.goal != "stray")
 
     @property
+    def backing(self) -> tuple[Funding, ...]:
+        """The same, with those of them that the node has settled, given back or lost since: what the milestone's end is about."""
+        kept = (f for f in self.own_fundings if f.goal != "stray")
+        gone = FundingState.CANCELLED  # also what becomes of an invoice that nobody paid
+        return tuple(f for f in kept if f.state in _CAME or (f.state is gone and f.expiry_height))
+
+    @property
     def kept(self) -> Funding | None:
         """The hold of old whose money is now in the books."""
         return next(
@@ -599,9 +607,11 @@ class Task:
 
     @property
     def settle_height(self) -> int:
-        """E - M: from here on the hold is settled or cancelled at the latest; 0 without a hold."""
-        hold = self.hold
-        return hold.expiry_height - self.terms.margin if hold else 0
+        """E - M: from here on the money is settled or cancelled at the latest, all of it; 0 when nothing is held any more."""
+        if self.hold is None:
+            return 0
+        ends = min(f.expiry_height for f in self.backing if f.state is FundingState.ACCEPTED or f.goal == "settle")
+        return ends - self.terms.margin
 
     @property
     def rollover_height(self) -> int:

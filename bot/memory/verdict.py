@@ -108,13 +108,13 @@ async def settle_what_must_be(world: World) -> None:
     facts = await world.node.facts()
     world.moments.node(facts)
     for task in await world.writer.do(_verified):
-        hold = task.hold
-        if hold is None or not safety.must_settle(task, world.moments.height):
+        if not safety.must_settle(task, world.moments.height):
             continue
-        ref = HoldRef(hold.ref, hold.payment_hash)
-        if (await world.node.hold(ref)).status is HoldStatus.HELD:
-            log.warning("a hold is settled at its last moment, without a word from any relay", task=task.id)
-            await world.node.settle(ref)
+        for hold in task.holds:
+            ref = HoldRef(hold.ref, hold.payment_hash)
+            if (await world.node.hold(ref)).status is HoldStatus.HELD:
+                log.warning("a hold is settled at its last moment, without a word from any relay", task=task.id)
+                await world.node.settle(ref)
 
 
 def _verified(tx: Connection) -> list[Task]:

@@ -227,10 +227,11 @@ class Cashier:
 
     async def _rests_on(self, order: Order, wish: Pay) -> tuple[Task, HoldView | None]:
         task = await self._world.writer.do(lambda tx: _task(tx, order))
-        hold = task.hold
-        if task.payout(wish.ref) is None or hold is None:
+        if task.payout(wish.ref) is None:
             return task, None
-        return task, await self._world.node.hold(HoldRef(hold.ref, hold.payment_hash))
+        node = self._world.node
+        views = await asyncio.gather(*(node.hold(HoldRef(each.ref, each.payment_hash)) for each in task.holds))
+        return task, safety.together(views)
 
     async def _attempt(self, order: Order, wish: Pay | Remit, footing: _Footing | _Ground) -> None:
         world = self._world

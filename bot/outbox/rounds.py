@@ -61,5 +61,6 @@ class Rounds:
         funding = held.task.funding(order.effect.ref) if held else None
         if held is None or funding is None:
             return now
-        left = funding.expiry_height - held.task.terms.margin - self._world.moments.height
+        last = held.task.settle_height or funding.expiry_height - held.task.terms.margin
+        left = last - self._world.moments.height
         return self._world.batching.round_for(now, recent, left)
