@@ -110,9 +110,8 @@ def _machines(task: Task) -> Iterator[str]:
 
 
 def _money(task: Task) -> Iterator[str]:
-    if len(task.holds) != len(
-        {bool(held.covers) for held in task.holds}
-    ):  # beside one of a deposit there may be one other
+    sorts = [bool(held.covers) for held in task.holds]  # beside one of a deposit there may be one other
+    if len(sorts) != len(set(sorts)):
         yield "two accepted holds"
     if sum(1 for f in task.own_fundings if f.state in (F.MAKING, F.CREATED) and not f.goal) > 1:
         yield "two open invoices"
