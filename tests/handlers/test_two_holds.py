@@ -170,7 +170,7 @@ def test_an_agreed_share_gives_the_rest_back(percent: int) -> None:
 def test_what_a_deposit_has_above_what_is_due_goes_back() -> None:
     life = backed(builders.covered, longer=0)
     task = life.task
-    big = cover(life).amount + sats(7)
+    big = Msat(cover(life).amount + sats(7))
     life.remembered = replace(
         task.with_milestone(asked=100), fundings=tuple(replace(f, amount=big) if f.covers else f for f in task.fundings)
     )
@@ -460,8 +460,8 @@ def test_what_may_not_be() -> None:
     for wrong in (_third(task), replace(task, fundings=(*task.fundings, second))):
         with pytest.raises(Broken, match="two accepted holds"):
             check(wrong)
-    for wrong in (sats(-1), sats(1)):
-        changed = Msat(rest(life).amount + wrong)
+    for more in (sats(-1), sats(1)):
+        changed = Msat(rest(life).amount + more)
         with pytest.raises(Broken, match=r"are held, and|without a hold"):
             check(task.with_funding(rest(life).ref, amount=changed))
 
