@@ -364,6 +364,7 @@ def test_lost_at_the_margin_with_the_other_settled(payout: str, which: str) -> N
     assert facts["other_holds"] == [opened(WHICH[there](life))]
     assert [each["amount_msat"] for each in facts["credited"]] == [WHICH[there](life).amount]
     assert life.task.credit(life.task.employer) == WHICH[there](life).amount
+    assert WHICH[there](life).goal == "cancel", "receipts show it as the employer's"
     assert balance(life) == 0
 
 
