@@ -111,9 +111,8 @@ def _machines(task: Task) -> Iterator[str]:
 
 
 def _money(task: Task) -> Iterator[str]:
-    if len(task.holds) != len(
-        {bool(held.covers) for held in task.holds}
-    ):  # beside one of a deposit there may be one other
+    sorts = [bool(held.covers) for held in task.holds]  # beside one of a deposit there may be one other
+    if len(sorts) != len(set(sorts)):
         yield "two accepted holds"
     asked = [
         (f.milestone, f.replaces, bool(f.covers))

@@ -96,7 +96,7 @@ class Town:
             if safety.may_settle(task, funding, view, self.life.facts()):
                 return False
             complete = any(one.view.status is PS.COMPLETE for one in self.shares())
-            at_margin = self.life.height >= view.expiry_height - task.terms.margin
+            at_margin = self.life.height >= min(f.expiry_height for f in task.backing) - task.terms.margin
             assert self.lying or complete or at_margin, "a hold is settled that should not be"
             self.holds[ref] = replace(view, status=H.SETTLED, parts=(), preimage=Secret(preimage_of(ref)))
             if mood == "unsent":
@@ -134,9 +134,9 @@ class Town:
         if order.started:
             self.report_payment(wish.ref, PaymentView(wish.payment_hash, PS.ABSENT))
             return True
-        payout, hold = life.task.payout(wish.ref), life.task.hold
+        payout = life.task.payout(wish.ref)
         assert payout
-        view = self.holds[hold.ref] if hold else None
+        view = safety.together([self.holds[hold.ref] for hold in life.task.holds])
         spec = safety.may_pay(life.task, payout, view, life.facts(), 60)
         if isinstance(spec, safety.NotNow):
             self.report_payment(wish.ref, PaymentView(wish.payment_hash, PS.FAILED, reason=spec.reason))
