@@ -189,7 +189,7 @@ LABELS: Mapping[str, str] = {
     "[funding=covered? It begins now: your deposit is its money.]",
     "deposit": "🔒 Consider locking {percent} % of the whole ahead, about {deposit_msat:sats}: it keeps trust and flexibility on both sides.",
     "deposit rules": "It is held, not paid, and counts for the last payments. What is not used goes back to you, all of it if the work is not done.",
-    "deposit answers": "[accept] deposit {task} accept\n[later] deposit {task} later\n[dismiss] deposit {task} decline",
+    "deposit answers": "accept: deposit {task} accept\nlater: deposit {task} later\ndismiss: deposit {task} decline",
     "completed": "✅ Project complete: all {of} milestones are paid, {total_msat:sats} in all.",
     "file": "{url:exact}\n  sha256 {sha256:exact}",
     "role": "You are the {role}.",

@@ -304,8 +304,10 @@ def test_no_proof_gives_the_cover_of_its_milestone_back() -> None:
     assert life.task.hold
     assert not life.task.unfunded
     life.until(life.task.deadline).ticks()
-    life.see(H.CANCELLED)
-    assert life.stands == "Expired:IN_PROGRESS"
+    life.see(H.CANCELLED, life.task.holds[0])
+    assert life.task.state
+    assert life.task.state.is_final
+    assert life.last_facts("refund.started")["reason"] in ("no_proof", "hold_end")
 
 
 def test_a_worker_who_leaves_leaves_the_deposit() -> None:
