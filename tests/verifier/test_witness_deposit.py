@@ -1268,6 +1268,8 @@ SPOILT: dict[str, tuple[str, Spoil]] = {
     "back since it is over, and it is not": ("illegal_move", not_the_end),
     "back since it is over, by another word": ("illegal_move", another_word),
     "back since it is over, at another time": ("illegal_move", another_moment),
+    "back since it is over, and something follows": ("illegal_move", lambda: interrupted()),
+    "declined when a hold was lost": ("illegal_move", lambda: lost_paying().decline()),
     "one of two is forgotten": ("unbalanced", forgotten),
     "forgotten at the end": ("unbalanced", lambda: cancelled(over=False)),
     "forgotten without a payment": ("unbalanced", lambda: bare_end(over=False)),
@@ -1313,6 +1315,15 @@ SPOILT: dict[str, tuple[str, Spoil]] = {
 
 def moving(life: Life, state: str = "Claimed") -> Life:
     life.lines[-1].state = state
+    return life
+
+
+def interrupted() -> Life:
+    """Something else is said between what goes back and the end."""
+    life = cancelled()
+    end = life.lines.pop()
+    life.decline()
+    life.lines.append(end)
     return life
 
 
