@@ -604,10 +604,13 @@ def lost_paying(vanished: int = 1, **facts: Any) -> Ahead:
     return life
 
 
-def lost_failed(**facts: Any) -> Ahead:
-    """And he could not be."""
+def lost_failed(settled: bool = False, credited: int = 0, **facts: Any) -> Ahead:
+    """And he could not be. `settled`: the other one was, meanwhile."""
     life = lost_paying()
     life.back(4)
+    if settled or credited:
+        owed = {"role": "employer", "to": EMPLOYER.pub, "amount_msat": credited or life.main_amount}
+        facts["credited"] = [owed]
     said: dict[str, Any] = {"reason": "hold_lost", "mark": None, "other_holds": life.opened()["other_holds"]}
     said["other_holds"] = [{"funding": life.main, "amount_msat": life.main_amount} | life.secret(life.main)]
     life.add("task.expired", "Expired", "APPROVED", "node", **(said | facts))
@@ -696,6 +699,33 @@ def third_missed(**facts: Any) -> Ahead:
     life.whole().whole().start().agreed().rest()
     life.beside("invoice.expired", funding=life.main)
     return paid_out(missed(life, **facts), (4,))
+
+
+def missed_share() -> Ahead:
+    """6,000 sats were agreed on, with 200 for sending them; the deposit of 5,000 bears 4,950."""
+    life = agree(single(later=True), 30, True)
+    life.state_facts |= {"hold_msat": 6_200_000}
+    missed(life, due_msat=1_200_000, short_msat=1_050_000)
+    return paid_out(life, percent=30, change=49_000)
+
+
+def missed_unreached() -> Ahead:
+    """Nobody pays, and at the margin the worker has not been paid: what the deposit bears is put to his account, with what sending it costs."""
+    life = missed(single(later=True).agreed())
+    life.wait((life.covers[1].expiry - 58 - life.height) * 600)
+    life.prepaid("margin")
+    owed = {"role": "worker", "to": WORKER.pub, "amount_msat": 5_000_000}
+    return paid_out(life, payouts=[], credited=[owed], insurance_msat=0)
+
+
+def dear_again() -> Ahead:
+    """Its hold ends long before its turn; at its turn it costs what it does then."""
+    life = Ahead(RUPEES, True).accept((3, "30.02"), (4, "19.99")).bill(4, "19.99", CHEAP).locked(4, AHEAD + 12)
+    life.wait(12 * 600)
+    life.back(4, "hold_end", "clock")
+    for _ in RUPEES:
+        life.whole(DEAR)
+    return life
 
 
 def nothing_borne(**facts: Any) -> Ahead:
@@ -865,6 +895,10 @@ SOUND: dict[str, Spoil] = {
     "nobody pays the rest": lambda: paid_out(missed(single(later=True).agreed())),
     "nobody pays the rest of a milestone": third_missed,
     "nobody pays, and nothing would arrive": nothing_borne,
+    "nobody pays the rest of a share": missed_share,
+    "nobody pays, and he is not reached": missed_unreached,
+    "one is lost while he is paid, the other was settled": lambda: lost_failed(settled=True),
+    "all of a milestone in rupees goes back": dear_again,
     "settled unpaid": unreached,
     "while it is frozen": while_frozen,
     "approved by silence at its height": by_the_height,
@@ -1219,6 +1253,7 @@ SPOILT: dict[str, tuple[str, Spoil]] = {
     "asked for though all is covered": ("illegal_move", begun_late),
     "begun though a part is missing": ("illegal_move", begun_early),
     "begun later than the release": ("illegal_move", lambda: four().whole().whole().whole().decline()),
+    "given back instead of beginning": ("illegal_move", lambda: four().whole().whole().whole().give_back("Draft")),
     "approved as if it were enough": ("wrong_amount", not_enough),
     "asked for though it is enough": ("illegal_move", lambda: small_share(to_pay=True)),
     "paid though the deposit is gone": ("wrong_amount", lambda: gone_and_paid()),
@@ -1229,6 +1264,8 @@ SPOILT: dict[str, tuple[str, Spoil]] = {
     "nothing is said of the other that goes back": ("bad_facts", lambda: unnamed(taken_back(to_third()))),
     "nothing is said of the other when one is lost": ("bad_facts", lambda: both(lost_before(), other_holds=...)),
     "nothing is said of the other behind a loss": ("bad_facts", lambda: unnamed(lost_failed())),
+    "the end behind a loss is of another hold": ("wrong_funding", lambda: lost_failed(funding="h9")),
+    "the end behind a loss gives too much": ("unbalanced", lambda: lost_failed(credited=3_000_000)),
     "the other is another": ("wrong_funding", lambda: other(to_third().done().end(), funding="h9")),
     "the other is the same": ("wrong_funding", lambda: same_twice()),
     "the other of another amount": ("wrong_funding", lambda: other(to_third().done().end(), amount_msat=1)),
