@@ -1336,6 +1336,7 @@ SPOILT: dict[str, tuple[str, Spoil]] = {
     "missed, and another amount was due": ("wrong_amount", lambda: third_missed(due_msat=5_050_000)),
     "missed, and more is short": ("wrong_amount", lambda: third_missed(short_msat=2_050_000)),
     "missed, and nothing is said to be short": ("wrong_amount", lambda: third_missed(short_msat=...)),
+    "missed for another reason": ("bad_facts", lambda: third_missed(reason="no_proof")),
     "missed without a deposit": ("illegal_move", lambda: missed_bare()),
     "missed, and the deposit goes back": ("illegal_move", kept_by_nobody),
     "missed, and less is paid out": ("wrong_share", lambda: paid_out(missed(single(later=True).agreed()), share=4_000_000)),
