@@ -306,9 +306,7 @@ def before(s: Standing, group: tuple[Entry, ...], step: Move) -> None:
     """Behind what is given back since the task is over stands the end itself, by the same word; and nothing of the deposit outlives it.
     The work on a milestone that is wholly covered begins with the release of the one before."""
     first, say = group[0], s.sayer(group[0])
-    if s.settled != (step.why == "unpaid" and s.state == "Verified"):
-        say(Code.ILLEGAL_MOVE, "behind what was paid out of the deposit the task ends as unpaid, and only there")
-    ends = step.state_after in FINAL or (step.types[0] == "settlement.completed" and step.state_after == "Verified")
+    ends = step.state_after in FINAL
     told = [(e.by, e.proven, e.embedded, e.time, e.deaf, e.height) for e in (*s.returned, first)]
     if s.returned and not (ends and all(each == told[-1] for each in told)):
         say(

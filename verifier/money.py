@@ -12,6 +12,7 @@ from verifier.findings import Code
 from verifier.rules import CREDIT_FACTS, ENDS_MARKED, PAYOUT_FACTS, Move
 from verifier.standing import CLOCK_SLACK, DAY, FALL_BACK, Cover, Credit, Say, Standing, strength, weakest
 
+OF_A_SETTLEMENT = ("hold_msat", "payouts", "fee_msat", "insurance_msat")
 RENEWAL_BLOCKS = 144  # a fresh hold is asked for so long before L, and ends so much later than the one before
 
 
@@ -188,12 +189,14 @@ def settled(s: Standing, entry: Entry, move: Move) -> None:
     """The end of a paid task: one payment to the worker, or a credit, and every msat of the hold explained."""
     say, facts = s.sayer(entry), entry.facts
     lost_after = "incident" in move.types
-    if (move.state_after == "Verified") != (s.borne is not None and not lost_after):
+    unpaid = move.why == "unpaid"
+    if unpaid != (s.borne is not None and not lost_after):
         say(
             Code.ILLEGAL_MOVE,
             "what is paid out of the deposit, since the employer has not paid, ends the task as unpaid",
         )
-    s.settled = move.state_after == "Verified"
+    if not unpaid and (strange := [name for name in ("reason", "mark") if name in facts]):
+        say(Code.BAD_FACTS, f"{', '.join(strange)} have no place in this settlement")
     if lost_after != s.lost:
         say(Code.ILLEGAL_MOVE, "a payout out of a lost hold is an incident, and only that")
     holds.open_hold(s, entry, say, s.main)
@@ -288,6 +291,8 @@ def ended(s: Standing, entry: Entry, move: Move) -> None:
     """refund.completed and task.expired: without a hold at once, else on the node's word, which opens the commitment."""
     say, facts = s.sayer(entry), entry.facts
     marks(s, entry, move)
+    if "settlement.completed" not in move.types and (strange := [name for name in OF_A_SETTLEMENT if name in facts]):
+        say(Code.BAD_FACTS, f"{', '.join(strange)} have no place in this end")
     if move.why == "hold_lost":
         if not s.lost:
             say(Code.ILLEGAL_MOVE, "no hold was lost")

@@ -407,7 +407,7 @@ class Ahead(Unpaid):
             said |= {"next_deadline": self.dues[self.turn] + self.deaf}
         state = state or ("Paid" if last else "Draft")
         self.add(
-            "settlement.completed", state, "APPROVED" if state == "Verified" else "RELEASED", "node", **(said | facts)
+            "settlement.completed", state, "APPROVED" if state == "Expired" else "RELEASED", "node", **(said | facts)
         )
         if state == "Draft":
             self.covers.pop(self.turn, None)
@@ -686,11 +686,15 @@ def missed(life: Ahead, early: int = 0, **facts: Any) -> Ahead:
 
 def paid_out(life: Ahead, over: tuple[int, ...] = (), share: int = 0, **facts: Any) -> Ahead:
     """Out of the deposit: 5,000 less 50 sats, or so."""
-    life.end(state="Verified", share=share or life.ahead() - spare(life.ahead()), fee=0, **facts)
-    life.lines[-1].facts.pop("next_deadline", None)
+    life.prepaid() if life.lines[-1].type != "settlement.started" else None
     for number in over:
         life.back(number)
-    life.add("task.expired", "Expired", "APPROVED", "node", reason="unpaid", mark=None)
+    life.end(
+        state="Expired", share=share or life.ahead() - spare(life.ahead()), fee=0, reason="unpaid", mark=None, **facts
+    )
+    life.lines[-1].facts.pop("next_deadline", None)
+    facts = life.lines[-1].facts
+    life.add("task.expired", "Expired", "APPROVED", "node").facts = facts
     return life
 
 
@@ -1118,8 +1122,9 @@ def goes_on_unpaid() -> Life:
 def ends_unpaid() -> Life:
     """The work is paid for, and the task ends as if it were not."""
     life = single(later=True).agreed().funded()
-    life.end(state="Verified")
-    life.add("task.expired", "Expired", "APPROVED", "node", reason="unpaid", mark=None)
+    life.end(state="Expired", reason="unpaid", mark=None)
+    facts = life.lines[-1].facts
+    life.add("task.expired", "Expired", "APPROVED", "node").facts = facts
     return life
 
 
@@ -1136,16 +1141,6 @@ def kept_by_nobody() -> Life:
 
 def disputed_missed() -> Life:
     return missed(single(later=True).agreed()).dispute("SUBMITTED")
-
-
-def not_at_once() -> Life:
-    """Something stands between the payment out of the deposit and the end."""
-    life = paid_out(missed(single(later=True).agreed()))
-    line = life.lines.pop()
-    life.beside("funding.stray", funding=f"{life.id}/h9", amount_msat=5)
-    life.lines.append(line)
-    line.time, line.height = life.time, life.height
-    return life
 
 
 def renewed_wrong_one() -> Life:
@@ -1340,13 +1335,15 @@ SPOILT: dict[str, tuple[str, Spoil]] = {
     "missed without a deposit": ("illegal_move", lambda: missed_bare()),
     "missed, and the deposit goes back": ("illegal_move", kept_by_nobody),
     "missed, and less is paid out": ("wrong_share", lambda: paid_out(missed(single(later=True).agreed()), share=4_000_000)),
-    "missed, and the fee is kept": ("wrong_fee", lambda: told(paid_out(missed(Ahead(("20000",), True, fee=10_000).begin(EMPLOYER).accept((1, "5000")).cover(1, "5000").agreed(), short_msat=15_045_000)), "settlement.completed", fee_msat=9_000)),
-    "missed, and the rest is kept": ("unbalanced", lambda: told(paid_out(missed(single(later=True).agreed())), "settlement.completed", insurance_msat=0)),
+    "missed, and the fee is kept": ("wrong_fee", lambda: both(paid_out(missed(Ahead(("20000",), True, fee=10_000).begin(EMPLOYER).accept((1, "5000")).cover(1, "5000").agreed(), short_msat=15_045_000)), fee_msat=9_000)),
+    "missed, and the rest is kept": ("unbalanced", lambda: both(paid_out(missed(single(later=True).agreed())), insurance_msat=0)),
     "missed, and taken for paid": ("illegal_move", goes_on_unpaid),
     "paid for, and taken for missed": ("illegal_move", ends_unpaid),
     "missed, and disputed": ("against_terms", disputed_missed),
-    "missed, and marked twice": ("wrong_mark", lambda: told(paid_out(missed(single(later=True).agreed())), mark=EMPLOYER.pub)),
-    "missed, and the end comes later": ("illegal_move", not_at_once),
+    "missed, and marked twice": ("wrong_mark", lambda: both(paid_out(missed(single(later=True).agreed())), mark=EMPLOYER.pub)),
+    "missed, and the end is not said": ("illegal_move", lambda: unended()),
+    "a settlement that speaks of a mark": ("bad_facts", lambda: told(wholly().done().end(), mark=None)),
+    "an end that speaks of payouts": ("bad_facts", lambda: both(no_proof(), payouts=[])),
     "nothing would arrive, and another amount was due": ("wrong_amount", lambda: nothing_borne(due_msat=1_010_000)),
 }  # fmt: skip
 
@@ -1440,6 +1437,14 @@ def lost_and_back() -> Life:
     life.gone(4)
     life.covers[4] = cover
     return life.back(4, "hold_end", "clock")
+
+
+def unended() -> Life:
+    """Paid out of the deposit, and the work goes on being approved."""
+    life = paid_out(missed(single(later=True).agreed()))
+    life.lines.pop()
+    life.lines[-1].state = "Verified"
+    return life
 
 
 def missed_bare() -> Life:
