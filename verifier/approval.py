@@ -51,8 +51,6 @@ def begun(s: Standing, entry: Entry, move: Move) -> None:
     """The work begins before any money: by itself on milestones, else when the employer chooses to pay for the whole."""
     say = s.sayer(entry)
     covered = s.cover is not None and s.cover.whole
-    if not (s.on_approval or covered):
-        say(Code.AGAINST_TERMS, "by the terms the money comes before the work")
     if move.by == "clock" and not (s.parts or covered):
         say(Code.AGAINST_TERMS, "by itself only the work on milestones begins, when they are agreed on")
     if move.by == "employer" and (s.parts or s.words.get("payment_type") == projects.MILESTONE):

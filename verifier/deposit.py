@@ -6,20 +6,17 @@ is complete, the cover is one of the holds on which the milestone rests (`money`
 
 from __future__ import annotations
 
-import re
 from collections.abc import Callable
 from fractions import Fraction
 
-from verifier import fees, money, projects, rates
+from verifier import covers, holds, money, projects, rates
 from verifier.chain import Entry, check_facts
 from verifier.findings import Code
-from verifier.rules import AWAITING, BESIDE, COVER_FACTS, FINAL, Move
+from verifier.rules import BESIDE, COVER_FACTS, FINAL, Move
 from verifier.standing import CLOCK_SLACK, Cover, Say, Standing
 
 HOLD_END, TOO_SHORT, OVER = "hold_end", "too_short", "over"
-MSAT = 1000  # of a sat
 SPARE = 13  # blocks by which two may differ in whether a hold lasts: some may come fast, and one is rounded up
-_PRICE = re.compile(r"\d{1,16}(\.\d{1,3})?", re.ASCII)
 _OF_A_RATE = ("rate", "rate_sources", "rate_time")
 _FOREIGN = ("currency", "price", *rates.AMOUNTS, "until", "worker", "dest_hash", "reason", "mark", "other_holds")
 
@@ -96,69 +93,11 @@ def _while_frozen(entry: Entry, step: Move) -> bool:
     return step.by == "node" and entry.type != "invoice.created"
 
 
-# how much there is to be covered
-
-
-def count(s: Standing) -> int:
-    return len(s.parts) or 1
-
-
-def price_of(s: Standing, number: int) -> Fraction:
-    """Of a milestone, or of the whole of a task without any; in sats or in the currency."""
-    if not s.parts:
-        return _read(str(s.words.get("price", ""))) if s.currency else Fraction(s.reward, MSAT)
-    part = s.parts[number - 1]
-    return _read(part.price) if s.currency else Fraction(part.reward, MSAT)
-
-
-def room(s: Standing, number: int) -> Fraction:
-    """How much of its price a new deposit may cover: all of it, or nothing where something is held or asked for, or it is too late."""
-    if number < s.number or (number in s.covers and not s.covers[number].dropped):
-        return Fraction(0)
-    if number == s.number:
-        pending = s.work not in ("APPROVED", "RELEASED") and s.state != "Verified"
-        free = pending and not s.complete if s.on_approval else s.state == "Draft"
-        return price_of(s, number) if free else Fraction(0)
-    return price_of(s, number)
-
-
-def shared(s: Standing, percent: int) -> dict[int, Fraction]:
-    """So many percent of the whole, rounded down to the unit, from the last milestone backwards; the newest state of the task decides what
-    is left to be covered."""
-    whole = sum(price_of(s, number) for number in range(1, count(s) + 1))
-    units = 10 ** _decimals(s)
-    left = Fraction(int(whole * percent * units / 100), units)
-    found: dict[int, Fraction] = {}
-    for number in range(count(s), 0, -1):
-        if part := min(left, room(s, number)):
-            found[number] = part
-            left -= part
-    return dict(sorted(found.items()))
-
-
-def _decimals(s: Standing) -> int:
-    """Of the smallest unit of the price."""
-    text = s.parts[0].price if s.parts else str(s.words.get("price", ""))
-    return len(text.partition(".")[2]) if s.currency and _PRICE.fullmatch(text) else 0
-
-
-def _read(text: str) -> Fraction:
-    return Fraction(text) if _PRICE.fullmatch(text) else Fraction(0)
-
-
-def _told(s: Standing, text: str, say: Say) -> Fraction:
-    """A published price, in the unit of the task's."""
-    price = _read(text)
-    if not price or len(text.partition(".")[2]) != _decimals(s):
-        say(Code.BAD_FACTS, f"{text[:40]} is no amount above zero in the unit of the price")
-    return price
-
-
 # what is agreed on
 
 
 def offered(s: Standing, entry: Entry, step: Move) -> None:
-    _percent(s, entry, shared(s, entry.facts["percent"]))
+    _percent(s, entry, covers.shared(s, entry.facts["percent"]))
     percent = s.words.get("deposit_percent")
     if percent and entry.facts["percent"] != percent:
         s.sayer(entry)(Code.AGAINST_TERMS, f"by the terms {percent} percent are locked ahead")
@@ -166,7 +105,7 @@ def offered(s: Standing, entry: Entry, step: Move) -> None:
 
 def accepted(s: Standing, entry: Entry, step: Move) -> None:
     """What is covered is exactly that share of the whole."""
-    say, wanted = s.sayer(entry), shared(s, entry.facts["percent"])
+    say, wanted = s.sayer(entry), covers.shared(s, entry.facts["percent"])
     _percent(s, entry, wanted)
     found: list[tuple[int, Fraction]] = []
     for said in entry.facts["covers"]:
@@ -174,7 +113,7 @@ def accepted(s: Standing, entry: Entry, step: Move) -> None:
         if problem or ("milestone" not in said and s.parts):
             say(Code.BAD_FACTS, f"a cover: {problem or 'the fact milestone is missing'}")
             continue
-        found.append((said.get("milestone", 1), _told(s, said["price"], say)))
+        found.append((said.get("milestone", 1), covers.told(s, said["price"], say)))
     if found != list(wanted.items()):
         parts = ", ".join(f"{float(price):g} of {number}" for number, price in wanted.items())
         say(Code.WRONG_AMOUNT, f"from the last milestone backwards it covers {parts or 'nothing'}")
@@ -188,7 +127,7 @@ def _percent(s: Standing, entry: Entry, wanted: dict[int, Fraction]) -> None:
     whole = sum(wanted.values(), Fraction(0))
     if not whole:
         say(Code.AGAINST_TERMS, "nothing is left that could be covered")
-    elif _told(s, facts["price"], say) != whole:
+    elif covers.told(s, facts["price"], say) != whole:
         say(Code.WRONG_AMOUNT, f"{facts['percent']} percent of what is left are {float(whole):g}")
 
 
@@ -205,7 +144,7 @@ def _cover(s: Standing, entry: Entry) -> Cover | None:
     cover = s.covers.get(_number(s, entry))
     if cover is None:
         say(Code.WRONG_FUNDING, "nothing is asked for or held ahead for this milestone")
-    elif "covers" in facts and _told(s, facts["covers"], say) != cover.price:
+    elif "covers" in facts and covers.told(s, facts["covers"], say) != cover.price:
         say(Code.WRONG_AMOUNT, f"the deposit covers {float(cover.price):g} of this milestone")
     return cover
 
@@ -217,18 +156,18 @@ def _number(s: Standing, entry: Entry) -> int:
 def invoiced(s: Standing, entry: Entry, step: Move) -> None:
     """Only what was accepted is asked for, as long as nothing else is held or asked for it, and to the msat."""
     say, facts, number = s.sayer(entry), entry.facts, _number(s, entry)
-    price = _told(s, facts["covers"], say)
+    price = covers.told(s, facts["covers"], say)
     if s.accepted.get(number) != price:
         say(Code.NO_AGREEMENT, "no such deposit was accepted")
     ref = money.fresh(s, entry)
-    if not 1 <= number <= count(s) or number not in s.accepted:
+    if not 1 <= number <= covers.count(s) or number not in s.accepted:
         return
-    if not room(s, number):
+    if not covers.room(s, number):
         say(Code.ILLEGAL_MOVE, "something is held or asked for this milestone, or it is too late")
         return
     rate = _rate(s, entry)
-    whole = price == price_of(s, number)
-    amount = _amount(s, number, price, rate)
+    whole = price == covers.price_of(s, number)
+    amount = covers.amount(s, number, price, rate)
     if facts["amount_msat"] != amount:
         say(Code.WRONG_AMOUNT, f"the invoice is for {facts['amount_msat']} msat, and that cover is {amount}")
     s.covers[number] = Cover(number, price, whole, facts["amount_msat"], ref, ref, rate)
@@ -247,18 +186,6 @@ def _rate(s: Standing, entry: Entry) -> str:
         return ""
     rates.recent(s, entry, say)
     return str(entry.facts["rate"])
-
-
-def _amount(s: Standing, number: int, price: Fraction, rate: str) -> int:
-    """All that its milestone costs, or that part of the reward alone; msat."""
-    if s.currency and not rate:
-        return -1
-    reward = rates.sats(price, rate) if s.currency else int(price * MSAT)
-    if price != price_of(s, number):
-        return reward
-    fee = fees.service_fee({**s.words, "reward_msat": reward})
-    spare = s.parts[number - 1].budget if s.parts else s.budget
-    return reward - fee.of_worker + fee.whole + (rates.budget(s.words, reward) if s.currency else spare)
 
 
 def voided(s: Standing, entry: Entry, step: Move) -> None:
@@ -281,31 +208,12 @@ def held(s: Standing, entry: Entry, step: Move) -> None:
     if cover.held or cover.dropped or facts["funding"] != cover.asked:
         say(Code.WRONG_FUNDING, f"the open invoice is {cover.asked or 'none'}")
     del s.covers[cover.milestone]
-    if not room(s, cover.milestone):
+    if not covers.room(s, cover.milestone):
         say(Code.ILLEGAL_MOVE, "something else is held or asked for this milestone, or it is too late")
     s.covers[cover.milestone] = cover
     money.arrived(s, entry, cover.amount)
     cover.held, cover.asked, cover.expiry_height = True, "", facts["expiry_height"]
-    reckon(s, cover.milestone)
-
-
-def reckon(s: Standing, number: int) -> None:
-    """What a milestone costs: the part that is covered at the rate of its cover, and the rest at its own. In sats that is the price."""
-    cover = s.covers.get(number)
-    cover = cover if cover and cover.held else None
-    if s.currency:
-        part = s.parts[number - 1] if s.parts else None
-        rate = part.rate if part else s.rate
-        if cover and cover.whole and cover.rate:
-            rate = cover.rate
-        reward = rates.reward(price_of(s, number), rate, cover)
-        budget = rates.budget(s.words, reward)
-        if part:
-            part.reward, part.budget, part.rate = reward, budget, rate
-        if number == s.number:
-            s.reward, s.budget, s.rate = reward, budget, rate
-            s.fee = fees.service_fee({**s.words, "reward_msat": reward})
-            s.hold = s.due if s.phase == AWAITING else s.net + s.fee.whole + s.budget
+    covers.reckon(s, cover.milestone)
 
 
 def renewal_asked(s: Standing, entry: Entry, step: Move) -> None:
@@ -351,7 +259,7 @@ def lost(s: Standing, entry: Entry, step: Move) -> None:
     say, cover = s.sayer(entry), _cover(s, entry)
     if cover is None or not _beside(s, cover, say):
         return
-    money.open_hold(s, entry, say, cover.funding)
+    holds.open_hold(s, entry, say, cover.funding)
     _drop(s, cover)
     s.warn(entry, Code.HOLD_LOST, "the daemon says that a hold of the deposit vanished; only its node knows")
 
@@ -361,7 +269,7 @@ def returned(s: Standing, entry: Entry, step: Move) -> None:
     say, facts, cover = s.sayer(entry), entry.facts, _cover(s, entry)
     if cover is None or not _beside(s, cover, say):
         return
-    money.open_hold(s, entry, say, cover.funding)
+    holds.open_hold(s, entry, say, cover.funding)
     if facts["amount_msat"] != cover.amount:
         say(Code.WRONG_AMOUNT, f"{cover.amount} msat go back")
     match facts["reason"]:
@@ -391,16 +299,14 @@ def _too_short(s: Standing, entry: Entry, cover: Cover) -> None:
 
 def _drop(s: Standing, cover: Cover) -> None:
     del s.covers[cover.milestone]
-    reckon(s, cover.milestone)
+    covers.reckon(s, cover.milestone)
 
 
 def before(s: Standing, group: tuple[Entry, ...], step: Move) -> None:
     """Behind what is given back since the task is over stands the end itself, by the same word; and nothing of the deposit outlives it.
     The work on a milestone that is wholly covered begins with the release of the one before."""
     first, say = group[0], s.sayer(group[0])
-    if s.settled != (step.why == "unpaid" and s.state == "Verified"):
-        say(Code.ILLEGAL_MOVE, "behind what was paid out of the deposit the task ends as unpaid, and only there")
-    ends = step.state_after in FINAL or (step.types[0] == "settlement.completed" and step.state_after == "Verified")
+    ends = step.state_after in FINAL
     told = [(e.by, e.proven, e.embedded, e.time, e.deaf, e.height) for e in (*s.returned, first)]
     if s.returned and not (ends and all(each == told[-1] for each in told)):
         say(

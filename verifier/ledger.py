@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from verifier.chain import Entry
 from verifier.findings import Code
-from verifier.money import open_hold
+from verifier.holds import open_hold
 from verifier.rules import Move
 from verifier.standing import Standing
 

@@ -5,13 +5,14 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from verifier import rates
-from verifier.chain import Entry, check_facts
+from verifier import holds, rates
+from verifier.chain import Entry
 from verifier.crypto import commit, is_hex64, opens
 from verifier.findings import Code
-from verifier.rules import CREDIT_FACTS, ENDS_MARKED, HOLD_FACTS, PAYOUT_FACTS, Move
-from verifier.standing import CLOCK_SLACK, DAY, FALL_BACK, Cover, Credit, Hold, Say, Standing, strength, weakest
+from verifier.rules import CREDIT_FACTS, ENDS_MARKED, PAYOUT_FACTS, Move
+from verifier.standing import CLOCK_SLACK, DAY, FALL_BACK, Cover, Credit, Say, Standing, strength, weakest
 
+OF_A_SETTLEMENT = ("hold_msat", "payouts", "fee_msat", "insurance_msat")
 RENEWAL_BLOCKS = 144  # a fresh hold is asked for so long before L, and ends so much later than the one before
 
 
@@ -172,9 +173,9 @@ def _unpaid(s: Standing, entry: Entry) -> None:
 def lost(s: Standing, entry: Entry, move: Move) -> None:
     """Of two holds it is the one that vanished; the other goes back now, when the task ends with that."""
     ref = next((hold.funding for hold in s.holds if hold.funding == entry.facts["funding"]), s.main)
-    open_hold(s, entry, s.sayer(entry), ref)
+    holds.open_hold(s, entry, s.sayer(entry), ref)
     if "task.expired" in move.types:
-        open_others(s, entry, s.sayer(entry), ref)
+        holds.open_others(s, entry, s.sayer(entry), ref)
     elif "other_holds" in entry.facts:
         s.sayer(entry)(Code.BAD_FACTS, "nothing is said yet of another hold")
     s.vanished = ref
@@ -188,22 +189,24 @@ def settled(s: Standing, entry: Entry, move: Move) -> None:
     """The end of a paid task: one payment to the worker, or a credit, and every msat of the hold explained."""
     say, facts = s.sayer(entry), entry.facts
     lost_after = "incident" in move.types
-    if (move.state_after == "Verified") != (s.borne is not None and not lost_after):
+    unpaid = move.why == "unpaid"
+    if unpaid != (s.borne is not None and not lost_after):
         say(
             Code.ILLEGAL_MOVE,
             "what is paid out of the deposit, since the employer has not paid, ends the task as unpaid",
         )
-    s.settled = move.state_after == "Verified"
+    if not unpaid and (strange := [name for name in ("reason", "mark") if name in facts]):
+        say(Code.BAD_FACTS, f"{', '.join(strange)} have no place in this settlement")
     if lost_after != s.lost:
         say(Code.ILLEGAL_MOVE, "a payout out of a lost hold is an incident, and only that")
-    open_hold(s, entry, say, s.main)
-    open_others(s, entry, say, s.main)
+    holds.open_hold(s, entry, say, s.main)
+    holds.open_others(s, entry, say, s.main)
     if facts["hold_msat"] != s.kept:
         say(Code.WRONG_AMOUNT, f"{s.kept} msat were held")
     if facts["percent"] != s.percent:
         say(Code.WRONG_SHARE, f"the worker's part is {s.percent} percent")
-    paid = [item for item in facts["payouts"] if _well_formed(item, PAYOUT_FACTS, say)]
-    owed = [item for item in facts["credited"] if _well_formed(item, CREDIT_FACTS, say)]
+    paid = [item for item in facts["payouts"] if holds.well_formed(item, PAYOUT_FACTS, say)]
+    owed = [item for item in facts["credited"] if holds.well_formed(item, CREDIT_FACTS, say)]
     _check_payouts(s, entry, paid, say)
     _check_credits(s, owed, "worker" if not paid else "", say)
     if (s.reason == "paid" or lost_after) and not paid:
@@ -259,7 +262,7 @@ def _check_payment(s: Standing, entry: Entry, item: Mapping[str, Any], most: int
         say(Code.FEE_ABOVE_BUDGET, f"the routing fee is above {most} msat")
     if not opens(item["preimage"], item["payment_hash"]):
         say(Code.WRONG_PREIMAGE, "the preimage does not hash to the payment hash")
-    _use(s, entry, f"{s.task} #{entry.seq}", item["payment_hash"], say)
+    holds.use(s, entry, f"{s.task} #{entry.seq}", item["payment_hash"], say)
     salt = item["dest_salt"]
     promised = bool(salt) and s.claim_signed
     if item["status"] != ("proven" if promised else "attested"):
@@ -288,11 +291,13 @@ def ended(s: Standing, entry: Entry, move: Move) -> None:
     """refund.completed and task.expired: without a hold at once, else on the node's word, which opens the commitment."""
     say, facts = s.sayer(entry), entry.facts
     marks(s, entry, move)
+    if "settlement.completed" not in move.types and (strange := [name for name in OF_A_SETTLEMENT if name in facts]):
+        say(Code.BAD_FACTS, f"{', '.join(strange)} have no place in this end")
     if move.why == "hold_lost":
         if not s.lost:
             say(Code.ILLEGAL_MOVE, "no hold was lost")
         if move.types == ("task.expired",):
-            _other_back(s, entry, say)
+            holds.left(s, entry, say)
         return
     if s.phase != "refunding":
         if facts.get("amount_msat", 0):
@@ -303,30 +308,14 @@ def ended(s: Standing, entry: Entry, move: Move) -> None:
         return
     if facts["reason"] != s.reason:
         say(Code.ILLEGAL_MOVE, f"the refund was started for another reason: {s.reason}")
-    open_hold(s, entry, say, s.main)
-    open_others(s, entry, say, s.main)
-    settled = _settled_instead(s, entry, s.holds, say)
+    holds.open_hold(s, entry, say, s.main)
+    holds.open_others(s, entry, say, s.main)
+    settled = holds.settled_instead(s, entry, s.holds, say)
     if facts.get("amount_msat") != s.kept - settled:
         say(Code.WRONG_AMOUNT, f"{s.kept} msat go back")
     if (s.locked or "credited" in facts) and not settled:
         say(Code.UNBALANCED, "the employer was not credited")
     s.evidence = weakest([strength(s.newest["task.created"]), *s.decision])
-
-
-def _settled_instead(s: Standing, entry: Entry, holds: list[Hold], say: Say) -> int:
-    """What the node has settled though it was to go back is owed to the employer, hold by hold; how much that is."""
-    owed = [item for item in entry.facts.get("credited", []) if _well_formed(item, CREDIT_FACTS, say)]
-    left = [hold.amount for hold in holds]
-    for item in owed:
-        if (item["role"], item["to"]) != ("employer", s.employer) or item["amount_msat"] <= 0:
-            say(Code.WRONG_SHARE, f"{item['role'][:20]} is credited with what he is not owed")
-        if item["amount_msat"] in left:
-            left.remove(item["amount_msat"])
-        else:
-            say(Code.UNBALANCED, "what was settled instead of refunded is owed to the employer")
-    if owed:
-        s.credits["employer"] = tuple(Credit(item["to"], item["amount_msat"]) for item in owed)
-    return sum(item["amount_msat"] for item in owed)
 
 
 def marks(s: Standing, entry: Entry, move: Move) -> None:
@@ -350,56 +339,3 @@ def compensated(s: Standing, entry: Entry, move: Move) -> None:
         say(Code.WRONG_AMOUNT, "a compensation is whole sats")
     fresh = Credit(facts["to"], facts["amount_msat"])
     s.credits[facts["role"]] = (*s.credits.get(facts["role"], ()), fresh)
-
-
-def open_hold(s: Standing, entry: Entry, say: Say, ref: str) -> None:
-    """The hold's payment hash, shown when it is over, is the one that was committed to when its invoice was made."""
-    facts = entry.facts
-    if facts.get("funding") != ref:
-        say(Code.WRONG_FUNDING, f"the money is held by {ref}")
-    if "payment_hash" not in facts or "hash_salt" not in facts:
-        say(Code.BAD_FACTS, "payment_hash and hash_salt open the commitment at the end")
-        return
-    _open(s, entry, ref, facts, say)
-
-
-def open_others(s: Standing, entry: Entry, say: Say, but: str) -> None:
-    """The same for the other hold, where the milestone rests on two."""
-    left = [hold for hold in s.holds if hold.funding != but]
-    if "other_holds" not in entry.facts:
-        if left:
-            say(Code.BAD_FACTS, f"other_holds does not say what becomes of {left[0].funding}")
-        return
-    said = [item for item in entry.facts["other_holds"] if _well_formed(item, HOLD_FACTS, say)]
-    if not said or [(i["funding"], i["amount_msat"]) for i in said] != [(h.funding, h.amount) for h in left]:
-        return say(Code.WRONG_FUNDING, f"the other holds are {', '.join(hold.funding for hold in left) or 'none'}")
-    for item in said:
-        _open(s, entry, item["funding"], item, say)
-
-
-def _other_back(s: Standing, entry: Entry, say: Say) -> None:
-    """The end behind a loss of one of two holds: the other goes back, and is named there; or it was settled before that."""
-    if entry.facts.get("funding", s.vanished) != s.vanished:
-        say(Code.WRONG_FUNDING, f"the hold that was lost is {s.vanished}")
-    open_others(s, entry, say, s.vanished)
-    _settled_instead(s, entry, [hold for hold in s.holds if hold.funding != s.vanished], say)
-
-
-def _open(s: Standing, entry: Entry, ref: str, shown: Mapping[str, Any], say: Say) -> None:
-    if commit(shown["hash_salt"], shown["payment_hash"]) != s.commitments.get(ref):
-        say(Code.COMMITMENT_BROKEN, "the payment hash is not the one that was committed to")
-    _use(s, entry, ref, shown["payment_hash"], say)
-
-
-def _use(s: Standing, entry: Entry, by: str, payment_hash: str, say: Say) -> None:
-    """One hash, one use; the end of a lost hold may show its hash again."""
-    if s.book.hashes.setdefault(payment_hash, by) != by:
-        say(Code.HASH_REUSED, f"this payment hash was used by {s.book.hashes[payment_hash]}")
-    s.opened.append((payment_hash, entry.seq))
-
-
-def _well_formed(item: Mapping[str, Any], wanted: Any, say: Say) -> bool:
-    problem, _ = check_facts(item, wanted)
-    if problem:
-        say(Code.BAD_FACTS, problem)
-    return not problem

@@ -187,7 +187,7 @@ def _step(s: Standing, group: tuple[Entry, ...], move: Move) -> None:
         approval.covered(s, last)
     _place(s, group)
     _deaf(s, last)
-    if "settlement.completed" in move.types and move.state_after != "Verified":
+    if "settlement.completed" in move.types and move.why != "unpaid":
         projects.settled(s, group[0], move)
     s.state, s.phase, s.work, s.last = move.state_after, move.phase_after, move.work_after or s.work, last
     if s.work == "RELEASED" and s.state == "Draft":  # of the next milestone

@@ -190,8 +190,7 @@ Verified/settling   | APPROVED           | hold.lost                       | nod
 Verified/settling   | APPROVED           | task.expired                    | node     | Expired            | = | hold_lost
 Verified/settling   | APPROVED           | settlement.completed incident   | node     | Paid               | RELEASED | -
 Verified/refunding  | APPROVED           | task.expired                    | node     | Expired            | = | worker_unreachable
-Verified/settling   | APPROVED           | settlement.completed            | node     | Verified           | = | -
-Verified            | APPROVED           | task.expired                    | node     | Expired            | = | unpaid
+Verified/settling   | APPROVED           | settlement.completed task.expired | node   | Expired            | = | unpaid
 
 Paid                | *                  | compensation                    | operator | Paid               | = | -
 Expired             | *                  | compensation                    | operator | Expired            | = | -
@@ -369,13 +368,13 @@ _FACTS = {
     "payout.failed": "funding:text reason:text",
     "payment.missed": "reason?:text mark:hex due_msat:msat short_msat?:msat",
     "settlement.started": "funding:text reason:text",
-    "settlement.completed": f"{_LOST} next_deadline?:int",
+    "settlement.completed": f"{_LOST} next_deadline?:int reason?:text mark?:hex|-",
     "incident": _LOST,
     "refund.started": "funding:text reason:text how?:text percent?:percent",
     "refund.completed": f"amount_msat:msat reason:text funding?:text mark?:hex|- {_ENDED.replace(':', '?:')} credited?:list "
     "how?:text percent?:percent other_holds?:list",
     "task.expired": f"reason:text mark:hex|- funding?:text amount_msat?:msat {_ENDED.replace(':', '?:')} credited?:list "
-    "due_msat?:msat other_holds?:list",
+    "due_msat?:msat other_holds?:list hold_msat?:msat percent?:percent payouts?:list fee_msat?:msat insurance_msat?:msat",
     "hold.lost": f"funding:text {_ENDED} reason?:text mark?:hex|- covers?:text other_holds?:list",
     "compensation": _CREDIT,
     "task.frozen": "",

@@ -136,7 +136,6 @@ class Standing:
     asked_before: int = 0  # and what was asked for the milestone before that
     returned: list[Entry] = field(default_factory=list)  # given back right before the end of the task
     begins: bool = False  # a milestone was released, and the next one is wholly covered
-    settled: bool = False  # out of the deposit, and the end follows at once
     borne: int | None = None  # the employer has not paid: what the worker gets out of the deposit
     borne_budget: int = 0  # and what sending it may cost
     funded_until: int = 0

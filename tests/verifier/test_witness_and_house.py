@@ -52,7 +52,16 @@ NOT_YET: set[
     Row
 ] = {  # what the daemon does not write yet: a deposit is paid out when the employer does not pay the rest
     ("Claimed", "awaiting_payment", frozenset({"APPROVED"}), ("payment.missed",), "clock", "Verified", "", ""),
-    ("Verified", "settling", frozenset({"APPROVED"}), ("settlement.completed",), "node", "Verified", "", ""),
+    (
+        "Verified",
+        "settling",
+        frozenset({"APPROVED"}),
+        ("settlement.completed", "task.expired"),
+        "node",
+        "Expired",
+        "",
+        "",
+    ),
 }
 
 

@@ -407,7 +407,7 @@ class Ahead(Unpaid):
             said |= {"next_deadline": self.dues[self.turn] + self.deaf}
         state = state or ("Paid" if last else "Draft")
         self.add(
-            "settlement.completed", state, "APPROVED" if state == "Verified" else "RELEASED", "node", **(said | facts)
+            "settlement.completed", state, "APPROVED" if state == "Expired" else "RELEASED", "node", **(said | facts)
         )
         if state == "Draft":
             self.covers.pop(self.turn, None)
@@ -604,10 +604,13 @@ def lost_paying(vanished: int = 1, **facts: Any) -> Ahead:
     return life
 
 
-def lost_failed(**facts: Any) -> Ahead:
-    """And he could not be."""
+def lost_failed(settled: bool = False, credited: int = 0, **facts: Any) -> Ahead:
+    """And he could not be. `settled`: the other one was, meanwhile."""
     life = lost_paying()
     life.back(4)
+    if settled or credited:
+        owed = {"role": "employer", "to": EMPLOYER.pub, "amount_msat": credited or life.main_amount}
+        facts["credited"] = [owed]
     said: dict[str, Any] = {"reason": "hold_lost", "mark": None, "other_holds": life.opened()["other_holds"]}
     said["other_holds"] = [{"funding": life.main, "amount_msat": life.main_amount} | life.secret(life.main)]
     life.add("task.expired", "Expired", "APPROVED", "node", **(said | facts))
@@ -683,11 +686,15 @@ def missed(life: Ahead, early: int = 0, **facts: Any) -> Ahead:
 
 def paid_out(life: Ahead, over: tuple[int, ...] = (), share: int = 0, **facts: Any) -> Ahead:
     """Out of the deposit: 5,000 less 50 sats, or so."""
-    life.end(state="Verified", share=share or life.ahead() - spare(life.ahead()), fee=0, **facts)
-    life.lines[-1].facts.pop("next_deadline", None)
+    life.prepaid() if life.lines[-1].type != "settlement.started" else None
     for number in over:
         life.back(number)
-    life.add("task.expired", "Expired", "APPROVED", "node", reason="unpaid", mark=None)
+    life.end(
+        state="Expired", share=share or life.ahead() - spare(life.ahead()), fee=0, reason="unpaid", mark=None, **facts
+    )
+    life.lines[-1].facts.pop("next_deadline", None)
+    facts = life.lines[-1].facts
+    life.add("task.expired", "Expired", "APPROVED", "node").facts = facts
     return life
 
 
@@ -696,6 +703,33 @@ def third_missed(**facts: Any) -> Ahead:
     life.whole().whole().start().agreed().rest()
     life.beside("invoice.expired", funding=life.main)
     return paid_out(missed(life, **facts), (4,))
+
+
+def missed_share() -> Ahead:
+    """6,000 sats were agreed on, with 200 for sending them; the deposit of 5,000 bears 4,950."""
+    life = agree(single(later=True), 30, True)
+    life.state_facts |= {"hold_msat": 6_200_000}
+    missed(life, due_msat=1_200_000, short_msat=1_050_000)
+    return paid_out(life, percent=30, change=49_000)
+
+
+def missed_unreached() -> Ahead:
+    """Nobody pays, and at the margin the worker has not been paid: what the deposit bears is put to his account, with what sending it costs."""
+    life = missed(single(later=True).agreed())
+    life.wait((life.covers[1].expiry - 58 - life.height) * 600)
+    life.prepaid("margin")
+    owed = {"role": "worker", "to": WORKER.pub, "amount_msat": 5_000_000}
+    return paid_out(life, payouts=[], credited=[owed], insurance_msat=0)
+
+
+def dear_again() -> Ahead:
+    """Its hold ends long before its turn; at its turn it costs what it does then."""
+    life = Ahead(RUPEES, True).accept((3, "30.02"), (4, "19.99")).bill(4, "19.99", CHEAP).locked(4, AHEAD + 12)
+    life.wait(12 * 600)
+    life.back(4, "hold_end", "clock")
+    for _ in RUPEES:
+        life.whole(DEAR)
+    return life
 
 
 def nothing_borne(**facts: Any) -> Ahead:
@@ -865,6 +899,10 @@ SOUND: dict[str, Spoil] = {
     "nobody pays the rest": lambda: paid_out(missed(single(later=True).agreed())),
     "nobody pays the rest of a milestone": third_missed,
     "nobody pays, and nothing would arrive": nothing_borne,
+    "nobody pays the rest of a share": missed_share,
+    "nobody pays, and he is not reached": missed_unreached,
+    "one is lost while he is paid, the other was settled": lambda: lost_failed(settled=True),
+    "all of a milestone in rupees goes back": dear_again,
     "settled unpaid": unreached,
     "while it is frozen": while_frozen,
     "approved by silence at its height": by_the_height,
@@ -1084,8 +1122,9 @@ def goes_on_unpaid() -> Life:
 def ends_unpaid() -> Life:
     """The work is paid for, and the task ends as if it were not."""
     life = single(later=True).agreed().funded()
-    life.end(state="Verified")
-    life.add("task.expired", "Expired", "APPROVED", "node", reason="unpaid", mark=None)
+    life.end(state="Expired", reason="unpaid", mark=None)
+    facts = life.lines[-1].facts
+    life.add("task.expired", "Expired", "APPROVED", "node").facts = facts
     return life
 
 
@@ -1102,16 +1141,6 @@ def kept_by_nobody() -> Life:
 
 def disputed_missed() -> Life:
     return missed(single(later=True).agreed()).dispute("SUBMITTED")
-
-
-def not_at_once() -> Life:
-    """Something stands between the payment out of the deposit and the end."""
-    life = paid_out(missed(single(later=True).agreed()))
-    line = life.lines.pop()
-    life.beside("funding.stray", funding=f"{life.id}/h9", amount_msat=5)
-    life.lines.append(line)
-    line.time, line.height = life.time, life.height
-    return life
 
 
 def renewed_wrong_one() -> Life:
@@ -1219,6 +1248,7 @@ SPOILT: dict[str, tuple[str, Spoil]] = {
     "asked for though all is covered": ("illegal_move", begun_late),
     "begun though a part is missing": ("illegal_move", begun_early),
     "begun later than the release": ("illegal_move", lambda: four().whole().whole().whole().decline()),
+    "given back instead of beginning": ("illegal_move", lambda: four().whole().whole().whole().give_back("Draft")),
     "approved as if it were enough": ("wrong_amount", not_enough),
     "asked for though it is enough": ("illegal_move", lambda: small_share(to_pay=True)),
     "paid though the deposit is gone": ("wrong_amount", lambda: gone_and_paid()),
@@ -1229,6 +1259,8 @@ SPOILT: dict[str, tuple[str, Spoil]] = {
     "nothing is said of the other that goes back": ("bad_facts", lambda: unnamed(taken_back(to_third()))),
     "nothing is said of the other when one is lost": ("bad_facts", lambda: both(lost_before(), other_holds=...)),
     "nothing is said of the other behind a loss": ("bad_facts", lambda: unnamed(lost_failed())),
+    "the end behind a loss is of another hold": ("wrong_funding", lambda: lost_failed(funding="h9")),
+    "the end behind a loss gives too much": ("unbalanced", lambda: lost_failed(credited=3_000_000)),
     "the other is another": ("wrong_funding", lambda: other(to_third().done().end(), funding="h9")),
     "the other is the same": ("wrong_funding", lambda: same_twice()),
     "the other of another amount": ("wrong_funding", lambda: other(to_third().done().end(), amount_msat=1)),
@@ -1268,6 +1300,8 @@ SPOILT: dict[str, tuple[str, Spoil]] = {
     "back since it is over, and it is not": ("illegal_move", not_the_end),
     "back since it is over, by another word": ("illegal_move", another_word),
     "back since it is over, at another time": ("illegal_move", another_moment),
+    "back since it is over, and something follows": ("illegal_move", lambda: interrupted()),
+    "declined when a hold was lost": ("illegal_move", lambda: lost_paying().decline()),
     "one of two is forgotten": ("unbalanced", forgotten),
     "forgotten at the end": ("unbalanced", lambda: cancelled(over=False)),
     "forgotten without a payment": ("unbalanced", lambda: bare_end(over=False)),
@@ -1297,22 +1331,34 @@ SPOILT: dict[str, tuple[str, Spoil]] = {
     "missed, and another amount was due": ("wrong_amount", lambda: third_missed(due_msat=5_050_000)),
     "missed, and more is short": ("wrong_amount", lambda: third_missed(short_msat=2_050_000)),
     "missed, and nothing is said to be short": ("wrong_amount", lambda: third_missed(short_msat=...)),
+    "missed for another reason": ("bad_facts", lambda: third_missed(reason="no_proof")),
     "missed without a deposit": ("illegal_move", lambda: missed_bare()),
     "missed, and the deposit goes back": ("illegal_move", kept_by_nobody),
     "missed, and less is paid out": ("wrong_share", lambda: paid_out(missed(single(later=True).agreed()), share=4_000_000)),
-    "missed, and the fee is kept": ("wrong_fee", lambda: told(paid_out(missed(Ahead(("20000",), True, fee=10_000).begin(EMPLOYER).accept((1, "5000")).cover(1, "5000").agreed(), short_msat=15_045_000)), "settlement.completed", fee_msat=9_000)),
-    "missed, and the rest is kept": ("unbalanced", lambda: told(paid_out(missed(single(later=True).agreed())), "settlement.completed", insurance_msat=0)),
+    "missed, and the fee is kept": ("wrong_fee", lambda: both(paid_out(missed(Ahead(("20000",), True, fee=10_000).begin(EMPLOYER).accept((1, "5000")).cover(1, "5000").agreed(), short_msat=15_045_000)), fee_msat=9_000)),
+    "missed, and the rest is kept": ("unbalanced", lambda: both(paid_out(missed(single(later=True).agreed())), insurance_msat=0)),
     "missed, and taken for paid": ("illegal_move", goes_on_unpaid),
     "paid for, and taken for missed": ("illegal_move", ends_unpaid),
     "missed, and disputed": ("against_terms", disputed_missed),
-    "missed, and marked twice": ("wrong_mark", lambda: told(paid_out(missed(single(later=True).agreed())), mark=EMPLOYER.pub)),
-    "missed, and the end comes later": ("illegal_move", not_at_once),
+    "missed, and marked twice": ("wrong_mark", lambda: both(paid_out(missed(single(later=True).agreed())), mark=EMPLOYER.pub)),
+    "missed, and the end is not said": ("illegal_move", lambda: unended()),
+    "a settlement that speaks of a mark": ("bad_facts", lambda: told(wholly().done().end(), mark=None)),
+    "an end that speaks of payouts": ("bad_facts", lambda: both(no_proof(), payouts=[])),
     "nothing would arrive, and another amount was due": ("wrong_amount", lambda: nothing_borne(due_msat=1_010_000)),
 }  # fmt: skip
 
 
 def moving(life: Life, state: str = "Claimed") -> Life:
     life.lines[-1].state = state
+    return life
+
+
+def interrupted() -> Life:
+    """Something else is said between what goes back and the end."""
+    life = cancelled()
+    end = life.lines.pop()
+    life.decline()
+    life.lines.append(end)
     return life
 
 
@@ -1391,6 +1437,14 @@ def lost_and_back() -> Life:
     life.gone(4)
     life.covers[4] = cover
     return life.back(4, "hold_end", "clock")
+
+
+def unended() -> Life:
+    """Paid out of the deposit, and the work goes on being approved."""
+    life = paid_out(missed(single(later=True).agreed()))
+    life.lines.pop()
+    life.lines[-1].state = "Verified"
+    return life
 
 
 def missed_bare() -> Life:
