@@ -125,7 +125,7 @@ class Ears:
     def _concerns(self, event: Event) -> bool:
         """Ours to keep: addressed to us, not by us, not expired (NIP-40), and meant as what we take it for."""
         bot = self._world.bot
-        if event.pubkey == bot or _is_expired(event, self._world.moments.time):
+        if event.pubkey == bot or (event.tag("expiration") and _is_expired(event, self._world.moments.time)):
             return False
         match event.kind:
             case kind if kind == TASK:

@@ -11,8 +11,6 @@ from bot.relays.signer import KeySigner, Rumor, Unreadable, Unsendable
 from kinds.events import DM_WRAP, BadEvent, Event, Unsigned, plain_json, read_json
 from kinds.units import Pubkey, Secret
 
-_ENVELOPE = KeySigner(Secret(f"{99:064x}"))  # who "wrapped" every letter
-
 
 class PlainSigner(KeySigner):
     """Wraps are dated now and hold the rumor as it is; everything else is the key's own work, without a thread. The people of the
@@ -59,6 +57,9 @@ class PlainSigner(KeySigner):
             raise Unreadable("this is no letter") from error
         said = Unsigned(inner.pubkey, inner.created_at, inner.kind, inner.tags, inner.content)
         return Rumor(said.id, inner.pubkey, inner.created_at, inner.kind, inner.tags, inner.content)
+
+
+_ENVELOPE = PlainSigner(Secret(f"{99:064x}"))  # who "wrapped" every letter
 
 
 def _envelope(to: Pubkey, rumor: Unsigned) -> Unsigned:
