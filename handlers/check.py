@@ -177,7 +177,7 @@ def _held(task: Task) -> Iterator[str]:
         held = [f for f in task.backing if f.state is F.ACCEPTED or f.goal == "settle"]
         total, complete = sum(f.amount for f in held), bool(task.hold) and not task.lost
         spare = total > task.hold_amount and all(f.covers for f in held)
-        short = bool(task.current.short) and all(f.covers for f in held)
+        short = task.current.short is not None and all(f.covers for f in held)
         right = total == task.hold_amount or spare or short
         if complete and task.phase in (Phase.NONE, Phase.SETTLING) and not right:
             yield f"{total} are held, and {task.hold_amount} were agreed"

@@ -27,7 +27,8 @@ def dispute(task: Task, said: Said, command: Dispute, moment: Moment) -> Decisio
         done = move(Decision(task), Cause.DISPUTED, moment, by=said.by)
         return review.disputed(done, said.by, moment, command.reason)
     share = task.share
-    if task.lost or task.current.short or share is None or share.state is not PayoutState.PLANNED or task.split != 100:
+    decided = task.lost or task.current.short is not None or task.split != 100
+    if decided or share is None or share.state is not PayoutState.PLANNED:
         raise wrong_state(task, said.by, command)
     dropped = task.with_payout(share.ref, state=PayoutState.ABANDONED, ordered=False, next_try=0)
     done = move(Decision(replace(dropped, closing=False)), Cause.WORKER_DISPUTED, moment, by=said.by)

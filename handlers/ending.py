@@ -130,7 +130,7 @@ def finish(done: Decision, moment: Moment) -> Decision:
         facts |= {"next_deadline": project.next_due(task, moment.now.heard) + moment.now.deaf}
         told = _paid_for(move(done, Cause.RELEASED, moment, **facts), moment, known)
         return project.go_on(told, moment)
-    if short := task.current.short:
+    if (short := task.current.short) is not None:
         over = move(done, Cause.SETTLED_SHORT, moment, **facts, reason="unpaid", mark=None)
         return tell_both(_paid_for(over, moment, known), Told.EXPIRED, reason="unpaid", unpaid_msat=short)
     told = _paid_for(move(done, Cause.SETTLED, moment, **facts), moment, known)

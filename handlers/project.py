@@ -19,7 +19,8 @@ from kinds.units import Msat
 
 def goes_on(task: Task) -> bool:
     """Another milestone follows when this one is released; not when both have agreed on an end, or money was lost."""
-    return task.at + 1 < len(task.milestones) and not (task.closing or task.lost or task.current.short)
+    over = task.closing or task.lost or task.current.short is not None
+    return task.at + 1 < len(task.milestones) and not over
 
 
 def next_due(task: Task, heard: int) -> int:

@@ -135,7 +135,7 @@ class Milestone:
     pay_until: int = (
         0  # hearing clock: how long the employer may pay for what is approved, where nothing was held before
     )
-    short: Msat = Msat(0)  # of the worker's share, what the employer has not paid, and a deposit did not have
+    short: Msat | None = None  # he has not paid in time, and a deposit has paid the worker's share but for this
     asked: int = 100  # percent of the reward over which he is asked for a hold then
     fee: Msat = Msat(0)  # the operator's part of its service fee, booked at its settlement
     insurance: Msat = Msat(0)  # the insured part, and what was left of the budget, booked to the house's insurance
@@ -542,7 +542,7 @@ class Task:
     @property
     def share_amount(self) -> Msat:
         """What the worker gets of what was agreed on: his part of the reward less that of his part of the fee."""
-        return Msat(self.share_of(self.split) - self.current.short)
+        return Msat(self.share_of(self.split) - (self.current.short or 0))
 
     def share_of(self, percent: int, hours: int | None = None) -> Msat:
         """The same of so many percent; of work that is paid by the hour, of what the delivered hours come to, or so many hundredths."""
@@ -553,7 +553,7 @@ class Task:
     @property
     def fee_due(self) -> Msat:
         """The service fee of what was agreed on; none of a share that a deposit alone has paid."""
-        return Msat(0) if self.current.short else self.fee_of(self.split)
+        return Msat(0) if self.current.short is not None else self.fee_of(self.split)
 
     def fee_of(self, percent: int) -> Msat:
         """The service fee of so many percent; of work that is paid by the hour, of what the delivered hours come to."""

@@ -127,13 +127,10 @@ def missed(s: Standing, entry: Entry, move: Move) -> None:
 
 
 def _out_of_deposit(s: Standing, entry: Entry, move: Move) -> None:
-    """What is held ahead for this milestone is paid to the worker first, as far as it goes: without a service fee, less what sending it may
-    cost by the terms, and no more than his share."""
+    """What is held ahead for this milestone is paid to the worker first, as far as it goes: without a service fee, less the milestone's
+    budget for sending it, and no more than his share."""
     say, cover, facts = s.sayer(entry), s.cover or s.given_back, entry.facts
-    limits = s.words if s.currency else s.terms
     spare = s.budget
-    if cover and {"budget_base_msat", "budget_ppm"} <= set(limits):
-        spare = min(s.budget, money.budget(limits, cover.amount))
     borne = min(s.share, cover.amount - spare) if cover else 0
     if (move.state_after == "Verified") != (borne > 0):
         say(Code.ILLEGAL_MOVE, "what is held ahead is paid out first, and without it the task ends")

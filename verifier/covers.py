@@ -31,8 +31,8 @@ def room(s: Standing, number: int) -> Fraction:
     if number < s.number or (number in s.covers and not s.covers[number].dropped):
         return Fraction(0)
     if number == s.number:
-        pending = s.work not in ("APPROVED", "RELEASED") and s.state != "Verified"
-        free = pending and not s.complete if s.on_approval else s.state == "Draft"
+        pending = s.work not in ("APPROVED", "RELEASED") and s.state not in ("Verified", "Disputed")
+        free = s.on_approval and pending and not s.complete
         return price_of(s, number) if free else Fraction(0)
     return price_of(s, number)
 

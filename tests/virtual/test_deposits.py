@@ -17,6 +17,7 @@ from tests.virtual.test_prices import posted, town_with
 from tests.virtual.test_projects import NEAR, counted, plan_of, types
 from tests.virtual.world import Town
 
+
 async def a_large_town(above: int = 3_000) -> Town:
     """Where a deposit is suggested above so many sats."""
     return await a_town(settings=Settings(terms=TermsSettings(deposit_above_sat=above)))
@@ -90,7 +91,11 @@ def test_the_example_with_a_deposit() -> None:
         facts = (await entry(town, task, "deposit.accepted"))["facts"]
         assert (facts["percent"], facts["price"]) == (25, "5000")
         assert facts["covers"] == [{"milestone": 3, "price": "3000"}, {"milestone": 4, "price": "2000"}]
-        due = [e["facts"]["amount_msat"] // 1000 for e in town.log_of(task) if e["type"] == "invoice.created" and "covers" not in e["facts"]]
+        due = [
+            e["facts"]["amount_msat"] // 1000
+            for e in town.log_of(task)
+            if e["type"] == "invoice.created" and "covers" not in e["facts"]
+        ]
         assert due == [5_050, 8_080, 2_050]
         assert "deposit.returned" not in types(town, task)
         await told(town, town.worker, "locked ahead")

@@ -180,7 +180,8 @@ def test_a_backup_from_before_the_whole_was_paid_by_the_hour(lost_after: int) ->
         assert town.log_of(task) == there
         known = task_of(town, task)
         found = known.terms.hourly if lost_after > 2 else known.proposal and known.proposal.hourly
-        assert found is not None and not isinstance(found, str)
+        assert found is not None
+        assert not isinstance(found, str)
         assert (found.rate, found.cap) == (1250, 40)
         if lost_after < 3:
             await agree(town, task)
