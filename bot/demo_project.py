@@ -12,7 +12,21 @@ from decimal import Decimal
 from bot.client import Letter, NoBasis, Waited
 from bot.client.heard import Entry
 from bot.demo import DIGEST, Narrator, Stage, Unplayable, staged
-from kinds.commands import Agree, Approve, Claim, Deposit, Fund, Milestones, Payout, Post, Receipt, Reject, Say, Submit
+from kinds.commands import (
+    Agree,
+    Approve,
+    Claim,
+    Deposit,
+    Fund,
+    Milestones,
+    Payout,
+    Post,
+    Receipt,
+    Reject,
+    Say,
+    Status,
+    Submit,
+)
 from kinds.plan import MilestoneWords
 from kinds.units import EventId, task_id
 from verifier import verify
@@ -48,7 +62,7 @@ async def project(stage: Stage, funding: str, deposit: bool = False) -> tuple[in
     paid = ahead = 0
     covered: set[int] = set()
     for number in range(1, len(PARTS) + 1):
-        since, seen = stage.seq, len(stage.worker.letters())
+        since = stage.seq
         if funding == "upfront" and number not in covered:
             await _funded(stage, number)
         if deposit and number == 1:
@@ -58,7 +72,7 @@ async def project(stage: Stage, funding: str, deposit: bool = False) -> tuple[in
             await _approved(stage, proof, "Verified")
         else:
             await _asked(stage, number, proof)
-        paid += await _released(stage, number, since, seen)
+        paid += await _released(stage, number, since)
     await stage.reach("Paid")
     done = await stage.employer.letter(lambda letter: letter.code == "project_completed", "the end of the project")
     await stage.tell(
@@ -73,8 +87,9 @@ async def project(stage: Stage, funding: str, deposit: bool = False) -> tuple[in
 async def _hired(stage: Stage, funding: str, deposit: bool) -> None:
     employer, worker = stage.employer, stage.worker
     stage.begin("a project in four milestones")
+    # a deposit is held all the time, and no hold lasts for two months
     end = "rollover then refund" if deposit else "rollover then ledger"
-    terms = {"deadline": "60d", "order": "hire_first", "on_hold_end": end, "funding": funding}
+    terms = {"deadline": "9d" if deposit else "60d", "order": "hire_first", "on_hold_end": end, "funding": funding}
     question = await employer.tell(Post(amount=WHOLE, currency="INR", title="Build a shop", terms=terms))
     stage.task = task = task_id(EventId(question))
     answer = await employer.answer(question)
@@ -121,23 +136,24 @@ async def _funded(stage: Stage, number: int) -> None:
 async def _deposited(stage: Stage) -> tuple[int, set[int]]:
     """A part is locked ahead: what that comes to, and which milestones it covers as a whole."""
     employer, task = stage.employer, stage.task
-    offered = await employer.letter(lambda letter: letter.code == "deposit_offered", "the suggestion of a deposit")
+    offered = await employer.letter(
+        lambda letter: f"deposit {task} accept" in letter.text, "the suggestion of a deposit"
+    )
     await stage.tell("suggested", "bot", "NIP-17 text", "suggests to lock 25 % ahead", state="Claimed", answer=offered)
     seen = len(employer.letters())
     answer = await employer.ask(Deposit(task=task, answer="accept"))
     await stage.tell("deposit", "employer", "NIP-17 text", f"deposit {task} accept", state="Claimed", answer=answer)
     covers = (await employer.public.entry(task, "deposit.accepted")).facts["covers"]
-    ahead, paid = 0, set[str]()
-    for _ in covers:
+    since, paid = 0, set[str]()
+    for each in covers:
         invoice = await _invoice(stage, seen, but=paid)
         paid.add(invoice.invoice)
-        ahead += int(invoice.said["amount_msat"])
         await stage.pay(invoice)
-        number = invoice.said["milestone"]
-        what = f"locks {invoice.said['covers']} INR ahead for milestone {number}"
+        held = await employer.public.entry(task, "invoice.accepted", after=max(since, stage.seq))
+        since = held.seq
+        what = f"locks {each['price']} INR ahead for milestone {each['milestone']}"
         await stage.tell("pay", "employer", "Lightning", what, state="Claimed")
-    for _ in covers:
-        await employer.letter(lambda letter: letter.code == "deposit_held", "the deposit to be held")
+    ahead = int((await employer.ask(Status(task=task))).said["deposit_msat"])
     whole = {each["milestone"] for each in covers if Decimal(each["price"]) == PARTS[each["milestone"] - 1][1]}
     return ahead, whole
 
@@ -190,13 +206,10 @@ async def _approved(stage: Stage, proof: Entry, state: str) -> None:
     await stage.tell("approve", "employer", "signed decision 78", what, state=state, answer=answer)
 
 
-async def _released(stage: Stage, number: int, since: int, seen: int) -> int:
-    """The worker names where he is paid. `since`, `seen`: the newest entry, and how many of his letters were there, before the milestone."""
+async def _released(stage: Stage, number: int, since: int) -> int:
+    """The worker names where he is paid. `since`: the newest entry before the milestone."""
     employer, worker, task = stage.employer, stage.worker, stage.task
-    approved = await worker.letter(
-        lambda letter: letter.code == "approved" and letter in worker.letters()[seen:], "what is owed"
-    )
-    owed = int(approved.said["amount_msat"])
+    owed = int((await worker.ask(Status(task=task))).said["net_msat"])
     mine = await stage.invoice("worker", owed // 1000)
     answer = await worker.ask(Payout(task=task, destination=mine))
     what = f"milestone {number} of {len(PARTS)} is paid and released"

@@ -12,7 +12,7 @@ from handlers.task import Funding, Proof, Task, by_hour, delivered, holder, in_b
 from handlers.tick import next_deadline
 from kinds.inputs import Now
 from kinds.states import FundingState, LogType, Role, TaskState, WorkState
-from kinds.units import Pubkey, Secret
+from kinds.units import Msat, Pubkey, Secret
 
 _STEPS = {
     TaskState.DRAFT: 1,
@@ -57,6 +57,7 @@ def status(task: Task, asker: Pubkey, now: Now) -> dict[str, Any]:
             "sha256": proof.sha256, "check": str(proof.check), "url": proof.url if role else None,
             "key_hash": proof.key_hash or None, "key": _key(task, proof, role),
         },
+        **({"deposit_msat": Msat(sum(cover.amount for cover in task.covers))} if task.deposit and role else {}),
         "custody": holder(task),
         "expiry_height": task.hold.expiry_height if task.hold else None,
         "last_safe_height": task.last_safe_height or None,

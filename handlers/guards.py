@@ -35,6 +35,7 @@ def fitting(task: Task, who: Pubkey) -> list[str]:
     take_off = ["abandon"] if may_withdraw(task, who) else []
     start = [] if task.hires_first and task.worker is None else ["select" if task.on_approval else "fund"]
     choose = _choosing(task, who)
+    asked = bool(task.seq_of(LogType.DEPOSIT_OFFERED)) and not (task.undeposited or task.deposit)
     by_state: dict[TaskState, dict[Role | None, list[str]]] = {
         S.DRAFT: {
             Role.EMPLOYER: [*choose, *start, *pick, "cancel"],
@@ -44,7 +45,13 @@ def fitting(task: Task, who: Pubkey) -> list[str]:
         S.PENDING_FUNDING: {Role.EMPLOYER: ["fund", "cancel"], Role.WORKER: ["abandon"], None: take_off},
         S.FUNDED: {Role.EMPLOYER: [*pick, "cancel"], None: ["claim", *take_off]},
         S.CLAIMED: {
-            Role.EMPLOYER: [*(["approve", "reject"] if submitted else []), *renew, "cancel", "dispute"],
+            Role.EMPLOYER: [
+                *(["approve", "reject"] if submitted else []),
+                *renew,
+                *(["deposit"] if asked else []),
+                "cancel",
+                "dispute",
+            ],
             Role.WORKER: [
                 *(["hours"] if task.names_hours else []),
                 "submit",

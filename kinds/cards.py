@@ -76,6 +76,7 @@ def status_card(facts: Facts, now: int) -> str:
         label("hours", facts, now),
         label("hours named", facts, now),
         label("cost", facts, now),
+        label("deposit held", facts, now) if facts.get("deposit_msat") else "",
         label("phase", facts, now),
         label("frozen", facts, now) if facts.get("frozen") else "",
         label("until", facts, now),

@@ -188,6 +188,7 @@ LABELS: Mapping[str, str] = {
     "upcoming next": "[funding=upfront? It begins when {hold_msat:sats} are locked for it: fund {task}][funding=on_approval? It begins now.]"
     "[funding=covered? It begins now: your deposit is its money.]",
     "deposit": "🔒 Consider locking {percent} % of the whole ahead, about {deposit_msat:sats}: it keeps trust and flexibility on both sides.",
+    "deposit held": "🔒 {deposit_msat:sats} are locked ahead",
     "deposit rules": "It is held, not paid, and counts for the last payments. What is not used goes back to you, all of it if the work is not done.",
     "deposit answers": "accept: deposit {task} accept\nlater: deposit {task} later\ndismiss: deposit {task} decline",
     "completed": "✅ Project complete: all {of} milestones are paid, {total_msat:sats} in all.",
