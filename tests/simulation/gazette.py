@@ -47,13 +47,11 @@ class Public:
     def shown_of(self, number: int) -> dict[str, Any]:
         """Those of this milestone."""
         first: dict[str, Any] = self.entries[1]["facts"]
-        agreed = self.last("plan.agreed")
+        plan = self.plan
         if "currency" in first and (invoice := self._invoice_of(number)):  # as it was shown with the newest one
             return {**first, **invoice, "hold_msat": invoice["amount_msat"]}
-        if agreed is None:
+        if plan is None or not plan["milestones"]:
             return first
-        plans = [entry["facts"] for entry in self.entries.values() if entry["type"] == "plan.proposed"]
-        plan = next(facts for facts in plans if facts["plan"] == agreed["facts"]["plan"])
         part = plan["milestones"][number - 1]
         reward, budget = int(part["reward_msat"]), int(part["budget_msat"])
         fees = Fees(
@@ -72,6 +70,25 @@ class Public:
             if entry["type"] == "invoice.created" and entry["facts"].get("milestone", 1) == number
         ]
         return self.entries[max(found)]["facts"] if found else None
+
+    @property
+    def plan(self) -> dict[str, Any] | None:
+        """The proposal that was agreed on last."""
+        agreed = self.last("plan.agreed")
+        plans = [entry["facts"] for entry in self.entries.values() if entry["type"] == "plan.proposed"]
+        return next(facts for facts in plans if facts["plan"] == agreed["facts"]["plan"]) if agreed else None
+
+    @property
+    def _rate(self) -> str | None:
+        """What an hour costs, as they agreed on last."""
+        agreed = [entry["facts"]["plan"] for entry in self.entries.values() if entry["type"] == "plan.agreed"]
+        plans = [
+            (seq, entry["facts"])
+            for seq, entry in self.entries.items()
+            if entry["type"] == "plan.proposed" and entry["facts"]["plan"] in agreed and "hourly_rate" in entry["facts"]
+        ]
+        rate = max(plans)[1]["hourly_rate"] if plans else self.entries[1]["facts"].get("hourly_rate")
+        return rate and str(rate)
 
     @property
     def net(self) -> int:
@@ -102,7 +119,7 @@ class Public:
     @property
     def most_hours(self) -> int:
         """So many are in the price of the milestone whose turn it is; 0 where it is not paid by the hour."""
-        rate = self.entries[1]["facts"].get("hourly_rate")
+        rate = self._rate
         return int(self._price * 100 / Fraction(rate)) if rate else 0
 
     @property
@@ -111,9 +128,10 @@ class Public:
         return Fraction(shown["price"]) if "currency" in shown else Fraction(shown["reward_msat"], 1000)
 
     def _worked(self, amount: int) -> int:
-        if not self.hours:
+        rate = self._rate
+        if not self.hours or not rate:
             return amount
-        done = Fraction(self.hours, 100) * Fraction(self.entries[1]["facts"]["hourly_rate"]) / self._price
+        done = Fraction(self.hours, 100) * Fraction(rate) / self._price
         return amount if done == 1 else int(amount * done / 1000) * 1000
 
     def last(self, *kinds: str) -> dict[str, Any] | None:

@@ -241,7 +241,7 @@ def _paid_for_a_reason(
         raise Violation(task, f"the worker is owed {share} msat and got {got}")
     if public.hours and ("hours", public.hours) not in said[worker]:
         raise Violation(task, f"{public.hours} hundredths of an hour were never delivered")
-    if public.hours > public.most_hours or bool(public.most_hours) != ("cap" in deal.terms):
+    if public.hours > public.most_hours or bool(public.most_hours) != _by_the_hour(public, deal):
         raise Violation(task, f"{public.hours} hundredths of an hour, of {public.most_hours}")
     verdict = public.last("proof.verified", "dispute.resolved")
     assert verdict is not None, "the guard has seen to it that there is one"
@@ -260,6 +260,13 @@ def _paid_for_a_reason(
             raise Violation(task, f"{percent} % were never agreed on")
     elif ("approve", 0) not in by_employer:
         raise Violation(task, "paid, and the employer never approved")
+
+
+def _by_the_hour(public: Public, deal: Deal) -> bool:
+    """From the start, or by what both agreed on."""
+    agreed = [entry["facts"]["plan"] for entry in public.entries.values() if entry["type"] == "plan.agreed"]
+    plans = [entry["facts"] for entry in public.entries.values() if entry["type"] == "plan.proposed"]
+    return "cap" in deal.terms or any("hours_cap" in facts for facts in plans if facts["plan"] in agreed)
 
 
 def _hired_by_their_word(

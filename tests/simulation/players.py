@@ -64,7 +64,16 @@ Weights = dict[str, float]
 
 # by (state, work) as the log shows them: what an honest person may do, with weights; '' is waiting
 EMPLOYER: dict[tuple[str, str], Weights] = {
-    ("Draft", "PENDING"): {"fund": 8, "": 1, "hire": 4, "select": 2, "propose": 2, "propose_later": 1, "agree_plan": 6},
+    ("Draft", "PENDING"): {
+        "fund": 8,
+        "": 1,
+        "hire": 4,
+        "select": 2,
+        "propose": 2,
+        "propose_later": 1,
+        "propose_hours": 1,
+        "agree_plan": 6,
+    },
     ("PendingFunding", "PENDING"): {"lock": 8, "fund": 1},
     ("Funded", "PENDING"): {"": 5, "hire": 4},
     ("Claimed", "IN_PROGRESS"): {"": 9},
@@ -75,7 +84,14 @@ EMPLOYER: dict[tuple[str, str], Weights] = {
     ("Disputed", "*"): {"": 8, "approve": 1, "agree": 2, "lock": 2},
 }
 WORKER: dict[tuple[str, str], Weights] = {
-    ("Draft", "PENDING"): {"": 5, "claim_open": 4, "propose": 4, "propose_later": 1, "agree_plan": 6},
+    ("Draft", "PENDING"): {
+        "": 5,
+        "claim_open": 4,
+        "propose": 4,
+        "propose_later": 1,
+        "propose_hours": 1,
+        "agree_plan": 6,
+    },
     ("Funded", "PENDING"): {"claim": 6, "claim_later": 3, "": 1},
     ("Claimed", "IN_PROGRESS"): {"submit": 7, "": 2},
     ("Claimed", "SUBMITTED"): {"": 8, "submit": 1},
@@ -154,7 +170,7 @@ class Player:
         table = EMPLOYER if self.role == "employer" else WORKER
         key = (newest["state"], newest["work"])
         weights = dict(table.get(key) or table.get((newest["state"], "*")) or {"": 1})
-        if self.role == "worker" and "cap" in self.deal.terms and key in _NAMES_HOURS:
+        if self.role == "worker" and public.most_hours and key in _NAMES_HOURS:
             weights["hours"] = 3
         for name, weight in MOODS[self.temper][self.role].items():
             weights[name] = weights.get(name, 0) + weight
@@ -271,7 +287,20 @@ class Player:
         """Milestones that are paid for when they are approved."""
         self._propose(public, funding="on_approval")
 
-    def _propose(self, public: Public, **words: Any) -> None:
+    def _propose_hours(self, public: Public) -> None:
+        """To be paid by the hour, as a whole or in milestones; in other hands more than the whole, or nothing."""
+        unit = int(Decimal(self.deal.rupees or self.deal.sat) * (100 if self.deal.rupees else 1))
+        cap = self.chance.choice([hours for hours in (1, 2, 3, 5, 7, 40) if unit % hours == 0])
+        rate = unit // cap + (self.temper is Temper.HOSTILE and self.chance.randint(-1, 1))
+        written = f"{rate // 100}.{rate % 100:02}" if self.deal.rupees else rate
+        parts = self.chance.random() < 0.4
+        self._propose(public, parts, payment_type="HOURLY_RATE", rate=written, cap=cap)
+
+    def _propose_whole(self, public: Public) -> None:
+        """By the hour, as a whole."""
+        self._propose(public, False, payment_type="HOURLY_RATE", rate=self.deal.sat // 40, cap=40)
+
+    def _propose(self, public: Public, in_parts: bool = True, **words: Any) -> None:
         """Two milestones of odd sizes, the second one due with the task; where somebody is hired, and nothing is agreed on."""
         if public.last("task.accepted") is None or (public.last("plan.agreed") and self.temper is not Temper.HOSTILE):
             return
@@ -286,7 +315,7 @@ class Player:
         self._say(
             "milestones",
             public,
-            milestones=written,
+            milestones=written if in_parts else [],
             review_window=3600,
             on_reject=self.deal.terms.get("on_reject", "dispute"),
             **words,

@@ -699,6 +699,16 @@ HOURLY = (
         BEGUN + _NAMED + "until Claimed/awaiting_payment\nemployer fund\nuntil invoice.expired\nemployer fund\n" + _PAYS, "Paid",
         terms=_HOURS | LATER | {"rate": "56.00"}, rupees="1680.00",
     ),
+    Scenario(
+        "by the hour, on which both agree after hiring",
+        TAKEN + "employer propose_whole\nuntil plan.proposed\nworker agree_plan\nuntil plan.agreed\nemployer select\nuntil PendingFunding\nemployer lock\nuntil Claimed\n"
+        + _NAMED + "employer approve\nuntil Verified\nwait 120\nworker payout\nuntil Paid\nemployer withdraw_all\nuntil account.paid", "Paid", terms=HIRES,
+    ),
+    Scenario(
+        "by the hour, agreed on after hiring, and paid for when it is approved",
+        TAKEN + "worker propose_whole\nuntil plan.proposed\nemployer agree_plan\nuntil plan.agreed\nemployer select\nuntil Claimed\n"
+        + _NAMED + "employer approve\n" + _PAYS, "Paid", terms=LATER,
+    ),
     Scenario("by the hour, and never paid for", BEGUN + _NAMED + "employer approve\nuntil invoice.expired\nwait 100000\nuntil payment.missed", "Expired", terms=_HOURS | LATER),
 )  # fmt: skip
 

@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 
+from handlers.hours import Hourly
 from kinds.units import Msat
 from tests.virtual.lives import HASH, a_town, balance_of, entry, invoiced, offered, sound, state, task_of, told
 from tests.virtual.loop import run_virtually
@@ -179,10 +180,9 @@ def test_a_backup_from_before_the_whole_was_paid_by_the_hour(lost_after: int) ->
         await open_again(town)
         assert town.log_of(task) == there
         known = task_of(town, task)
-        found = known.terms.hourly if lost_after > 2 else known.proposal and known.proposal.hourly
+        found = known.terms if lost_after > 2 else known.proposal
         assert found is not None
-        assert not isinstance(found, str)
-        assert (found.rate, found.cap) == (1250, 40)
+        assert found.hourly == Hourly(rate=1250, cap=40)
         if lost_after < 3:
             await agree(town, task)
         if lost_after < 4:
