@@ -58,7 +58,7 @@ async def play_project(narrator: Narrator, funding: str = "upfront", deposit: bo
 async def project(stage: Stage, funding: str, deposit: bool = False) -> tuple[int, int]:
     """From the offer to the last receipt; what the worker was paid, and what of it was locked ahead, msat."""
     await _hired(stage, funding, deposit)
-    await _agreed(stage, 2 if deposit else 14)
+    await _agreed(stage, 1 if deposit else 14)
     paid = ahead = 0
     covered: set[int] = set()
     for number in range(1, len(PARTS) + 1):
@@ -89,7 +89,7 @@ async def _hired(stage: Stage, funding: str, deposit: bool) -> None:
     stage.begin("a project in four milestones")
     # a deposit is held all the time, and no hold lasts for two months
     end = "rollover then refund" if deposit else "rollover then ledger"
-    terms = {"deadline": "9d" if deposit else "60d", "order": "hire_first", "on_hold_end": end, "funding": funding}
+    terms = {"deadline": "5d" if deposit else "60d", "order": "hire_first", "on_hold_end": end, "funding": funding}
     question = await employer.tell(Post(amount=WHOLE, currency="INR", title="Build a shop", terms=terms))
     stage.task = task = task_id(EventId(question))
     answer = await employer.answer(question)
@@ -153,7 +153,7 @@ async def _deposited(stage: Stage) -> tuple[int, set[int]]:
         since = held.seq
         what = f"locks {each['price']} INR ahead for milestone {each['milestone']}"
         await stage.tell("pay", "employer", "Lightning", what, state="Claimed")
-    ahead = int((await employer.ask(Status(task=task))).said["deposit_msat"])
+    ahead = int((await employer.ask(Status(task=task), form="json")).said["deposit_msat"])
     whole = {each["milestone"] for each in covers if Decimal(each["price"]) == PARTS[each["milestone"] - 1][1]}
     return ahead, whole
 
@@ -209,7 +209,7 @@ async def _approved(stage: Stage, proof: Entry, state: str) -> None:
 async def _released(stage: Stage, number: int, since: int) -> int:
     """The worker names where he is paid. `since`: the newest entry before the milestone."""
     employer, worker, task = stage.employer, stage.worker, stage.task
-    owed = int((await worker.ask(Status(task=task))).said["net_msat"])
+    owed = int((await worker.ask(Status(task=task), form="json")).said["net_msat"])
     mine = await stage.invoice("worker", owed // 1000)
     answer = await worker.ask(Payout(task=task, destination=mine))
     what = f"milestone {number} of {len(PARTS)} is paid and released"

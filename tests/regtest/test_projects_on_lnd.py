@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Collection
 from pathlib import Path
 
 import pytest
 
-from kinds.commands import Agree, Approve, Claim, Fund, Milestones, Payout, Reject, Submit
+from kinds.commands import Agree, Approve, Claim, Deposit, Fund, Milestones, Payout, Reject, Submit
 from kinds.plan import MilestoneWords
 from tests.lives.people import Person
 from tests.regtest.test_lives_on_lnd import Money, check, house
@@ -57,11 +57,31 @@ async def invoice(employer: Person, task: str, seen: int) -> str:
     return found.invoice
 
 
-async def milestone(employer: Person, worker: Person, task: str, number: int, since: int, funding: str) -> int:
-    """One of them, to its release; the seq of that entry."""
+async def deposited(employer: Person, task: str) -> None:
+    """A quarter is locked ahead: all of the fourth milestone, and three fifths of the third."""
+    client, public = employer.client, employer.client.public
+    seen = len(client.letters())
+    await employer.tell(Deposit(task=task, answer="accept"))
+    paid: set[str] = set()
+    for _ in range(2):
+        found = await client.letter(
+            lambda each: bool(each.invoice) and each.invoice not in paid and each in client.letters()[seen:],
+            "the invoice",
+        )
+        paid.add(found.invoice)
+        await employer.pay(found.invoice)
+    since = (await public.entry(task, "deposit.accepted")).seq
+    for _ in range(2):
+        since = (await public.entry(task, "invoice.accepted", after=since)).seq
+
+
+async def milestone(
+    employer: Person, worker: Person, task: str, number: int, since: int, funding: str, covered: Collection[int] = ()
+) -> int:
+    """One of them, to its release; the seq of that entry. `covered`: those for which a deposit has all that they cost."""
     public = employer.client.public
     seen = len(employer.client.letters())
-    if funding == "upfront":
+    if funding == "upfront" and number not in covered:
         await employer.tell(Fund(task=task))
         await employer.pay(await invoice(employer, task, seen))
     begun = (await public.entry(task, "task.claimed", after=since)).seq
@@ -72,7 +92,7 @@ async def milestone(employer: Person, worker: Person, task: str, number: int, si
         proof = await delivered(employer, worker, task, refused.seq)
     await employer.decide(Approve(task=task), proof)
     await public.entry(task, "proof.verified", after=begun)
-    if funding == "on_approval":
+    if funding == "on_approval" and number not in covered:
         await public.entry(task, "invoice.created", after=begun)
         await employer.pay(await invoice(employer, task, seen))
         await public.entry(task, "invoice.accepted", after=begun)
@@ -93,3 +113,23 @@ async def test_four_milestones(town: Town, tmp_path: Path, funding: str) -> None
         types = await check(town, employer, task, before, Money(-COST, COST - PAID, PAID))
         assert [types.count(kind) for kind in ("invoice.accepted", "task.claimed", "settlement.completed")] == [4, 4, 4]
         assert types.count("proof.rejected") == 1
+
+
+@pytest.mark.parametrize("funding", ["upfront", "on_approval"])
+async def test_four_milestones_with_a_deposit(town: Town, tmp_path: Path, funding: str) -> None:
+    """One real payment to the worker rests on two real holds, and another on one that was locked from the start."""
+    before = await Money.now(town)
+    async with house(town, tmp_path) as (_, employer, worker):
+        task = await agreed(employer, worker, funding)
+        seq = 0
+        if funding == "on_approval":
+            await employer.client.public.entry(task, "task.claimed")
+            await deposited(employer, task)
+        for number in range(1, 5):
+            seq = await milestone(employer, worker, task, number, seq, funding, {4})
+            if number == 1 and funding == "upfront":
+                await deposited(employer, task)
+        await employer.client.public.entry(task, state="Paid")
+        types = await check(town, employer, task, before, Money(-COST, COST - PAID, PAID))
+        assert types.count("invoice.accepted") == 5
+        assert types.count("deposit.returned") == 0
