@@ -40,6 +40,8 @@ LIMITS = {
 ESTIMATED, CHEAP, DEAR = "8000000.00", "7000000.00", "9000000.00"  # rates; an INR is 12.5 sats by the first
 FOUR = ("5000", "8000", "5000", "2000")
 RUPEES = ("50.00", "80.05", "50.00", "19.99")
+ALL_FOUR = tuple(zip((1, 2, 3, 4), FOUR, strict=True))
+LATER_ONES = ALL_FOUR[1:]
 WHOLE_DEPOSIT = ("deposit.offered", "deposit.accepted", "deposit.declined")
 
 
@@ -134,6 +136,10 @@ class Ahead(Unpaid):
     def ahead(self) -> int:
         """What the deposit has of the present milestone."""
         return self.covers[self.turn].amount if self.turn in self.covers else 0
+
+    def borne(self) -> int:
+        """What the worker gets out of the deposit when the rest is never paid."""
+        return min(self.worth(self.turn) - self.each_fee // 2, self.ahead() - self.budget(self.turn))
 
     # the pen
 
@@ -460,21 +466,33 @@ def rupees(later: bool = False) -> Ahead:
     return life.whole()
 
 
-def single(later: bool = False, **facts: Any) -> Ahead:
-    """5,000 of the 20,000 sats of a task in one piece."""
-    life = Ahead(("20000",), later, **facts)
-    if later:
-        life.begin(EMPLOYER)
-    return life.accept((1, "5000")).cover(1, "5000")
+def single(**facts: Any) -> Ahead:
+    """5,000 of the 20,000 sats of a task in one piece, which is paid on approval: up front it has no deposit."""
+    return Ahead(("20000",), True, **facts).begin(EMPLOYER).accept((1, "5000")).cover(1, "5000")
 
 
-def wholly(later: bool = False) -> Ahead:
-    """All of a task in one piece."""
-    life = Ahead(("20000",), later)
-    if later:
-        life.begin(EMPLOYER)
-    life.accept((1, "20000"), percent=100).cover(1, "20000")
-    return life if later else life.start()
+def wholly() -> Ahead:
+    """All of it."""
+    return Ahead(("20000",), True).begin(EMPLOYER).accept((1, "20000"), percent=100).cover(1, "20000")
+
+
+def remaining(percent: int = 100) -> Ahead:
+    """Up front: all but the first milestone, whose money is asked for when it is to begin."""
+    life = Ahead().accept(*LATER_ONES, percent=percent)
+    for number, price in LATER_ONES:
+        life.cover(number, price)
+    return life
+
+
+def meanwhile() -> Ahead:
+    """Up front, while the work on the first milestone is under way."""
+    life = Ahead().funded().accept((3, "3000"), (4, "2000")).cover(3, "3000").cover(4, "2000")
+    return life.done().end().whole().whole().whole()
+
+
+def disputed(*covers: tuple[int, str]) -> Ahead:
+    """The first milestone is in a dispute, and nothing is held for it."""
+    return Ahead(later=True).start().deliver().dispute().accept(*covers, percent=100)
 
 
 def agree(life: Ahead, percent: int, to_pay: bool) -> Ahead:
@@ -489,14 +507,14 @@ def agree(life: Ahead, percent: int, to_pay: bool) -> Ahead:
 
 def small_share(percent: int = 20, to_pay: bool = False) -> Ahead:
     """4,000 sats with 200 for sending them; the deposit has 5,000, and the rest of it goes back."""
-    life = agree(single(later=True), percent, to_pay)
+    life = agree(single(), percent, to_pay)
     life.state_facts |= {"hold_msat": 4_200_000}
     return life if to_pay else life.end(share=4_000_000, change=999_000, percent=20)
 
 
 def large_share() -> Ahead:
     """6,000 sats and 200, of which the deposit has 5,000."""
-    life = agree(single(later=True), 30, True)
+    life = agree(single(), 30, True)
     life.state_facts |= {"hold_msat": 6_200_000}
     return life.rest(due=6_200_000).paid().end(share=6_000_000, change=199_000, percent=30)
 
@@ -561,18 +579,18 @@ def bare_end(over: bool = True, **facts: Any) -> Ahead:
 
 def cancelled(over: bool = True) -> Ahead:
     """The employer takes it back before the work; what he signed stands in both entries."""
-    life = Ahead(("20000",)).accept((1, "5000")).cover(1, "5000")
+    life = Ahead().accept((4, "2000"), percent=10).cover(4, "2000")
     life.wait()
     event = life.decide(EMPLOYER, "cancel", len(life.lines))
     if over:
-        life.back(1, by=EMPLOYER, event=event)
+        life.back(4, by=EMPLOYER, event=event)
     life.add("refund.completed", "Refunded", "PENDING", EMPLOYER, event, amount_msat=0, reason="cancelled")
     return life
 
 
 def in_a_dispute() -> Ahead:
     """Both end a dispute before the rest of the money."""
-    life = single(later=True).deliver().dispute().offer_end(EMPLOYER, 0)
+    life = single().deliver().dispute().offer_end(EMPLOYER, 0)
     life.wait()
     event = life.cancel(WORKER, 0)
     life.back(1, by=WORKER, event=event)
@@ -678,20 +696,18 @@ def missed(life: Ahead, early: int = 0, **facts: Any) -> Ahead:
     until = next(line for line in reversed(life.lines) if "pay_until" in line.facts).facts["pay_until"]
     life.wait(until + life.deaf - life.time - early)
     life.main = ""
-    short = life.worth(life.turn) - (life.ahead() - spare(life.ahead()))
+    short = life.worth(life.turn) - life.each_fee // 2 - life.borne()
     said = {"mark": EMPLOYER.pub, "due_msat": life.cost(life.turn) - life.ahead(), "short_msat": short}
     life.add("payment.missed", "Verified", "APPROVED", "clock", **(said | facts))
     return life
 
 
 def paid_out(life: Ahead, over: tuple[int, ...] = (), share: int = 0, **facts: Any) -> Ahead:
-    """Out of the deposit: 5,000 less 50 sats, or so."""
+    """Out of the deposit: 5,000 sats less 200 for sending, or so."""
     life.prepaid() if life.lines[-1].type != "settlement.started" else None
     for number in over:
         life.back(number)
-    life.end(
-        state="Expired", share=share or life.ahead() - spare(life.ahead()), fee=0, reason="unpaid", mark=None, **facts
-    )
+    life.end(state="Expired", share=share or life.borne(), fee=0, reason="unpaid", mark=None, **facts)
     life.lines[-1].facts.pop("next_deadline", None)
     facts = life.lines[-1].facts
     life.add("task.expired", "Expired", "APPROVED", "node").facts = facts
@@ -705,17 +721,31 @@ def third_missed(**facts: Any) -> Ahead:
     return paid_out(missed(life, **facts), (4,))
 
 
+def missed_cheaply() -> Ahead:
+    """2,970 of the 3,000 sats, as if the budget of the milestone were that of its deposit: 30 sats instead of 50."""
+    life = four(later=True).whole().whole().start().agreed()
+    return paid_out(missed(life, short_msat=2_030_000), (4,), share=2_970_000)
+
+
 def missed_share() -> Ahead:
-    """6,000 sats were agreed on, with 200 for sending them; the deposit of 5,000 bears 4,950."""
-    life = agree(single(later=True), 30, True)
+    """6,000 sats were agreed on, with 200 for sending them; the deposit of 5,000 bears 4,800."""
+    life = agree(single(), 30, True)
     life.state_facts |= {"hold_msat": 6_200_000}
-    missed(life, due_msat=1_200_000, short_msat=1_050_000)
-    return paid_out(life, percent=30, change=49_000)
+    missed(life, due_msat=1_200_000, short_msat=1_200_000)
+    return paid_out(life, percent=30, change=199_000)
+
+
+def missed_fee(short: int = 0) -> Ahead:
+    """23 percent: 4,370 sats for the worker, 460 of fee and 200 for sending; the deposit of 5,000 lacks 30, and all that he gets is there."""
+    life = agree(single(fee=2_000_000), 23, True)
+    life.state_facts |= {"hold_msat": 5_030_000}
+    missed(life, due_msat=30_000, short_msat=short)
+    return paid_out(life, share=4_370_000, percent=23, change=629_000)
 
 
 def missed_unreached() -> Ahead:
     """Nobody pays, and at the margin the worker has not been paid: what the deposit bears is put to his account, with what sending it costs."""
-    life = missed(single(later=True).agreed())
+    life = missed(single().agreed())
     life.wait((life.covers[1].expiry - 58 - life.height) * 600)
     life.prepaid("margin")
     owed = {"role": "worker", "to": WORKER.pub, "amount_msat": 5_000_000}
@@ -732,16 +762,27 @@ def dear_again() -> Ahead:
     return life
 
 
-def nothing_borne(**facts: Any) -> Ahead:
+def hundredth(price: str) -> Ahead:
+    """The deposit is one percent, as much as it costs to send the reward, and the rest is not paid."""
+    life = Ahead((price,), True)
+    part = str(int(price) // 100)
+    return life.begin(EMPLOYER).accept((1, part), percent=1).cover(1, part).agreed()
+
+
+def nothing_borne(price: str = "1000", **facts: Any) -> Ahead:
     """A deposit so small that nothing of it would arrive."""
-    life = Ahead(("1000",), True)
-    life.begin(EMPLOYER).accept((1, "10"), percent=1).cover(1, "10").agreed()
+    life = hundredth(price)
     life.wait(life.lines[-1].facts["pay_until"] - life.time)
     life.back(1, by="clock")
-    said = {"reason": "unpaid", "mark": EMPLOYER.pub, "due_msat": 1_000_000} | facts
+    said = {"reason": "unpaid", "mark": EMPLOYER.pub, "due_msat": life.worth(1)} | facts
     for type in ("payment.missed", "task.expired"):
         life.add(type, "Expired", "APPROVED", "clock", **said)
     return life
+
+
+def little_borne() -> Ahead:
+    """Of 200 sats 190 are paid out, as if sending them cost what it costs to send so little."""
+    return paid_out(missed(hundredth("20000"), short_msat=19_810_000), share=190_000)
 
 
 def renewed_at_its_turn(paid: bool = True) -> Ahead:
@@ -859,15 +900,16 @@ SOUND: dict[str, Spoil] = {
     "in rupees, on approval": lambda: rupees(later=True),
     "by message": lambda: Ahead().accept((3, "3000"), (4, "2000"), signed=False).cover(4, "2000"),
     "as the terms say": lambda: Ahead(deposit_percent=40).offer_deposit(40, "8000").accept((2, "1000"), (3, "5000"), (4, "2000"), percent=40),
-    "more than remains": lambda: Ahead().whole().accept((2, "8000"), (3, "5000"), (4, "2000"), percent=90),
-    "while the first is under way": lambda: Ahead(later=True).start().accept(*zip((1, 2, 3, 4), FOUR, strict=True), percent=100),
+    "more than remains": lambda: Ahead().whole().accept((3, "5000"), (4, "2000"), percent=90),
+    "all that remains": lambda: remaining().whole().whole().whole().whole(),
+    "while the first is under way": meanwhile,
+    "while the first is under way, on approval": lambda: Ahead(later=True).start().accept(*ALL_FOUR, percent=100),
+    "while the first is in a dispute": lambda: disputed(*LATER_ONES),
     "odd amounts": odd,
     "again": again,
     "asked for again": lambda: Ahead().accept((3, "3000"), (4, "2000")).bill(4, "2000").void(4).bill(4, "2000").void(4, "funding.failed", reason="amount").cover(4, "2000"),
-    "in one piece": lambda: single().whole(),
-    "in one piece, on approval": lambda: single(later=True).agreed().funded().end(),
+    "in one piece": lambda: single().agreed().funded().end(),
     "all of it": lambda: wholly().done().end(),
-    "all of it, on approval": lambda: wholly(later=True).done().end(),
     "a share that it covers": small_share,
     "a share that it does not": large_share,
     "a share of two holds": share_of_both,
@@ -896,9 +938,11 @@ SOUND: dict[str, Spoil] = {
     "an invoice outlives its milestone": outlived,
     "of two holds the cover is renewed": lambda: renewed_under_way().done().end(),
     "of two holds the other is renewed": lambda: renewed_under_way("other").done().end(),
-    "nobody pays the rest": lambda: paid_out(missed(single(later=True).agreed())),
+    "nobody pays the rest": lambda: paid_out(missed(single().agreed())),
     "nobody pays the rest of a milestone": third_missed,
     "nobody pays, and nothing would arrive": nothing_borne,
+    "nobody pays, and it takes all of it to send it": lambda: nothing_borne("20000"),
+    "nobody pays, and only the fee is missing": missed_fee,
     "nobody pays the rest of a share": missed_share,
     "nobody pays, and he is not reached": missed_unreached,
     "one is lost while he is paid, the other was settled": lambda: lost_failed(settled=True),
@@ -1031,7 +1075,7 @@ def two_open() -> Life:
 
 def under_way() -> Life:
     """Up front the present milestone is not covered once it is paid for."""
-    return Ahead().funded().accept((1, "5000"), (2, "8000"), (3, "5000"), (4, "2000"), percent=100)
+    return Ahead().funded().accept(*ALL_FOUR, percent=100)
 
 
 def too_late() -> Life:
@@ -1043,10 +1087,13 @@ def too_late() -> Life:
     return life.locked(3)
 
 
+def unfunded() -> Ahead:
+    """The work on a task in one piece is under way, and nothing is held for it."""
+    return Ahead(("20000",), True).begin(EMPLOYER)
+
+
 def approved_already() -> Life:
-    life = Ahead(("20000",), True)
-    life.begin(EMPLOYER).accept((1, "5000")).bill(1, "5000").agreed().locked(1)
-    return life
+    return unfunded().accept((1, "5000")).bill(1, "5000").agreed().locked(1)
 
 
 def whole_again() -> Life:
@@ -1069,7 +1116,7 @@ def begun_early() -> Life:
 
 def not_enough() -> Life:
     """The work is approved as if a part of the money were all of it."""
-    return single(later=True).done()
+    return single().done()
 
 
 def renewal(**facts: Any) -> Life:
@@ -1115,13 +1162,13 @@ def settled_too_early() -> Life:
 
 def goes_on_unpaid() -> Life:
     """What is paid out of the deposit is taken for the whole."""
-    life = missed(single(later=True).agreed())
-    return life.end(state="Paid", share=life.ahead() - spare(life.ahead()))
+    life = missed(single().agreed())
+    return life.end(state="Paid", share=life.borne())
 
 
 def ends_unpaid() -> Life:
     """The work is paid for, and the task ends as if it were not."""
-    life = single(later=True).agreed().funded()
+    life = single().agreed().funded()
     life.end(state="Expired", reason="unpaid", mark=None)
     facts = life.lines[-1].facts
     life.add("task.expired", "Expired", "APPROVED", "node").facts = facts
@@ -1130,7 +1177,7 @@ def ends_unpaid() -> Life:
 
 def kept_by_nobody() -> Life:
     """The deposit is not paid out, and the task ends."""
-    life = single(later=True).agreed()
+    life = single().agreed()
     life.wait(life.lines[-1].facts["pay_until"] - life.time)
     said = {"reason": "unpaid", "mark": EMPLOYER.pub, "due_msat": life.cost(1) - life.ahead()}
     life.back(1, by="clock")
@@ -1140,7 +1187,7 @@ def kept_by_nobody() -> Life:
 
 
 def disputed_missed() -> Life:
-    return missed(single(later=True).agreed()).dispute("SUBMITTED")
+    return missed(single().agreed()).dispute("SUBMITTED")
 
 
 def renewed_wrong_one() -> Life:
@@ -1157,7 +1204,7 @@ def thawed(then: Callable[[Ahead], Life]) -> Life:
 
 def replanned() -> Life:
     """A task is cut into milestones, and a deposit is held for it."""
-    life = Ahead(("20000",)).accept((1, "5000")).cover(1, "5000")
+    life = Ahead(("20000",), True).accept((1, "5000")).cover(1, "5000")
     life.wait()
     life.add("plan.agreed", "Draft", "PENDING", EMPLOYER, None, by=EMPLOYER.pub, plan="ab" * 32)
     return life
@@ -1192,9 +1239,14 @@ SPOILT: dict[str, tuple[str, Spoil]] = {
     "rounded up": ("wrong_amount", lambda: Ahead(("3333", "3335", "3333")).accept((3, "3301"), percent=33)),
     "rounded to the whole rupee": ("wrong_amount", lambda: Ahead(RUPEES).accept((3, "30.01"), (4, "19.99"))),
     "covered though it is paid for": ("wrong_amount", under_way),
+    "covered though its money is asked for by itself": ("wrong_amount", lambda: Ahead().accept(*ALL_FOUR, percent=100)),
+    "covered though it is next, up front": ("wrong_amount", lambda: Ahead().whole().accept(*LATER_ONES, percent=90)),
+    "covered up front in one piece": ("against_terms", lambda: Ahead(("20000",)).accept((1, "5000"))),
+    "covered though it is in a dispute": ("wrong_amount", lambda: disputed(*ALL_FOUR)),
+    "covered in a dispute in one piece": ("against_terms", lambda: unfunded().deliver().dispute().accept((1, "5000"))),
     "covered though it is released": ("wrong_amount", lambda: Ahead().whole().accept((1, "3000"), (2, "8000"), (3, "5000"), (4, "2000"), percent=90)),
     "covered though it is covered": ("wrong_amount", lambda: four().accept((3, "3000"), (4, "2000"))),
-    "covered though it is approved": ("against_terms", lambda: Ahead(("20000",), True).begin(EMPLOYER).agreed().accept((1, "5000"))),
+    "covered though it is approved": ("against_terms", lambda: unfunded().agreed().accept((1, "5000"))),
     "where the money goes into the books": ("against_terms", in_the_books),
     "after the end": ("after_final", after_the_end),
     "before the milestones": ("against_terms", lambda: unplanned()),
@@ -1211,6 +1263,7 @@ SPOILT: dict[str, tuple[str, Spoil]] = {
     "asked for of a milestone in one piece": ("wrong_milestone", lambda: about(single(), "invoice.created", milestone=1)),
     "asked for twice": ("illegal_move", two_open),
     "asked for though it is held": ("illegal_move", two_for_one),
+    "asked for in a dispute": ("illegal_move", lambda: unfunded().accept((1, "5000")).deliver().dispute().bill(1, "5000")),
     "asked for under an old name": ("wrong_funding", lambda: again_named()),
     "too little of the whole": ("wrong_amount", lambda: asked(amount_msat=2_000_000)),
     "too much of a part": ("wrong_amount", lambda: Ahead().accept((3, "3000"), (4, "2000")).bill(3, "3000", amount_msat=3_030_000)),
@@ -1240,6 +1293,7 @@ SPOILT: dict[str, tuple[str, Spoil]] = {
     "held, and somebody works": ("bad_facts", lambda: locked(worker=WORKER.pub)),
     "held though it is paid for": ("illegal_move", too_late),
     "held though it is approved": ("illegal_move", approved_already),
+    "held in a dispute": ("illegal_move", lambda: unfunded().accept((1, "5000")).bill(1, "5000").deliver().dispute().locked(1)),
     # what is still asked for
     "the whole beside a part": ("wrong_amount", whole_again),
     "the whole up front beside a part": ("wrong_amount", lambda: four().whole().whole().rest(amount_msat=5_050_000)),
@@ -1329,18 +1383,22 @@ SPOILT: dict[str, tuple[str, Spoil]] = {
     "missed too early": ("too_early", lambda: third_missed(early=60)),
     "missed by the worker": ("wrong_mark", lambda: third_missed(mark=WORKER.pub)),
     "missed, and another amount was due": ("wrong_amount", lambda: third_missed(due_msat=5_050_000)),
-    "missed, and more is short": ("wrong_amount", lambda: third_missed(short_msat=2_050_000)),
+    "missed, and more is short": ("wrong_amount", lambda: third_missed(short_msat=2_060_000)),
+    "missed, and less is short": ("wrong_amount", lambda: third_missed(short_msat=2_040_000)),
+    "missed, and sent for what the deposit alone would cost": ("wrong_amount", missed_cheaply),
+    "missed, and paid out where all of it goes for sending": ("illegal_move", little_borne),
+    "missed but for the fee, and that is said to be short": ("wrong_amount", lambda: missed_fee(short=30_000)),
     "missed, and nothing is said to be short": ("wrong_amount", lambda: third_missed(short_msat=...)),
     "missed for another reason": ("bad_facts", lambda: third_missed(reason="no_proof")),
     "missed without a deposit": ("illegal_move", lambda: missed_bare()),
     "missed, and the deposit goes back": ("illegal_move", kept_by_nobody),
-    "missed, and less is paid out": ("wrong_share", lambda: paid_out(missed(single(later=True).agreed()), share=4_000_000)),
-    "missed, and the fee is kept": ("wrong_fee", lambda: both(paid_out(missed(Ahead(("20000",), True, fee=10_000).begin(EMPLOYER).accept((1, "5000")).cover(1, "5000").agreed(), short_msat=15_045_000)), fee_msat=9_000)),
-    "missed, and the rest is kept": ("unbalanced", lambda: both(paid_out(missed(single(later=True).agreed())), insurance_msat=0)),
+    "missed, and less is paid out": ("wrong_share", lambda: paid_out(missed(single().agreed()), share=4_000_000)),
+    "missed, and the fee is kept": ("wrong_fee", lambda: both(paid_out(missed(single(fee=10_000).agreed())), fee_msat=9_000)),
+    "missed, and the rest is kept": ("unbalanced", lambda: both(paid_out(missed(single().agreed())), insurance_msat=0)),
     "missed, and taken for paid": ("illegal_move", goes_on_unpaid),
     "paid for, and taken for missed": ("illegal_move", ends_unpaid),
     "missed, and disputed": ("against_terms", disputed_missed),
-    "missed, and marked twice": ("wrong_mark", lambda: both(paid_out(missed(single(later=True).agreed())), mark=EMPLOYER.pub)),
+    "missed, and marked twice": ("wrong_mark", lambda: both(paid_out(missed(single().agreed())), mark=EMPLOYER.pub)),
     "missed, and the end is not said": ("illegal_move", lambda: unended()),
     "a settlement that speaks of a mark": ("bad_facts", lambda: told(wholly().done().end(), mark=None)),
     "an end that speaks of payouts": ("bad_facts", lambda: both(no_proof(), payouts=[])),
@@ -1369,7 +1427,7 @@ def signed_otherwise() -> Life:
 
 
 def unplanned() -> Life:
-    life = Ahead(("20000",))
+    life = Ahead(("20000",), True)
     return accepted((1, "5000"), life=planless(life))
 
 
@@ -1441,16 +1499,14 @@ def lost_and_back() -> Life:
 
 def unended() -> Life:
     """Paid out of the deposit, and the work goes on being approved."""
-    life = paid_out(missed(single(later=True).agreed()))
+    life = paid_out(missed(single().agreed()))
     life.lines.pop()
     life.lines[-1].state = "Verified"
     return life
 
 
 def missed_bare() -> Life:
-    life = Ahead(("20000",), True)
-    life.begin(EMPLOYER).agreed()
-    return missed(life, short_msat=0)
+    return missed(unfunded().agreed(), short_msat=0)
 
 
 @pytest.mark.parametrize("name", SPOILT)
