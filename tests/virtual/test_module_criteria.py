@@ -1,5 +1,4 @@
-"""The acceptance criteria of the project payment module, one by one, as two people meet them in their messages; those of the upfront deposit
-are not built yet."""
+"""The acceptance criteria of the project payment module, one by one, as two people meet them in their messages."""
 
 from __future__ import annotations
 
@@ -9,7 +8,10 @@ import pytest
 
 from tests.virtual.lives import HASH, a_town, entry, invoiced, sound, state, told
 from tests.virtual.loop import run_virtually
+from tests.virtual.market import Market
+from tests.virtual.test_deposits import a_large_town, invoices, locked, projected
 from tests.virtual.test_on_approval import LATER, approved, delivered, paid
+from tests.virtual.test_prices import posted, town_with
 from tests.virtual.test_projects import NEAR, counted, hired, lived, plan_of, planned, types
 from tests.virtual.test_records import kinds, opens, receipt
 
@@ -137,6 +139,72 @@ def test_every_transaction_is_recorded_with_its_status() -> None:
         assert len({each["id"] for each in shown["transactions"]}) == len(statuses) == 9
         assert opens(shown)
         assert json.dumps(shown["transactions"])
+        await sound(town)
+
+    run_virtually(life())
+
+
+@pytest.mark.parametrize(("price", "asked"), [("2999.99", False), ("3000", False), ("3000.01", True), ("20000", True)])
+def test_a_deposit_is_suggested_only_above_three_thousand(price: str, asked: bool) -> None:
+    """In the job's own currency, when the work begins."""
+
+    async def life() -> None:
+        town = await town_with(Market())
+        task = await posted(town, f'post {price} INR "A shop" deadline=3d order=hire_first funding=on_approval')
+        await town.worker.say(f"claim {task}")
+        await entry(town, task, "task.accepted")
+        assert not any("locking" in each for each in await town.employer.read())
+        await town.employer.say(f"select {task} full")
+        await state(town, task, "Claimed")
+        await delivered(town, task)
+        assert any(f"deposit {task} accept" in each for each in await town.employer.read()) == asked
+        assert ("deposit.offered" in types(town, task)) == asked
+        await sound(town)
+
+    run_virtually(life())
+
+
+@pytest.mark.parametrize("answer", ["accept", "later", "decline", ""])
+def test_the_deposit_is_taken_or_not_and_the_work_goes_on_either_way(answer: str) -> None:
+    async def life() -> None:
+        town = await a_large_town()
+        task = await projected(town)
+        if answer == "accept":
+            await locked(town, task)
+        elif answer:
+            await town.employer.say(f"deposit {task} {answer}")
+            await told(town, town.employer, "nothing is locked ahead")
+        await delivered(town, task)
+        town.employer.wallet.pay(await approved(town, task))
+        await counted(town, task, "invoice.accepted", 3 if answer == "accept" else 1)
+        await sound(town)
+
+    run_virtually(life())
+
+
+@pytest.mark.parametrize("how", ["no_proof", "agreed", "paid by nobody"])
+def test_the_deposit_goes_back_when_the_work_is_not_done(how: str) -> None:
+    async def life() -> None:
+        town = await a_large_town()
+        start = town.employer.wallet.balance
+        task = await projected(town)
+        if how == "paid by nobody":
+            await invoices(town, task, 2)
+        else:
+            await locked(town, task)
+            assert town.employer.wallet.balance < start
+        if how == "agreed":
+            for person in (town.worker, town.employer):
+                await person.say(f"cancel {task} 0")
+                await town.pass_time(60)
+            await state(town, task, "Refunded")
+        else:
+            await state(town, task, "Expired", within=3 * 86400)
+
+        async def back() -> bool | None:
+            return town.employer.wallet.balance == start or None
+
+        await town.until(back, 300)
         await sound(town)
 
     run_virtually(life())
