@@ -14,7 +14,7 @@ from typing import Any
 from handlers import pricing
 from handlers.decision import Decision, Moment, refuse
 from handlers.guards import latest_deadline, may_plan, need_evidence, need_role, need_room, wrong_state
-from handlers.holds import drop_invoice, of_cover, order, public, put, refused, stray, wrong_parts
+from handlers.holds import drop_invoice, invoice_card, of_cover, order, public, put, refused, stray, wrong_parts
 from handlers.policy import DAY, Policy
 from handlers.task import Deposit, Funding, Task
 from handlers.transitions import give_back, note
@@ -78,7 +78,7 @@ def _go_on(task: Task, moment: Moment) -> Decision:
     done = Decision(task)
     for invoice in task.cover_invoices:
         done = (
-            _invoice_card(done, invoice) if invoice.state is F.CREATED else done.say(task.employer, Told.MAKING_INVOICE)
+            invoice_card(done, invoice) if invoice.state is F.CREATED else done.say(task.employer, Told.MAKING_INVOICE)
         )
     there = {each.milestone for each in (*task.covers, *task.cover_invoices)}
     gone = task.deposit.parts if task.deposit else ()
@@ -176,7 +176,8 @@ def _price(task: Task, part: int) -> str:
 def made(done: Decision, funding: Funding, moment: Moment) -> Decision:
     """The node has made the invoice of a cover that is still wanted."""
     if pricing.is_stale(funding, moment):
-        return drop_invoice(done, funding).say(done.task.employer, Told.INVOICE_FAILED, reason="old_rate")
+        told = {"reason": "old_rate", **of_cover(done.task, funding)}
+        return drop_invoice(done, funding).say(done.task.employer, Told.INVOICE_FAILED, **told)
     rate = funding.rate
     at = {"rate": str(rate.price), "rate_sources": list(rate.sources), "rate_time": rate.time} if rate else {}
     facts: dict[str, Any] = {
@@ -187,20 +188,7 @@ def made(done: Decision, funding: Funding, moment: Moment) -> Decision:
         "hash_commitment": commitment(funding.salt, funding.payment_hash),
         **at,
     }
-    return _invoice_card(note(done, LogType.INVOICE_CREATED, moment, **facts), funding)
-
-
-def _invoice_card(done: Decision, funding: Funding) -> Decision:
-    return done.say(
-        done.task.employer,
-        Told.DEPOSIT_INVOICE,
-        invoice=funding.invoice,
-        payment_hash=funding.payment_hash,
-        amount_msat=funding.amount,
-        expires_at=funding.expires_at,
-        hash_salt=funding.salt,
-        **of_cover(done.task, funding),
-    )
+    return invoice_card(note(done, LogType.INVOICE_CREATED, moment, **facts), funding)
 
 
 def paid(done: Decision, funding: Funding, view: HoldView, moment: Moment) -> Decision:

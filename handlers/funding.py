@@ -16,7 +16,7 @@ from handlers.guards import (
     need_state,
     need_welcome,
 )
-from handlers.holds import drop_invoice, invoice_card, order, public, put, refused, stray, wrong_parts
+from handlers.holds import drop_invoice, invoice_card, of_cover, order, public, put, refused, stray, wrong_parts
 from handlers.task import Funding, Task
 from handlers.transitions import Cause, move
 from kinds.bolt11 import BadInvoice, decode
@@ -81,7 +81,7 @@ def made(task: Task, what: HoldMade, moment: Moment) -> Decision:
         return done
     if view.status is not H.OPEN or not view.invoice:
         return done.on(task.with_funding(funding.ref, state=F.FAILED)).say(
-            task.employer, Told.INVOICE_FAILED, reason="node"
+            task.employer, Told.INVOICE_FAILED, reason="node", **of_cover(task, funding)
         )
     made_now = replace(
         funding, state=F.CREATED, payment_hash=view.payment_hash, invoice=view.invoice, expires_at=view.expires_at,
@@ -93,7 +93,7 @@ def made(task: Task, what: HoldMade, moment: Moment) -> Decision:
     if wrong:
         dropped = drop_invoice(done, replace(made_now, invoice=Secret("")))
         dropped = dropped.incident("wrong_invoice", funding=funding.ref, problem=wrong)
-        return dropped.say(task.employer, Told.INVOICE_FAILED, reason="wrong_invoice")
+        return dropped.say(task.employer, Told.INVOICE_FAILED, reason="wrong_invoice", **of_cover(task, funding))
     if made_now.covers and not made_now.replaces:
         return deposit.made(put(done, made_now), made_now, moment)
     if made_now.replaces:

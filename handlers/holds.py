@@ -66,7 +66,10 @@ def public(task: Task, held: Funding, parts: int) -> dict[str, Any]:
 
 
 def of_cover(task: Task, funding: Funding) -> dict[str, Any]:
-    """What tells a deposit's entry in the log from those that move the task: which milestone it is for, and how much of its price."""
+    """What tells a deposit's entry in the log from those that move the task: which milestone it is for, and how much of its price. Nothing of
+    any other hold."""
+    if not funding.covers:
+        return {}
     price = plain(funding.covers, task.currency) if task.currency else str(funding.covers)
     return {**({"milestone": funding.milestone} if task.is_project else {}), "covers": price}
 
@@ -93,7 +96,7 @@ def refused(
     moved = moved.do(CancelHold(funding.ref, funding.payment_hash))
     return moved.say(
         done.task.employer, Told.INVOICE_FAILED, reason=problem, wanted_msat=funding.amount, got_msat=view.received,
-        parts=len(view.parts), min_part_msat=moment.policy.min_part,
+        parts=len(view.parts), min_part_msat=moment.policy.min_part, **of_cover(done.task, funding),
     )  # fmt: skip
 
 
@@ -112,19 +115,21 @@ def wrong_parts(funding: Funding, view: HoldView, moment: Moment) -> str:
 
 
 def invoice_card(done: Decision, funding: Funding) -> Decision:
+    """The invoice, for the employer: one of a deposit says what it is for, any other what the milestone costs and what of that is locked already."""
     task = done.task
-    return done.say(
-        task.employer,
-        Told.INVOICE,
-        invoice=funding.invoice,
-        payment_hash=funding.payment_hash,
-        amount_msat=funding.amount,
-        **(shown(task) | _asked(task)),
-        expires_at=funding.expires_at,
-        hash_salt=funding.salt,
-        renews=bool(funding.replaces),
-        last_safe_height=task.last_safe_height,
-    )
+    facts: dict[str, Any] = {
+        "invoice": funding.invoice,
+        "payment_hash": funding.payment_hash,
+        "amount_msat": funding.amount,
+        "expires_at": funding.expires_at,
+        "hash_salt": funding.salt,
+        "renews": bool(funding.replaces),
+    }
+    if funding.covers:
+        return done.say(task.employer, Told.DEPOSIT_INVOICE, **facts, **of_cover(task, funding))
+    locked = sum(cover.amount for cover in task.holds if cover.covers)
+    facts |= shown(task) | _asked(task) | ({"deposit_msat": locked} if locked else {})
+    return done.say(task.employer, Told.INVOICE, **facts, last_safe_height=task.last_safe_height)
 
 
 def _asked(task: Task) -> dict[str, Any]:

@@ -102,6 +102,7 @@ def invoice_card(facts: Facts, now: int, on_dark: bool = False) -> str:
     shown: tuple[str, ...] = ("invoice", "share", "price", "expires", "pending")
     if facts.get("covers"):
         shown = ("deposit invoice", "expires", "deposit pending")
+        shown = ("deposit renews", *shown) if facts.get("renews") else shown
     elif facts.get("renews"):
         shown = ("renews", *shown)
     lines += [label(name, facts, now) for name in shown]

@@ -179,10 +179,10 @@ SENTENCES: Mapping[R | T, str] = {
     " now the last at which the worker can surely be paid.",
     T.INVOICE: "[renews? The hold of your task comes to its end with block {last_safe_height}. To renew it, pay this one too; the old"
     " one is released as soon as it is held. ]Pay this invoice to lock {amount_msat:sats}: {net_msat:sats} for the worker,[service_fee_msat?  {service_fee_msat:sats}"
-    " service fee,] {budget_msat:sats} for sending them. Valid until {expires_at:when}. Your wallet shows it as pending: that is how it is held.",
+    " service fee,] {budget_msat:sats} for sending them[deposit_msat? , less {deposit_msat:sats} that are locked ahead already]. Valid until {expires_at:when}. Your wallet shows it as pending: that is how it is held.",
     T.INVOICE_EXPIRED: "The invoice has run out unpaid. fund {task} makes a new one.",
     T.INVOICE_FAILED: "The funding did not work: {reason:word}[ (asked: {wanted_msat:sats}, came: {got_msat:sats})]."
-    "[wanted_msat? What came goes back at once.] fund {task} makes a new invoice.",
+    "[wanted_msat? What came goes back at once.][!covers? fund {task} makes a new invoice.][covers? deposit {task} accept makes a new invoice.]",
     T.WRONG_PAYMENT: "A payment of {got_msat:sats} was turned away, because the invoice is for exactly {wanted_msat:sats}."
     " The invoice is still open: pay exactly that.",
     T.LOCKED: "As agreed, {amount_msat:sats} are in my books now: they are nobody's until it is decided, and no block height presses any more."
@@ -227,7 +227,7 @@ SENTENCES: Mapping[R | T, str] = {
     T.DEPOSIT_OFFERED: "You may lock {percent} % of the whole ahead, about {deposit_msat:sats}; it goes back to you if the work is not done. If you like: deposit {task} accept",
     T.DEPOSIT_LATER: "Good: nothing is locked ahead for now. deposit {task} accept does it at any time.",
     T.DEPOSIT_DECLINED: "Noted: nothing is locked ahead, and I do not ask again. deposit {task} accept still does it.",
-    T.DEPOSIT_INVOICE: "Pay this invoice to lock {amount_msat:sats} ahead[milestone?  for milestone {milestone}]. Valid until {expires_at:when}. Your wallet shows it as"
+    T.DEPOSIT_INVOICE: "[renews? The hold of your deposit comes to its end; to renew it, pay this one too, and the old one is released as soon as it is held. ]Pay this invoice to lock {amount_msat:sats} ahead[milestone?  for milestone {milestone}]. Valid until {expires_at:when}. Your wallet shows it as"
     " pending: that is how it is held. What is not used of it goes back to you.",
     T.DEPOSIT_EXPIRED: "The invoice of the deposit[milestone?  for milestone {milestone}] has run out unpaid; nothing else changes. deposit {task} accept makes a new one.",
     T.DEPOSIT_HELD: "{amount_msat:sats} are locked ahead[milestone?  for milestone {milestone}]; the deposit is {held_msat:sats} now. It counts for what is still to be paid.",

@@ -219,11 +219,13 @@ LABELS: Mapping[str, str] = {
     " made.][!indicative? Frozen at {rate:rate} per bitcoin, as {rate_sources:list} told at {rate_time:date}.]",
     "invoice": "⚡ Pay {amount_msat:sats} to lock the money",
     "deposit invoice": "⚡ Pay {amount_msat:sats} to lock it ahead[milestone?  for milestone {milestone}]",
+    "deposit renews": "This renews a part of your deposit, whose hold comes to its end. The old hold is released as soon as this one is there;"
+    " without it that part goes back to you.",
     "deposit pending": "Your wallet shows it as pending: that is how it is held. What is not used of it goes back to you.",
     "renews": "This renews the hold of your task, which comes to its end with block {last_safe_height}. The old hold is released as soon"
     " as this one is there; without it the task ends then as agreed.",
     "share": "{net_msat:sats} for the worker[service_fee_msat?  + {service_fee_msat:sats} service fee]"
-    " + {budget_msat:sats} for sending them",
+    " + {budget_msat:sats} for sending them[deposit_msat? , less {deposit_msat:sats} that are locked ahead already]",
     "expires": "⏳ Valid until {expires_at:when}",
     "pending": "Your wallet shows it as pending: that is how it is held. Nobody has it before you approve.",
     "your tasks": "Your tasks:",

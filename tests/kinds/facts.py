@@ -524,12 +524,14 @@ PASSED: dict[R | T, list[dict[str, Any]]] = {
         ABOUT | INVOICED | SHARED_FEE,
         ABOUT | INVOICED | {"renews": True, "last_safe_height": 612},
         ABOUT | INVOICED | FROZEN,
+        ABOUT | INVOICED | {"deposit_msat": 3_000_000},
     ],
     T.ROLLOVER_ASKED: [ABOUT | {"last_safe_height": 612}],
     T.ROLLED_OVER: [ABOUT | {"amount_msat": 50_500_000, "last_safe_height": 1112}],
     T.INVOICE_EXPIRED: [ABOUT],
     T.INVOICE_FAILED: [
         ABOUT | {"reason": "node"},
+        ABOUT | COVER | {"reason": "node"},
         ABOUT
         | {"reason": "small_parts", "wanted_msat": 50_500_000, "got_msat": 50_500_000, "parts": 9, "min_part_msat": 5},
     ],
@@ -597,7 +599,10 @@ PASSED: dict[R | T, list[dict[str, Any]]] = {
     T.PAYMENT_MISSED: [ABOUT | {"unpaid_msat": 38_000_000}],
     T.DEPOSIT_DECLINED: [ABOUT],
     T.DEPOSIT_INVOICE: [
-        ABOUT | COVER | {"invoice": INVOICE, "payment_hash": SHA, "expires_at": NOW + 600, "hash_salt": SHA}
+        ABOUT
+        | COVER
+        | {"invoice": INVOICE, "payment_hash": SHA, "expires_at": NOW + 600, "hash_salt": SHA, "renews": renews}
+        for renews in (False, True)
     ],
     T.DEPOSIT_EXPIRED: [ABOUT | COVER],
     T.DEPOSIT_HELD: [
