@@ -130,7 +130,7 @@ def _out_of_deposit(s: Standing, entry: Entry, move: Move) -> None:
     """What is held ahead for this milestone is paid to the worker first, as far as it goes: without a service fee, less the milestone's
     budget for sending it, and no more than his share."""
     say, cover, facts = s.sayer(entry), s.cover or s.given_back, entry.facts
-    spare = s.budget
+    spare = s.budget_before if s.given_back and not s.cover else s.budget
     borne = min(s.share, cover.amount - spare) if cover else 0
     if (move.state_after == "Verified") != (borne > 0):
         say(Code.ILLEGAL_MOVE, "what is held ahead is paid out first, and without it the task ends")

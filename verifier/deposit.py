@@ -281,7 +281,7 @@ def returned(s: Standing, entry: Entry, step: Move) -> None:
         case "over":
             s.returned.append(entry)
             if cover.milestone == s.number:
-                s.given_back, s.asked_before = cover, s.asked
+                s.given_back, s.asked_before, s.budget_before = cover, s.asked, s.budget
         case other:
             say(Code.BAD_FACTS, f"{other[:40]} is no reason to give a deposit back")
     _drop(s, cover)

@@ -134,6 +134,7 @@ class Standing:
     accepted: dict[int, Fraction] = field(default_factory=dict)  # what the newest deposit covers of each milestone
     given_back: Cover | None = None  # of the milestone whose turn it is, right before the end
     asked_before: int = 0  # and what was asked for the milestone before that
+    budget_before: int = 0  # and the budget, which may be another one without the deposit
     returned: list[Entry] = field(default_factory=list)  # given back right before the end of the task
     begins: bool = False  # a milestone was released, and the next one is wholly covered
     borne: int | None = None  # the employer has not paid: what the worker gets out of the deposit

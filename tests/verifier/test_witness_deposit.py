@@ -762,19 +762,20 @@ def dear_again() -> Ahead:
     return life
 
 
-def hundredth(price: str) -> Ahead:
+def hundredth(price: str, rate: str = ESTIMATED) -> Ahead:
     """The deposit is one percent, as much as it costs to send the reward, and the rest is not paid."""
     life = Ahead((price,), True)
-    part = str(int(price) // 100)
-    return life.begin(EMPLOYER).accept((1, part), percent=1).cover(1, part).agreed()
+    part = f"{float(price) / 100:.2f}" if life.priced else str(int(price) // 100)
+    return life.begin(EMPLOYER).accept((1, part), percent=1).cover(1, part, rate).agreed()
 
 
-def nothing_borne(price: str = "1000", **facts: Any) -> Ahead:
+def nothing_borne(price: str = "1000", rate: str = ESTIMATED, **facts: Any) -> Ahead:
     """A deposit so small that nothing of it would arrive."""
-    life = hundredth(price)
+    life = hundredth(price, rate)
+    assert life.borne() == 0
+    said = {"reason": "unpaid", "mark": EMPLOYER.pub, "due_msat": life.worth(1)} | facts
     life.wait(life.lines[-1].facts["pay_until"] - life.time)
     life.back(1, by="clock")
-    said = {"reason": "unpaid", "mark": EMPLOYER.pub, "due_msat": life.worth(1)} | facts
     for type in ("payment.missed", "task.expired"):
         life.add(type, "Expired", "APPROVED", "clock", **said)
     return life
@@ -942,6 +943,7 @@ SOUND: dict[str, Spoil] = {
     "nobody pays the rest of a milestone": third_missed,
     "nobody pays, and nothing would arrive": nothing_borne,
     "nobody pays, and it takes all of it to send it": lambda: nothing_borne("20000"),
+    "nobody pays, and it takes all of it, which is less when it is back": lambda: nothing_borne("160.00", "7800000.00"),
     "nobody pays, and only the fee is missing": missed_fee,
     "nobody pays the rest of a share": missed_share,
     "nobody pays, and he is not reached": missed_unreached,
