@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 
 from handlers.decision import CancelHold, MakeHold
+from handlers.policy import DAY
 from handlers.task import Funding
 from kinds.codes import Told
 from kinds.inputs import HoldMade
@@ -139,7 +140,7 @@ def test_a_full_payment_is_covered_in_part() -> None:
     life.did(answer(life))
     (cover,) = make_all(life)
     assert cover.amount == sats(12_500)
-    life.see(H.HELD, cover)
+    life.see(H.HELD, life.task.funding(cover.ref))
     assert life.task.unfunded
     life.submit()
     life.approve()
@@ -343,3 +344,88 @@ def test_each_part_keeps_the_rate_of_its_own_money() -> None:
     pay(life)
     assert life.task.milestones[3].reward == sats(25_000)
     assert life.stands == "Paid:RELEASED"
+
+
+# ---------------------------------------------------------------------- more than is due
+
+
+def test_what_few_hours_leave_of_it_goes_back() -> None:
+    """An hour of forty: 1,250 of the 12,500 that were locked ahead are due, with the fee budget; no other payment is asked for."""
+    life = builders.started(policy=LARGE, **builders.HOURS)
+    life.did(answer(life))
+    (cover,) = make_all(life)
+    life.see(H.HELD, life.task.funding(cover.ref))
+    life.say(WORKER, life.command("submit", hours="1"))
+    wishes = len(life.ordered(MakeHold))
+    life.approve()
+    assert life.stands == "Verified:APPROVED"
+    assert len(life.ordered(MakeHold)) == wishes
+    pay_out(life)
+    assert life.stands == "Paid:RELEASED"
+    facts = life.last_facts("settlement.completed")
+    assert facts["payouts"][0]["amount_msat"] == sats(1_250)
+    budget = life.task.budget
+    assert facts["credited"] == [
+        {"role": "employer", "to": EMPLOYER, "amount_msat": sats(12_500) - sats(1_250) - budget}
+    ]
+    assert facts["insurance_msat"] == budget - 1_000  # what routing did not take
+
+
+@pytest.mark.parametrize(("percent", "asked"), [(20, False), (50, True)])
+def test_an_agreed_share_is_paid_from_it_as_far_as_it_goes(percent: int, asked: bool) -> None:
+    life = builders.started(policy=LARGE)
+    life.did(answer(life))
+    (cover,) = make_all(life)
+    life.see(H.HELD, life.task.funding(cover.ref))
+    life.agree(percent)
+    assert (life.stands == "Claimed/awaiting_payment:APPROVED") == asked
+    share = sats(500 * percent)
+    if asked:
+        life.make()
+        assert life.hold.amount == share + life.task.budget - cover.amount
+        life.see(H.HELD)
+    pay_out(life)
+    assert life.stands == "Paid:RELEASED"
+    facts = life.last_facts("settlement.completed")
+    came, went = facts["hold_msat"], share + 1_000
+    assert came - went == sum(each["amount_msat"] for each in facts["credited"])
+
+
+def test_money_for_a_cover_that_is_gone_meanwhile_goes_back() -> None:
+    """The rest was asked for, and the cover is lost before it is paid: what comes is too little, and the whole is asked for."""
+    life = builders.started(policy=LARGE)
+    life.did(answer(life))
+    (cover,) = make_all(life)
+    life.see(H.HELD, life.task.funding(cover.ref))
+    life.submit()
+    life.approve()
+    life.make()
+    rest = life.hold
+    life.see(H.CANCELLED, life.task.funding(cover.ref))
+    life.see(H.HELD, rest)
+    assert life.last_facts("funding.failed")["reason"] == "deposit_gone"
+    life.fund()
+    life.make()
+    assert life.hold.amount == life.task.hold_amount
+    life.see(H.HELD)
+    pay_out(life)
+    assert life.stands == "Paid:RELEASED"
+
+
+def test_what_is_missed_is_paid_out_of_the_cover_first() -> None:
+    life = builders.started(policy=LARGE)
+    life.did(answer(life))
+    (cover,) = make_all(life)
+    life.see(H.HELD, life.task.funding(cover.ref))
+    life.submit()
+    life.approve()
+    life.make()
+    life.see(H.CANCELLED)
+    life.wait(2 * DAY).ticks()
+    assert life.stands == "Verified:APPROVED"
+    facts = life.last_facts("payment.missed")
+    assert (facts["mark"], facts["short_msat"]) == (EMPLOYER, sats(50_000) - (cover.amount - life.task.budget))
+    assert life.refuses(life.said(WORKER, life.command("dispute"))) == "wrong_state"
+    pay_out(life)
+    assert life.stands == "Expired:APPROVED"
+    assert life.types[-2:] == ["settlement.completed", "task.expired"]
