@@ -84,8 +84,11 @@ def covers_in(town: Town, task: str, kind: str) -> int:
 
 
 async def lock(town: Town, task: str) -> None:
-    """All invoices of the deposit are paid."""
-    due = [each for each in task_of(town, task).cover_invoices if each.invoice]
+    """All invoices of the deposit are paid; where they have run out, new ones."""
+    if not task_of(town, task).cover_invoices:
+        parts = task_of(town, task).deposit
+        await accept(len(parts.parts) if parts else 1)(town, task)
+    due = task_of(town, task).cover_invoices
     held = covers_in(town, task, "invoice.accepted")
     for each in due:
         town.employer.wallet.pay(each.invoice.reveal())
@@ -129,8 +132,12 @@ async def due(town: Town, task: str) -> None:
 
 
 async def pay(town: Town, task: str) -> None:
-    """What is due is paid."""
+    """What is due is paid; where its invoice has run out, a new one."""
     number = types(town, task).count("invoice.accepted") + 1
+    if task_of(town, task).quote is None:
+        since = len(await town.employer.read())
+        await town.employer.say(f"fund {task}")
+        await cards(town, since, 1)
     quote = task_of(town, task).quote
     assert quote is not None, "it was asked for"
     town.employer.wallet.pay(quote.invoice.reveal())
@@ -203,3 +210,10 @@ async def wait_out(town: Town, task: str) -> None:
 def told_by(town: Town, task: str) -> Counter[str]:
     """The entries of the log, in whatever order."""
     return Counter(types(town, task))
+
+
+async def decline(town: Town, task: str) -> None:
+    known = types(town, task).count("deposit.declined")
+    await town.pass_time(2)  # the same words at the same moment are the same message
+    await town.employer.say(f"deposit {task} decline")
+    await counted(town, task, "deposit.declined", known + 1)

@@ -18,7 +18,17 @@ _EACH = (ahead.deliver, ahead.due, ahead.pay, ahead.take)
 LIVES: dict[str, tuple[dict[str, Any], tuple[Step, ...], str]] = {
     "four milestones on approval": (
         LATER | {"deposit_percent": 25},
-        (ahead.hire, cut(NEAR), ahead.begin, accept(2), ahead.lock, *_EACH * 3, ahead.deliver, ahead.approve, ahead.take),
+        (
+            ahead.hire,
+            cut(NEAR),
+            ahead.begin,
+            accept(2),
+            ahead.lock,
+            *_EACH * 3,
+            ahead.deliver,
+            ahead.approve,
+            ahead.take,
+        ),
         "Paid",
     ),
     "up front, renewed": (
