@@ -377,10 +377,14 @@ def give_back(done: Decision, cover: Funding, reason: str, moment: Moment) -> De
 
 
 def _without_covers(done: Decision, moment: Moment) -> Decision:
-    """The task ends here, whichever way: what is held ahead for it goes back, and what was asked for is not wanted any more."""
+    """The task ends here, whichever way: what is held ahead for it goes back, and what was asked for is not wanted any more, nor is a fresh
+    hold for one of them."""
+    gone = {cover.ref for cover in done.task.covers}
     for cover in done.task.covers:
         done = give_back(done, cover, "over", moment)
-    for asked in done.task.cover_invoices:
+    open_still = (FundingState.MAKING, FundingState.CREATED)
+    renewals = (f for f in done.task.fundings if f.replaces in gone and f.state in open_still and not f.goal)
+    for asked in (*done.task.cover_invoices, *renewals):
         wish = [CancelHold(asked.ref, asked.payment_hash)] if asked.state is FundingState.CREATED else []
         done = done.on(done.task.with_funding(asked.ref, goal="cancel")).do(*wish)
     return done

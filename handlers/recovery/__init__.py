@@ -15,10 +15,11 @@ from handlers import ledger
 from handlers.decision import CancelHold, Effect, Pay, SettleHold
 from handlers.recovery import deposits, money, projects, work
 from handlers.task import Funding, Task
+from kinds.bolt11 import BadInvoice, decode
 from kinds.lightning import HoldView
 from kinds.record import Entry
 from kinds.states import FundingState, LogType, PayoutState, Phase, TaskState, WorkState
-from kinds.units import Msat, PaymentHash
+from kinds.units import Msat, PaymentHash, Secret
 
 L, P = LogType, PayoutState
 SPARE = 16  # names of fundings and payouts that are passed over: the lost memory may have used them
@@ -94,15 +95,26 @@ def booked(task: Task, ref: str) -> Task:
 
 
 def seen(task: Task, ref: str, view: HoldView, salt: str) -> Task:
-    """A funding that the log names, as the node shows it: its hash and invoice are private until the end."""
+    """A funding that the log names, as the node shows it: its hash and invoice are private until the end. How long it was made to last, on
+    which its renewal rests, stands in the invoice."""
     funding = task.funding(ref)
     assert funding is not None, "the log has named it"
+    invoice = view.invoice or funding.invoice
     return task.with_funding(
         ref,
         payment_hash=funding.payment_hash or view.payment_hash,
-        invoice=view.invoice or funding.invoice,
+        invoice=invoice,
         salt=funding.salt or salt,
+        cltv=funding.cltv or _lasts(invoice),
     )
+
+
+def _lasts(invoice: Secret) -> int:
+    """For how many blocks a hold was to be made; 0 where its invoice cannot be read."""
+    try:
+        return decode(invoice.reveal()).final_cltv
+    except BadInvoice:
+        return 0
 
 
 def effects(task: Task) -> list[Effect]:

@@ -116,10 +116,15 @@ def refunding(task: Task, entry: Entry) -> Task:
     split = int(entry.facts.get("percent", task.split)) if reason == "agreed" else task.split
     task = replace(
         drop_waiting(no_renewal(quiet(task))), ending="ENDED" if ended else "REFUNDED", reason=reason,
-        marked=task.marked or reason in ("no_proof", "worker_unreachable"), funded_until=0, split=split, offers=(),
+        marked=task.marked or reason in ("no_proof", "worker_unreachable"), funded_until=0, split=split, offers=(), closing=_agreed_on(entry),
     )  # fmt: skip
     booked = of(task, entry.facts["funding"]).goal == ledger.LOCK
     return task if booked else _all_are_to(task, entry, "cancel")
+
+
+def _agreed_on(entry: Entry) -> bool:
+    """Both wanted the end."""
+    return entry.facts.get("how") == "agreement"
 
 
 def _all_are_to(task: Task, entry: Entry, goal: str) -> Task:
@@ -133,7 +138,10 @@ def refunded(task: Task, entry: Entry) -> Task:
     """The money went back, or it was settled, behind our back or into the books, and stands in the employer's account."""
     ref = entry.facts.get("funding")
     if not ref:  # nothing was ever held
-        return replace(drop_waiting(no_quote(task)), ending="")
+        return replace(
+            drop_waiting(no_quote(task)), ending="", reason=str(entry.facts["reason"]), offers=(), closing=_agreed_on(entry),
+            split=int(entry.facts.get("percent", task.split)),
+        )  # fmt: skip
     given = credited(task, entry)
     if not given:
         lost = task.lost or any(f.ref == ref and f.state is F.LOST for f in task.fundings)
