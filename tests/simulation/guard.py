@@ -330,11 +330,12 @@ class Guard:
         return int(entries[max(verdicts)]["facts"].get("milestone", 1)) if verdicts else 0
 
     def _is_back(self, task: str, ref: str) -> bool:
-        """The log says that it goes back, that another has taken its place, that it was refused, or that nobody wanted it."""
+        """The log says that it goes back, that another has taken its place, that it was refused, lost beside the work, or that nobody wanted it."""
         over = ("deposit.returned", "funding.stray", "funding.failed", "invoice.expired")
         return any(
             (entry["type"] in over and entry["facts"]["funding"] == ref)
             or (entry["type"] == "rollover.completed" and entry["facts"]["replaces"] == ref)
+            or (entry["type"] == "hold.lost" and entry["facts"]["funding"] == ref and "covers" in entry["facts"])
             for entry in self._entries(task).values()
         )
 
