@@ -36,7 +36,7 @@ def deposit(task: Task, said: Said, command: commands.Deposit, moment: Moment) -
         return Decision(task).say(said.by, Told.DEPOSIT_LATER)
     need_evidence(task, said)
     if command.answer == "decline":
-        if task.state is None or task.state.is_final:
+        if task.state is None or task.state.is_final or task.lost:
             raise wrong_state(task, said.by, command)
         noted = note(Decision(replace(task, undeposited=True)), LogType.DEPOSIT_DECLINED, moment)
         return noted.say(said.by, Told.DEPOSIT_DECLINED)
@@ -134,7 +134,7 @@ def reckon(task: Task, policy: Policy) -> Deposit | None:
 
 def may_cover(task: Task, number: int) -> bool:
     """Money ahead for this milestone still makes sense: nothing else is held or asked for it. Its turn may have come where it is paid for later."""
-    if task.state is None or task.state.is_final or task.phase is Phase.REFUNDING:
+    if task.state is None or task.state.is_final or task.phase is Phase.REFUNDING or task.lost:
         return False
     if number != task.current.number:
         return number > task.current.number and not may_plan(task)
@@ -243,7 +243,11 @@ def heights(task: Task) -> Iterator[tuple[int, str]]:
     """What a height does to a deposit."""
     for cover in task.covers:
         yield task.terms.last_safe(cover.expiry_height), "cover_end"
-        if (renewal := task.renews_at(cover)) and not any(f.replaces == cover.ref for f in task.fundings):
+        if (
+            not task.lost
+            and (renewal := task.renews_at(cover))
+            and not any(f.replaces == cover.ref for f in task.fundings)
+        ):
             yield renewal, "cover_renewal"
 
 

@@ -52,7 +52,7 @@ def renew(task: Task, hold: Funding, moment: Moment) -> Decision:
 
 def is_wanted(task: Task, funding: Funding) -> bool:
     """It still renews a hold that the agreement rests on, or one of the deposit."""
-    if funding.goal:
+    if funding.goal or task.lost:
         return False
     return _aside(task, funding) or (_running(task) and any(hold.ref == funding.replaces for hold in task.holds))
 

@@ -17,6 +17,7 @@ from verifier.standing import CLOCK_SLACK, Cover, Say, Standing
 
 HOLD_END, TOO_SHORT, OVER = "hold_end", "too_short", "over"
 SPARE = 13  # blocks by which two may differ in whether a hold lasts: some may come fast, and one is rounded up
+_AFTER_LOSS = frozenset({"deposit.returned", "hold.lost", "invoice.expired"})  # of the milestone's own money
 _OF_A_RATE = ("rate", "rate_sources", "rate_time")
 _FOREIGN = ("currency", "price", *rates.AMOUNTS, "until", "worker", "dest_hash", "reason", "mark", "other_holds")
 
@@ -67,7 +68,7 @@ def check(s: Standing, entry: Entry, step: Move) -> None:
         say(Code.BAD_FACTS, f"{', '.join(strange)} have no place in what is said of a deposit")
     if s.outlasts_hold:
         say(Code.AGAINST_TERMS, "no deposit is locked where the money may go into the books")
-    if s.lost and entry.type != "deposit.returned":
+    if s.lost and entry.type not in _AFTER_LOSS:
         say(Code.ILLEGAL_MOVE, f"{entry.type} after the hold was lost")
     if s.frozen is not None and not _while_frozen(entry, step):
         say(Code.WHILE_FROZEN, f"{entry.type} by the {step.by}, and the task is frozen")

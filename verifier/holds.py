@@ -23,9 +23,9 @@ def open_hold(s: Standing, entry: Entry, say: Say, ref: str) -> None:
     _open(s, entry, ref, facts, say)
 
 
-def open_others(s: Standing, entry: Entry, say: Say, but: str) -> None:
+def open_others(s: Standing, entry: Entry, say: Say, *but: str) -> None:
     """The same for the other hold, where the milestone rests on two."""
-    left = [hold for hold in s.holds if hold.funding != but]
+    left = [hold for hold in s.holds if hold.funding not in but]
     if "other_holds" not in entry.facts:
         if left:
             say(Code.BAD_FACTS, f"other_holds does not say what becomes of {left[0].funding}")
@@ -39,10 +39,10 @@ def open_others(s: Standing, entry: Entry, say: Say, but: str) -> None:
 
 def left(s: Standing, entry: Entry, say: Say) -> None:
     """The end behind a loss of one of two holds: the other goes back, and is named there; or it was settled before that."""
-    if entry.facts.get("funding", s.vanished) != s.vanished:
-        say(Code.WRONG_FUNDING, f"the hold that was lost is {s.vanished}")
-    open_others(s, entry, say, s.vanished)
-    settled_instead(s, entry, [hold for hold in s.holds if hold.funding != s.vanished], say)
+    if "funding" in entry.facts and entry.facts["funding"] not in s.vanished:
+        say(Code.WRONG_FUNDING, f"what was lost is {', '.join(s.vanished)}")
+    open_others(s, entry, say, *s.vanished)
+    settled_instead(s, entry, [hold for hold in s.holds if hold.funding not in s.vanished], say)
 
 
 def _open(s: Standing, entry: Entry, ref: str, shown: Mapping[str, Any], say: Say) -> None:

@@ -172,17 +172,23 @@ def _unpaid(s: Standing, entry: Entry) -> None:
 
 def lost(s: Standing, entry: Entry, move: Move) -> None:
     """Of two holds it is the one that vanished; the other goes back now, when the task ends with that."""
-    ref = next((hold.funding for hold in s.holds if hold.funding == entry.facts["funding"]), s.main)
+    ref = entry.facts["funding"] if may_vanish(s, entry) else s.main
     holds.open_hold(s, entry, s.sayer(entry), ref)
     if "task.expired" in move.types:
         holds.open_others(s, entry, s.sayer(entry), ref)
     elif "other_holds" in entry.facts:
         s.sayer(entry)(Code.BAD_FACTS, "nothing is said yet of another hold")
-    s.vanished = ref
+    s.vanished = (*s.vanished, ref)
     if s.locked:
         s.sayer(entry)(Code.ILLEGAL_MOVE, "what is in the books cannot vanish with a hold")
     s.lost = True
     s.warn(entry, Code.HOLD_LOST, "the daemon says that the hold vanished; only its node knows")
+
+
+def may_vanish(s: Standing, entry: Entry) -> bool:
+    """It is one of the holds that are still there; of two the other one may follow the first."""
+    left = [hold.funding for hold in s.holds if hold.funding not in s.vanished]
+    return entry.facts.get("funding") in left
 
 
 def settled(s: Standing, entry: Entry, move: Move) -> None:
@@ -213,7 +219,7 @@ def settled(s: Standing, entry: Entry, move: Move) -> None:
         say(Code.UNBALANCED, "it was settled because the worker was paid, and no payment is shown")
     out = sum(item["amount_msat"] + item["fee_msat"] for item in paid)
     if lost_after:
-        still = sum(hold.amount for hold in s.holds if hold.funding != s.vanished)  # there, and settled
+        still = sum(hold.amount for hold in s.holds if hold.funding not in s.vanished)  # there, and settled
         loss, over = max(0, out - still), max(0, still - out)
         if owed or facts.get("fee_msat") or facts["insurance_msat"] != over or facts.get("loss_msat") != loss:
             say(Code.UNBALANCED, f"{loss} msat are the loss, and {over} are left")

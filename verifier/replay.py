@@ -170,7 +170,8 @@ def _step(s: Standing, group: tuple[Entry, ...], move: Move) -> None:
     settles = (
         move.types == ("settlement.started",) and move.why == "paid" and len(s.holds) > 1
     )  # what is left of two holds
-    if s.lost and s.state not in FINAL and not settles and not AFTER_LOSS & set(move.types):
+    follows = move.types == ("hold.lost",) and money.may_vanish(s, first)  # the other one is gone, too
+    if s.lost and s.state not in FINAL and not (settles or follows) and not AFTER_LOSS & set(move.types):
         s.sayer(first)(Code.ILLEGAL_MOVE, f"{first.type} after the hold was lost")
     deposit.before(s, group, move)
     freezing.check(s, first, move)

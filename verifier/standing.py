@@ -164,7 +164,7 @@ class Standing:
     frozen: Entry | None = None  # the entry since which it is frozen
     reason: str = ""  # of refund.started or settlement.started
     lost: bool = False
-    vanished: str = ""  # the funding of the hold that was lost
+    vanished: tuple[str, ...] = ()  # the fundings of the holds that were lost, of two the first one first
     locked: bool = False  # in the daemon's books
     disputed_at: int = 0
     credits: dict[str, tuple[Credit, ...]] = field(default_factory=dict)  # by role, the oldest first

@@ -35,7 +35,7 @@ from tests.simulation.market import moving_price
 from tests.simulation.operator import Operator
 from tests.simulation.pace import empty_database
 from tests.simulation.person import Person, Post
-from tests.simulation.players import Deal, Player, Temper
+from tests.simulation.players import Ahead, Deal, Player, Temper
 from tests.simulation.process import Disk, DiskWriter, Line, Mortal, WireNode, is_of_disk
 from tests.simulation.sea import FastGate, Sea, WildRelay
 from tests.simulation.signer import PlainSigner
@@ -61,6 +61,7 @@ def settings_of(seed: int) -> Settings:
         hold_timeout=chance.choice((HOUR, 3 * HOUR, 3 * HOUR)),
         min_reward_sat=100,
         dispute_days=1,
+        **deposits_of(seed),
     )
     rounds = SettlementSettings(batch_seconds=chance.choice((0, 0, 300)), batch_from=2)
     return Settings(
@@ -70,6 +71,29 @@ def settings_of(seed: int) -> Settings:
         terms=terms,
         fees=FEES[seed % len(FEES)],
     )
+
+
+def deposits_of(seed: int) -> dict[str, Any]:
+    """How large a deposit is, and of what it is asked."""
+    chance = random.Random(f"{seed}/deposits")
+    return {
+        "deposit_percent": chance.choice((25, 25, 40, 100)),
+        "deposit_above_sat": chance.choice((1, 1, 3_000, 30_000)),
+        "deposit_above_price": chance.choice((0, 3_000)),
+    }
+
+
+def _money_ahead(deal: Deal, chance: random.Random) -> None:
+    """Whether its employer locks some of it ahead; some say so in their terms."""
+    deal.ahead = Ahead(
+        random.Random(chance.random()),
+        accepts=chance.choice((0.0, 0.5, 0.9, 1.0)),
+        pays=chance.choice((0.0, 0.4, 0.9)),
+        pesters=chance.choice((0.0, 0.0, 0.02, 0.1)),
+    )
+    said = chance.random() < 0.2 and "custody_mode" not in deal.terms
+    if said and not deal.terms["on_hold_end"].endswith("ledger"):
+        deal.terms["deposit_percent"] = chance.choice((1, 25, 60, 100))
 
 
 def by_the_hour(deal: Deal, chance: random.Random) -> None:
@@ -252,6 +276,7 @@ class City:
         thieves = [self.person(f"thief{n}", 3000 + n) for n in range(max(1, lives // 20))]
         chance, prices = self._chance, random.Random(f"{self.seed}/prices")
         later, clocks = random.Random(f"{self.seed}/later"), random.Random(f"{self.seed}/hours")
+        ahead = random.Random(f"{self.seed}/ahead")
         tempers = [Temper.HONEST] * 5 + [Temper.FORGETFUL, Temper.PICKY, Temper.FICKLE, Temper.HOSTILE, Temper.HOSTILE]
         for number in range(lives):
             terms: dict[str, Any] = {
@@ -292,6 +317,7 @@ class City:
                 deal.rupees = f"{max(deal.sat, 1_000) * 8 / 100:.2f}"
             if clocks.random() < 0.2:
                 by_the_hour(self.deals[-1], clocks)
+            _money_ahead(self.deals[-1], ahead)
 
     async def _deal(self, deal: Deal, begins: float) -> None:
         await asyncio.sleep(begins)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from fractions import Fraction
 from typing import Any
 
@@ -12,6 +12,7 @@ from kinds.events import RECORD, Event, read_json
 from kinds.log import LOG_TAG
 from kinds.states import Payer, TaskState
 from kinds.units import Msat
+from tests.simulation.ahead import Ahead, budget, is_about, sats
 from tests.virtual.hub import Relay
 
 
@@ -40,7 +41,7 @@ class Public:
     @property
     def shown(self) -> dict[str, Any]:
         """The amounts that both were shown: those of the milestone whose turn it is, where they have agreed on some."""
-        newest = self.newest
+        newest = self._own_newest
         released = newest["type"] == "settlement.completed" and newest["state"] == "Draft"
         return self.shown_of(int(newest["facts"].get("milestone", 1)) + released)
 
@@ -48,26 +49,67 @@ class Public:
         """Those of this milestone."""
         first: dict[str, Any] = self.entries[1]["facts"]
         plan = self.plan
+        if "currency" in first and number in (ahead := self.ahead).ever:
+            return first | self._by_parts(ahead, number)
         if "currency" in first and (invoice := self._invoice_of(number)):  # as it was shown with the newest one
             return {**first, **invoice, "hold_msat": invoice["amount_msat"]}
         if plan is None or not plan["milestones"]:
             return first
         part = plan["milestones"][number - 1]
         reward, budget = int(part["reward_msat"]), int(part["budget_msat"])
+        return first | self._amounts(reward, budget)
+
+    def _amounts(self, reward: int, budget: int) -> dict[str, Any]:
+        first: dict[str, Any] = self.entries[1]["facts"]
         fees = Fees(
             ppm=first["service_fee_ppm"], base=Msat(first["service_fee_base_msat"]), minimum=Msat(first["service_fee_minimum_msat"]),
             payer=Payer(first["service_fee_payer"]), insurance_percent=first["insurance_percent"],
         )  # fmt: skip
         fee, net = fees.of(Msat(reward)), reward - fees.of_worker(Msat(reward))
         own = {"reward_msat": reward, "budget_msat": budget, "service_fee_msat": fee, "net_msat": net}
-        return first | own | {"hold_msat": net + fee + budget}
+        return own | {"hold_msat": net + fee + budget}
+
+    def _by_parts(self, ahead: Ahead, number: int) -> dict[str, Any]:
+        """Of a price in a currency that has, or had, a deposit: each part of it at the rate of its own money."""
+        first = self.entries[1]["facts"]
+        parts = ahead.parts(number, (first["rate"], first["rate_time"]))
+        reward = sum(sats(price, rate) for price, (rate, _) in parts)
+        whole = sum(price for price, _ in parts)
+        own = {"price": str(whole), "parts": [(price, time) for price, (_, time) in parts]}
+        return own | self._amounts(reward, budget(first, reward))
+
+    @property
+    def ahead(self) -> Ahead:
+        """The deposit, as the log says."""
+        return Ahead(self.entries)
+
+    def as_of(self, seq: int) -> Public:
+        """As it was when this was the newest entry."""
+        return replace(self, entries={number: entry for number, entry in self.entries.items() if number <= seq})
+
+    @property
+    def _own_newest(self) -> dict[str, Any]:
+        """The newest entry that is not about a deposit."""
+        return self.entries[max(seq for seq, entry in self.entries.items() if not is_about(entry))]
+
+    def amount_of(self, funding: str) -> int:
+        """msat, of the hold's invoice."""
+        asked = (e["facts"] for e in self.entries.values() if e["type"] in ("invoice.created", "rollover.asked"))
+        return next(int(facts["amount_msat"]) for facts in asked if facts["funding"] == funding)
+
+    def last_of_the_work(self, *kinds: str) -> dict[str, Any] | None:
+        """The newest entry of one of these types that is not about a deposit."""
+        found = [seq for seq, entry in self.entries.items() if entry["type"] in kinds and not is_about(entry)]
+        return self.entries[max(found)] if found else None
 
     def _invoice_of(self, number: int) -> dict[str, Any] | None:
         """The facts of the newest invoice for this milestone."""
         found = [
             seq
             for seq, entry in self.entries.items()
-            if entry["type"] == "invoice.created" and entry["facts"].get("milestone", 1) == number
+            if entry["type"] == "invoice.created"
+            and entry["facts"].get("milestone", 1) == number
+            and not is_about(entry)
         ]
         return self.entries[max(found)]["facts"] if found else None
 

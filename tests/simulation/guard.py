@@ -25,6 +25,7 @@ from kinds.lightning import (
     PaySpec,
 )
 from kinds.units import PaymentHash
+from tests.simulation.ahead import Ahead, Entries
 
 _KEY = 64  # digits of a public key: the ref of a withdrawal begins with its owner's
 LONGEST_CALL = 60.0  # seconds to the node and back
@@ -57,6 +58,7 @@ class Guard:
         self._final: dict[str, str] = {}
         self.payouts: dict[str, list[PaymentHash]] = {}  # task -> hashes of what was sent out of its hold
         self.holds: dict[str, dict[PaymentHash, str]] = {}  # task -> hash -> ref, in the order in which they were made
+        self._amounts: dict[PaymentHash, int] = {}  # msat, that were asked for
         self._lost: dict[PaymentHash, float] = {}  # when the node gave it back by itself
         self._over: set[PaymentHash] = set()  # holds that have ended, which is for ever
 
@@ -66,6 +68,7 @@ class Guard:
     async def make_hold(self, spec: HoldSpec) -> HoldView:
         view = await self._node.make_hold(spec)
         self.holds.setdefault(task_of(spec.ref), {})[view.payment_hash] = spec.ref
+        self._amounts[view.payment_hash] = spec.amount
         return view
 
     async def hold(self, hold: HoldRef) -> HoldView:
@@ -118,7 +121,16 @@ class Guard:
             return
         if not self._awarded(task):
             raise self._broke(task, "rule 1: a hold is settled, and nobody has approved anything")
-        if not self._paid(task) and self._network.height < self._expiry(hold.payment_hash) - self._margin():
+        expiry = self._expiry(hold.payment_hash)
+        if self._has_deposit(task):
+            if self._milestone_of(task, hold.ref) != self._awarded_milestone(task):
+                raise self._broke(task, "rule 1: a hold of another milestone than the approved one is settled")
+            if self._is_back(task, hold.ref):
+                raise self._broke(task, "rule 1: a hold is settled that the log gives back")
+            beside = [self._expiry(h) for h in self._standing(task, self._awarded_milestone(task)) if self.is_held(h)]
+            ended = [h for h, _ in self._ended_beside(task)]
+            expiry = min([expiry, *beside, *ended])
+        if not self._paid(task) and self._network.height < expiry - self._margin():
             raise self._broke(task, "rule 1: a hold is settled before the worker is paid")
 
     def _goes_into_the_books(self, task: str, payment_hash: PaymentHash) -> bool:
@@ -149,6 +161,10 @@ class Guard:
         task = task_of(hold.ref)
         if self._funds(hold.ref) and self._under_way(task):
             raise self._broke(task, "a hold is cancelled although the worker's payout is on its way")
+        if not self._has_deposit(task) or self._is_back(task, hold.ref):
+            return
+        if self._under_way(task) and self._milestone_of(task, hold.ref) == self._awarded_milestone(task):
+            raise self._broke(task, "one of two holds is cancelled although the worker's payout is on its way")
 
     def _may_pay(self, spec: PaySpec) -> None:
         task = task_of(spec.ref)
@@ -185,10 +201,15 @@ class Guard:
             return
         if self._has_come_into_the_books(task):
             return
-        held = [h for h, ref in self.holds.get(task, {}).items() if self.is_held(h) and self._funds(ref)]
+        of_task = self.holds.get(task, {})
+        if self._has_deposit(task):
+            standing = self._standing(task, self._awarded_milestone(task))
+            of_task = {h: ref for h, ref in of_task.items() if h in standing}
+        held = [h for h, ref in of_task.items() if self.is_held(h) and self._funds(ref)]
+        now = asyncio.get_running_loop().time()
+        just_lost = [h for h in of_task if now - self._lost.get(h, -LONGEST_CALL) < LONGEST_CALL]
         if not held:
-            now = asyncio.get_running_loop().time()
-            if any(now - self._lost.get(h, -LONGEST_CALL) < LONGEST_CALL for h in self.holds.get(task, {})):
+            if just_lost:
                 return  # it was there when the node was asked
             raise self._broke(task, "rule 2: a payout starts, and no hold is there")
         parts = [part for payment_hash in held for part in self._network.book.parts(payment_hash)]
@@ -199,7 +220,8 @@ class Guard:
             raise self._broke(
                 task, f"rule 2: a payout of {spec.cltv_limit} blocks starts, and the hold has room for {room}"
             )
-        if spec.amount + spec.fee_limit > sum(part.amount for part in parts):
+        gone = sum(self._amounts[h] for h in just_lost if h not in held)  # of two holds: it was there, too
+        if spec.amount + spec.fee_limit > sum(part.amount for part in parts) + gone:
             raise self._broke(task, "rule 5: a payout and its fee are more than the hold")
 
     # After each commit
@@ -285,6 +307,64 @@ class Guard:
         """This hold is the one that the agreement rests on, not a stray."""
         row = self._row("SELECT goal FROM fundings WHERE ref = ?", ref)
         return row is not None and row[0] != "stray"
+
+    # What a deposit adds: a milestone's money may rest on two holds, and others are held beside
+
+    def _has_deposit(self, task: str) -> bool:
+        return self._row("SELECT 1 FROM log WHERE task = ? AND type = 'deposit.accepted' LIMIT 1", task) is not None
+
+    def _entries(self, task: str) -> Entries:
+        rows = self._db.execute("SELECT seq, body FROM events JOIN log USING (id) WHERE log.task = ?", (task,))
+        return {seq: json.loads(json.loads(body)["content"]) for seq, body in rows.fetchall()}
+
+    def _milestone_of(self, task: str, ref: str) -> int:
+        """As the log says, where its invoice was asked for; 0 where it never was."""
+        for entry in self._entries(task).values():
+            if entry["type"] in ("invoice.created", "rollover.asked") and entry["facts"]["funding"] == ref:
+                return int(entry["facts"].get("milestone", 1))
+        return 0
+
+    def _awarded_milestone(self, task: str) -> int:
+        entries = self._entries(task)
+        verdicts = [seq for seq, entry in entries.items() if entry["type"] in ("proof.verified", "dispute.resolved")]
+        return int(entries[max(verdicts)]["facts"].get("milestone", 1)) if verdicts else 0
+
+    def _is_back(self, task: str, ref: str) -> bool:
+        """The log says that it goes back, that another has taken its place, that it was refused, lost beside the work, or that nobody wanted it."""
+        over = ("deposit.returned", "funding.stray", "funding.failed", "invoice.expired")
+        return any(
+            (entry["type"] in over and entry["facts"]["funding"] == ref)
+            or (entry["type"] == "rollover.completed" and entry["facts"]["replaces"] == ref)
+            or (entry["type"] == "hold.lost" and entry["facts"]["funding"] == ref and "covers" in entry["facts"])
+            for entry in self._entries(task).values()
+        )
+
+    def _standing(self, task: str, milestone: int) -> dict[PaymentHash, str]:
+        """The holds that a milestone's money rests on, as the log says: they have come, and none has gone back. At most a deposit's and
+        one other."""
+        entries = self._entries(task)
+        came = {
+            entry["facts"]["funding"]
+            for entry in entries.values()
+            if entry["type"] in ("invoice.accepted", "rollover.completed")
+            and entry["facts"].get("milestone", 1) == milestone
+        }
+        refs = {h: ref for h, ref in self.holds.get(task, {}).items() if ref in came and not self._is_back(task, ref)}
+        covers = Ahead(entries).known
+        if len([ref for ref in refs.values() if ref in covers]) > 1 or len(refs) > 2:
+            raise self._broke(task, f"milestone {milestone} rests on {len(refs)} holds: {sorted(refs.values())}")
+        return refs
+
+    def _ended_beside(self, task: str) -> list[tuple[int, str]]:
+        """E of those that the same milestone rested on and that are over at the node, which may have settled one of two already."""
+        entries = self._entries(task)
+        standing = self._standing(task, self._awarded_milestone(task))
+        over = {ref for h, ref in standing.items() if not self.is_held(h)}
+        return [
+            (int(entry["facts"]["expiry_height"]), entry["facts"]["funding"])
+            for entry in entries.values()
+            if entry["facts"].get("funding") in over and "expiry_height" in entry["facts"]
+        ]
 
     def _row(self, query: str, *values: Any) -> Any:
         return self._db.execute(query, values).fetchone()

@@ -31,6 +31,7 @@ def judge(city: City) -> None:
     _state_is_shown(city)
     _everybody_was_heard(city)
     _nothing_is_stuck(city)
+    _nothing_is_held(city)
     for task, public in city.gazette.tasks.items():
         _has_a_reason(city, task, public)
         _credited_once(task, public)
@@ -112,6 +113,14 @@ def _nothing_is_stuck(city: City) -> None:
         raise Violation(stuck.task or "", f"an input is stuck: {stuck.sort}, {stuck.result}")
 
 
+def _nothing_is_held(city: City) -> None:
+    """All agreements are over: no hold is left, whichever milestone it was for."""
+    for task, hashes in city.guard.holds.items():
+        for payment_hash, ref in hashes.items():
+            if city.guard.is_held(payment_hash):
+                raise Violation(task, f"all is over, and {ref} is still held")
+
+
 def _wallets(city: City) -> None:
     """Every msat that a wallet has more or less than at its start stands in the log."""
     owed: dict[str, int] = defaultdict(int)
@@ -140,12 +149,26 @@ def _moved(public: Public) -> dict[str, int]:
                 moved[employer] -= facts["hold_msat"]
             for payout in facts["payouts"]:
                 moved[payout["to"]] += payout["amount_msat"]
+            if "loss_msat" in facts:
+                moved[employer] -= _settled_beside_a_loss(public, facts)
+        elif "reason" in facts and entry["type"] == "task.expired" and "percent" in facts:
+            continue  # the entry before it has told all of it: a deposit was paid out
         elif entry["type"] in ("refund.completed", "task.expired") and facts.get(
             "credited"
         ):  # settled, and given to his account
+            if public.ahead.ever:
+                moved[employer] -= sum(credit["amount_msat"] for credit in facts["credited"])
+                continue
             held = public.last("invoice.accepted")
             moved[employer] -= held["facts"]["amount_msat"] if held else 0
     return moved
+
+
+def _settled_beside_a_loss(public: Public, facts: dict[str, Any]) -> int:
+    """msat: of two holds one was lost and the worker had been paid, the other one was settled for it."""
+    refs = [facts["funding"], *(each["funding"] for each in facts.get("other_holds", ()))]
+    lost = {entry["facts"]["funding"] for entry in public.entries.values() if entry["type"] == "hold.lost"}
+    return sum(public.amount_of(ref) for ref in refs if ref not in lost)
 
 
 def withdrawn(city: City) -> list[dict[str, Any]]:
@@ -168,7 +191,10 @@ def _has_a_reason(city: City, task: str, public: Public) -> None:
         _paid_for_a_reason(task, public, deal, given, worker)
     elif end == "Refunded":
         _refunded_for_a_reason(task, public, deal, given, worker)
+    elif public.last("payment.missed"):
+        _paid_short_for_a_reason(task, public)
     _hired_by_their_word(city, task, public, deal, given)
+    _deposited_by_his_word(city, task, public, deal, given)
     _kept_its_word(task, public, end)
     _cost_what_was_shown(task, public, deal)
 
@@ -178,9 +204,14 @@ def _asked_for_what_is_due(task: str, public: Public) -> bool:
     later = [entry for entry in public.entries.values() if "pay_until" in entry["facts"]]
     if not later:
         return False
-    approved, asked = max(later, key=lambda entry: int(entry["seq"])), public.last("invoice.created")
+    approved, asked = max(later, key=lambda entry: int(entry["seq"])), public.last_of_the_work("invoice.created")
     now = public.newest["facts"].get("milestone") == approved["facts"].get("milestone")
     due = public.due(approved["facts"].get("percent", 100))
+    if asked and public.ahead.ever:
+        then = public.as_of(asked["seq"])
+        cover = then.ahead.held.get(asked["facts"].get("milestone", 1))
+        due = then.due(approved["facts"].get("percent", 100))
+        due = max(1000, due - cover.amount) if cover else due
     if now and asked and asked["seq"] > approved["seq"] and asked["facts"]["amount_msat"] != due:
         raise Violation(task, f"{due} msat were due, and {asked['facts']['amount_msat']} were asked for")
     return True
@@ -200,7 +231,7 @@ def _cost_what_was_shown(task: str, public: Public, deal: Deal) -> None:
     facts = done["facts"]
     fee = (
         0
-        if "loss_msat" in facts
+        if "loss_msat" in facts or facts.get("reason") == "unpaid"
         else public.shown_of(facts.get("milestone", 1))["service_fee_msat"] * facts["percent"] // 100
     )
     if facts["fee_msat"] * 100 > fee * (100 - shown["insurance_percent"]):
@@ -211,8 +242,15 @@ def _offered_reward(deal: Deal, shown: dict[str, Any]) -> int:
     """msat; of a price in a currency by the rate of that moment, which everybody knows here."""
     if not deal.rupees:
         return deal.sat * 1000
-    exact = Fraction(deal.rupees) * 10**8 / Fraction(moving_price("INR", shown["rate_time"]).quantize(Decimal("0.01")))
-    return math.ceil(exact) * 1000
+    parts = shown.get("parts", [(Fraction(deal.rupees), shown["rate_time"])])
+    if sum(price for price, _ in parts) != Fraction(deal.rupees):
+        return 0
+    return sum(_in_sats(price, time) for price, time in parts)
+
+
+def _in_sats(price: Fraction, time: int) -> int:
+    """msat, at the rate of then."""
+    return math.ceil(price * 10**8 / Fraction(moving_price("INR", time).quantize(Decimal("0.01")))) * 1000
 
 
 def _end(public: Public) -> dict[str, Any]:
@@ -269,6 +307,54 @@ def _by_the_hour(public: Public, deal: Deal) -> bool:
     return "cap" in deal.terms or any("hours_cap" in facts for facts in plans if facts["plan"] in agreed)
 
 
+def _paid_short_for_a_reason(task: str, public: Public) -> None:
+    """What was due was not paid: the worker has what a deposit held for him, and never more than his share; the rest is on record."""
+    missed = public.last("payment.missed")
+    assert missed is not None, "the caller has seen it"
+    then = public.as_of(missed["seq"])
+    cover = then.ahead.held.get(missed["facts"].get("milestone", 1))
+    approved = then.last("proof.verified", "dispute.resolved")
+    assert approved is not None, "nothing is due before an approval"
+    share = then.share(approved["facts"].get("percent", 100))
+    bears = min(share, cover.amount - then.shown["budget_msat"]) if cover else 0
+    if bears <= 0:
+        if "short_msat" in missed["facts"]:
+            raise Violation(task, "missed and paid out of a deposit, which bears nothing")
+        return
+    if missed["facts"].get("short_msat") != share - bears:
+        raise Violation(
+            task, f"of a share of {share} msat the deposit bears {bears}, and the log says {missed['facts']}"
+        )
+    lost = {"hold.lost", "payout.failed"} & {e["type"] for e in public.entries.values() if e["seq"] > missed["seq"]}
+    done = public.last("settlement.completed")
+    if lost and (done is None or done["seq"] < missed["seq"]):
+        return  # it was gone before he could be paid out of it, or he could not be reached
+    end = _end(public)["facts"]
+    got = [payout["amount_msat"] for payout in end["payouts"]] + [
+        credit["amount_msat"] - then.shown["budget_msat"] for credit in end["credited"] if credit["role"] == "worker"
+    ]
+    if got != [bears]:
+        raise Violation(task, f"the worker is owed {bears} msat out of the deposit and got {got}")
+
+
+def _deposited_by_his_word(
+    city: City, task: str, public: Public, deal: Deal, said: dict[str, set[tuple[str, int]]]
+) -> None:
+    """Nothing is asked for or held ahead that the employer has not agreed to; what goes back says which hold, and none does twice."""
+    kinds = {entry["type"] for entry in public.entries.values()}
+    ahead = public.ahead
+    if (ahead.known or "deposit.accepted" in kinds) and ("deposit", 1) not in said[deal.employer.name]:
+        raise Violation(task, "money ahead, and the employer never accepted that")
+    if "deposit.declined" in kinds and ("deposit", 0) not in said[deal.employer.name]:
+        raise Violation(task, "no deposit, and the employer never declined it")
+    back = [entry["facts"]["funding"] for entry in public.entries.values() if entry["type"] == "deposit.returned"]
+    if len(set(back)) != len(back) or not set(back) <= set(ahead.known):
+        raise Violation(task, f"a deposit goes back twice, or one that nobody knows: {back}")
+    if any(entry["facts"]["amount_msat"] != ahead.known[entry["facts"]["funding"]].amount
+           for entry in public.entries.values() if entry["type"] == "deposit.returned"):  # fmt: skip
+        raise Violation(task, "of a deposit goes back what it was not")
+
+
 def _hired_by_their_word(
     city: City, task: str, public: Public, deal: Deal, said: dict[str, set[tuple[str, int]]]
 ) -> None:
@@ -289,8 +375,12 @@ def _hired_by_their_word(
 
 def _near_its_end(public: Public, verdict: dict[str, Any]) -> bool:
     """The review ends at L at the latest."""
-    accepted = public.last("invoice.accepted")
-    return accepted is not None and bool(verdict["height"] >= accepted["facts"]["last_safe_height"])
+    then = public.as_of(verdict["seq"])
+    accepted = then.last_of_the_work("invoice.accepted")
+    ends = [accepted["facts"]["last_safe_height"]] if accepted else []
+    if cover := then.ahead.held.get(verdict["facts"].get("milestone", 1)):
+        ends.append(cover.last_safe)
+    return bool(ends) and bool(verdict["height"] >= min(ends))
 
 
 def _offered(said: set[tuple[str, int]], percent: int) -> bool:

@@ -28,6 +28,10 @@ class Desk:
     invoices: list[str] = field(default_factory=list)  # to lock the money, the newest last
     owed: int = 0  # msat that he was told to name a destination for
     named: list[str] = field(default_factory=list)  # invoices that he gave as destinations
+    covers: list[str] = field(default_factory=list)  # invoices of a deposit that he has not paid yet
+    renewals: list[str] = field(default_factory=list)  # invoices of fresh holds, which may be a deposit's
+    seen_ahead: set[str] = field(default_factory=set)
+    asked_ahead: bool = False  # whether he wants to lock a deposit
     rests_until: int = 0  # he was told that no more invoices are made for it before
 
 
@@ -76,6 +80,13 @@ class Person:
         match told["code"]:
             case "invoice" if told["invoice"] not in desk.invoices:
                 desk.invoices.append(told["invoice"])
+                if told.get("renews"):
+                    desk.renewals.append(told["invoice"])
+            case "deposit_offered":
+                desk.asked_ahead = True
+            case "deposit_invoice" if told["invoice"] not in desk.seen_ahead:
+                desk.covers.append(told["invoice"])
+                desk.seen_ahead.add(told["invoice"])
             case "approved" if told.get("needs_destination"):
                 desk.owed = told["amount_msat"]
             case "destination_needed":

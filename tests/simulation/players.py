@@ -41,6 +41,16 @@ class Said:
 
 
 @dataclass(slots=True)
+class Ahead:
+    """What an employer does with a deposit: he accepts, puts it off, declines; and pays all that he is asked for then, some of it or nothing."""
+
+    chance: random.Random
+    accepts: float = 0.0  # per turn, once he is asked
+    pays: float = 0.0  # per turn and invoice
+    pesters: float = 0.0  # per turn: says something about it whether it fits or not
+
+
+@dataclass(slots=True)
 class Deal:
     """One agreement, from its people's side."""
 
@@ -57,6 +67,7 @@ class Deal:
     task: str = ""
     said: list[Said] = field(default_factory=list)
     hurry: dict[str, asyncio.Event] = field(default_factory=dict)  # by role: act now
+    ahead: Ahead | None = None  # whether the employer locks a deposit; None: he is never asked
     tired: bool = False  # nobody renews the hold of a dispute any more, so that it ends
 
 
@@ -144,6 +155,8 @@ class Player:
             renews = move.startswith("lock") and public.newest["state"] == "Disputed"
             if move and not (renews and self.deal.tired):
                 self._do(move, public)
+            if self.role == "employer" and self.deal.ahead:
+                self._think_ahead(self.deal.ahead, public)
             if public.is_final and self.me.payable < _CRUMBS and self.chance.random() < 0.5:
                 return
 
@@ -185,7 +198,58 @@ class Player:
                 if role != self.role:
                     hurry.set()
 
+    def _think_ahead(self, plan: Ahead, public: Public) -> None:
+        """About the deposit, by its own chance."""
+        chance, desk = plan.chance, self.me.desk(self.deal.task)
+        if public.is_final and chance.random() < 0.9:
+            return
+        accepted = public.last("deposit.accepted")
+        if chance.random() < plan.pesters:
+            move = chance.choice(("accept_deposit", "accept_deposit", "later_deposit", "decline_deposit"))
+        elif desk.asked_ahead and not accepted and chance.random() < 0.7:
+            likes = chance.random() < plan.accepts
+            move = "accept_deposit" if likes else chance.choice(("later_deposit", "later_deposit", "decline_deposit"))
+        elif desk.covers and chance.random() < plan.pays:
+            move = chance.choice(("lock_ahead", "lock_ahead", "lock_one_ahead", "lock_ahead_wrong"))
+        elif desk.renewals and not self.deal.tired and chance.random() < plan.pays:
+            move = "lock_renewals"
+        else:
+            return
+        self._do(move, public)
+
     # The moves
+
+    def _accept_deposit(self, public: Public) -> None:
+        self._answer("accept", public)
+
+    def _later_deposit(self, public: Public) -> None:
+        self._answer("later", public)
+
+    def _decline_deposit(self, public: Public) -> None:
+        self._answer("decline", public)
+
+    def _answer(self, answer: str, public: Public) -> None:
+        self.deal.said.append(Said(self.clock(), self.me.name, "deposit", {"accept": 1, "decline": 0}.get(answer, 2)))
+        self._say("deposit", public, answer=answer)
+
+    def _lock_ahead(self, public: Public) -> None:
+        """Every invoice of a deposit that he was shown."""
+        while self.me.desk(self.deal.task).covers:
+            self._lock_one_ahead(public)
+
+    def _lock_one_ahead(self, public: Public, factor: float = 1.0) -> None:
+        covers = self.me.desk(self.deal.task).covers
+        if covers:
+            self.me.pay(covers.pop(0), factor=factor)
+
+    def _lock_ahead_wrong(self, public: Public) -> None:
+        self._lock_one_ahead(public, 2.0)
+
+    def _lock_renewals(self, public: Public) -> None:
+        """Fresh holds, of the agreement and of the deposit beside it."""
+        renewals = self.me.desk(self.deal.task).renewals
+        while renewals:
+            self.me.pay(renewals.pop(0))
 
     def _say(self, action: str, public: Public | None = None, basis: str = "", **words: Any) -> None:
         """By letter, or signed where the terms or chance want it."""
@@ -320,6 +384,20 @@ class Player:
             on_reject=self.deal.terms.get("on_reject", "dispute"),
             **words,
         )
+
+    def _propose_four(self, public: Public) -> None:
+        """5, 8, 5 and 2 twentieths of the whole."""
+        whole = Decimal(self.deal.rupees or self.deal.sat)
+        unit = Decimal("0.01") if self.deal.rupees else Decimal(1)
+        amounts = [(whole * part / 20).quantize(unit) for part in (5, 8, 5)]
+        amounts.append(whole - sum(amounts))
+        left = self.deal.deadline - int(self.clock())
+        dues = [self.deal.deadline - left * later // 8 for later in (3, 2, 1, 0)]
+        written = [
+            {"title": f"Part {n}", "amount": str(amount) if self.deal.rupees else int(amount), "due": str(due)}
+            for n, (amount, due) in enumerate(zip(amounts, dues, strict=True), 1)
+        ]
+        self._say("milestones", public, milestones=written, review_window=3600, on_reject="dispute")
 
     def _agree_plan(self, public: Public) -> None:
         proposed = public.last("plan.proposed")

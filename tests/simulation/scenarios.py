@@ -712,9 +712,93 @@ HOURLY = (
     Scenario("by the hour, and never paid for", BEGUN + _NAMED + "employer approve\nuntil invoice.expired\nwait 100000\nuntil payment.missed", "Expired", terms=_HOURS | LATER),
 )  # fmt: skip
 
+# Money ahead
+DEPOSITED = BEGUN + "employer accept_deposit\nuntil invoice.created\nemployer lock_ahead\nuntil invoice.accepted\n"
+_FOUR = TAKEN + "worker propose_four\nuntil plan.proposed\nemployer agree_plan\nuntil plan.agreed\n"
+_AHEAD = (
+    "employer accept_deposit\nuntil invoice.created\nuntil invoice.created\nwait 60\nemployer lock_ahead\n"
+    "until invoice.accepted\nuntil invoice.accepted\n"
+)
+_FOUR_AHEAD = _FOUR + _AHEAD
+_APPROVED = "worker submit\nuntil proof.submitted\nwait 120\nemployer approve\nuntil proof.verified\n"
+_COVERED = _APPROVED + "wait 120\nworker payout\nuntil settlement.completed\n"
+_REST = "employer lock\nuntil invoice.accepted\nuntil Verified\nwait 120\nworker payout\nuntil settlement.completed\n"
+_DUE = _APPROVED + "until invoice.created\n" + _REST
+_LOCKS = "employer fund\nuntil PendingFunding\nemployer lock\nuntil Claimed\n"
+_PAID = _LOCKS + _COVERED
+_OWES = DEPOSITED + "worker submit\nuntil proof.submitted\nemployer approve\nuntil Claimed/awaiting_payment\n"
+_BOTH = _OWES + "until invoice.created\nemployer lock\nuntil Verified\n"  # rests on two holds
+_STUCK = _BOTH + "node payout_stuck=True\nwait 120\nworker payout\nwait 120\nnode well\n"
+UPFRONT = HIRES
+_BY_FOUR: dict[str, Any] = {"deadline": 24 * 3600}
+_SOONER: dict[str, Any] = {"deadline": 9 * 3600}  # where the hold comes first, and lasts through the work
+_MISSES = "until invoice.expired\nwait 100000\nuntil payment.missed\n"
+DEPOSITS = (
+    Scenario("a deposit, and the rest when it is approved", _BOTH + "wait 120\nworker payout", "Paid", terms=LATER),
+    Scenario("a deposit, in rupees", _BOTH + "wait 120\nworker payout", "Paid", terms=LATER, rupees="1680.50"),
+    Scenario("a deposit of four milestones", _FOUR_AHEAD + _DUE * 3 + _COVERED + "never deposit.returned", "Paid", terms=LATER, **_BY_FOUR),
+    Scenario("a deposit of four milestones in rupees", _FOUR_AHEAD + _DUE * 3 + _COVERED, "Paid", terms=LATER, rupees="1680.50", **_BY_FOUR),
+    Scenario("a deposit of four milestones up front", _FOUR + _LOCKS + _AHEAD + _COVERED + _PAID * 2 + _COVERED + "never deposit.returned", "Paid", terms=UPFRONT, **_SOONER),
+    Scenario("a deposit of four milestones up front in rupees", _FOUR + _LOCKS + _AHEAD + _COVERED + "wait 900\n" + _PAID + "wait 900\n" + _PAID + _COVERED, "Paid", terms=UPFRONT, rupees="1680.50", **_SOONER),
+    Scenario("a deposit before the first money, up front", _FOUR_AHEAD + _PAID * 3 + _COVERED, "Paid", terms=UPFRONT | ROLLS, **_SOONER),
+    Scenario("a whole deposit, in the terms", BEGUN + "employer accept_deposit\nuntil invoice.created\nemployer lock_ahead\nuntil invoice.accepted\n" + _COVERED, "Paid", terms=LATER | {"deposit_percent": 100}),
+    Scenario("a whole deposit in the terms, in rupees", BEGUN + "employer accept_deposit\nuntil invoice.created\nemployer lock_ahead\nuntil invoice.accepted\n" + _COVERED, "Paid", terms=LATER | {"deposit_percent": 100}, rupees="1680.50"),
+    Scenario("a deposit that is asked for, put off and declined", BEGUN + "until deposit.offered\nemployer later_deposit\nwait 300\nnever deposit.declined\nemployer decline_deposit\nuntil deposit.declined\nemployer accept_deposit\nuntil deposit.accepted\nuntil invoice.created\nemployer decline_deposit\nworker submit\nuntil proof.submitted\nemployer approve\nuntil Claimed/awaiting_payment\nuntil invoice.created\nemployer lock\nuntil Verified\nwait 120\nworker payout", "Paid", terms=LATER, settings={"deposit_above_sat": 1}),
+    Scenario("a deposit that is never paid, asked for again, and paid", BEGUN + "employer accept_deposit\nuntil invoice.created\nuntil invoice.expired\nemployer accept_deposit\nuntil invoice.created\nemployer lock_ahead\nuntil invoice.accepted\n" + _DUE, "Paid", terms=LATER, settings={"invoice_expiry": 1800}),
+    Scenario("a deposit that is wrongly paid", BEGUN + "employer accept_deposit\nuntil invoice.created\nemployer lock_ahead_wrong\nuntil funding.failed\nemployer accept_deposit\nuntil invoice.created\nwait 60\nemployer lock_ahead\nuntil invoice.accepted\n" + _DUE, "Paid", terms=LATER),
+    Scenario("somebody else wants a deposit", BEGUN + "worker accept_deposit\nthief accept_deposit\nwait 300\nnever deposit.accepted\nthief decline_deposit\nwait 300\nnever deposit.declined", "Expired", terms=LATER),
+    Scenario("missed, and a deposit bears a part", _OWES + _MISSES + "wait 120\nworker payout\nuntil settlement.completed", "Expired", settings=LONG, terms=LATER),
+    Scenario("missed in rupees, and a deposit bears a part", _OWES + _MISSES + "wait 120\nworker payout\nuntil settlement.completed", "Expired", settings=LONG, terms=LATER, rupees="1680.50"),
+    Scenario("missed, and nobody takes what the deposit bears", _OWES + _MISSES + "until payout.failed", "Expired", terms=LATER, settings=LONG),
+    Scenario("missed, and the deposit is settled at its margin", _OWES + _MISSES + "node no_outbound=True\nworker payout_swap\nwait 600\nblocks M\nuntil settlement.completed\nnode well\nwait 60\nworker withdraw_all\nuntil account.paid", "Expired", terms=LATER, settings=LONG),
+    Scenario("missed in the third of four milestones", _FOUR_AHEAD + _DUE * 2 + _APPROVED + _MISSES + "wait 120\nworker payout\nuntil settlement.completed", "Expired", terms=LATER, settings=LONG, **_BY_FOUR),
+    Scenario("missed in the first of four milestones", _FOUR_AHEAD + _APPROVED + _MISSES, "Expired", terms=LATER, settings=LONG, **_BY_FOUR),
+    Scenario("missed, and the deposit is lost under its payout", _OWES + _MISSES + "node payout_stuck=True\nwait 120\nworker payout\nwait 120\nnode well\nnode dies back cover\nuntil hold.lost\npayee takes", "Paid", terms=LATER, settings=LONG),
+    Scenario("a deposit comes to its end while work is under way", DEPOSITED + "blocks CL\nuntil deposit.returned\nworker submit\nuntil proof.submitted\nemployer approve\n" + _PAYS, "Paid", terms=LATER),
+    Scenario("a deposit comes to its end while payment is waited for", _OWES + "until invoice.created\nblocks CL\nuntil deposit.returned\nemployer lock\nuntil funding.failed\nemployer fund\n" + _PAYS, "Paid", terms=LATER),
+    Scenario("a deposit of a later milestone comes to its end", _FOUR_AHEAD + "blocks CL\nuntil deposit.returned\nuntil deposit.returned\n" + _DUE * 4, "Paid", terms=LATER, **_BY_FOUR),
+    Scenario("a deposit is renewed", DEPOSITED + "blocks CR\nuntil rollover.asked\nwait 60\nemployer lock_renewals\nuntil rollover.completed\n" + _DUE, "Paid", terms=LATER | ROLLS, settings=LONG),
+    Scenario("a deposit of later milestones is renewed", _FOUR_AHEAD + "blocks CR\nuntil rollover.asked\nuntil rollover.asked\nwait 60\nemployer lock_renewals\nuntil rollover.completed\nuntil rollover.completed\n" + _DUE * 3 + _COVERED, "Paid", terms=LATER | ROLLS, settings=LONG, **_BY_FOUR),
+    Scenario("a deposit is not renewed", DEPOSITED + "blocks CR\nuntil rollover.asked\nblocks CL\nuntil deposit.returned\n" + _DUE, "Paid", terms=LATER | ROLLS, settings=LONG),
+    Scenario("a deposit is wrongly renewed", DEPOSITED + "blocks CR\nuntil rollover.asked\nemployer lock_much\nuntil funding.failed\n" + _DUE, "Paid", terms=LATER | ROLLS, settings=LONG),
+    Scenario("a deposit and the other money are renewed up front", _FOUR + _LOCKS + _AHEAD + "blocks R\nuntil rollover.asked\nuntil rollover.asked\nuntil rollover.asked\nwait 60\nemployer lock_renewals\nuntil rollover.completed\nuntil rollover.completed\nuntil rollover.completed\n" + _COVERED + _PAID * 2 + _COVERED, "Paid", terms=UPFRONT | ROLLS, settings=LONG, **_BY_FOUR),
+    Scenario("a deposit is lost while it is aside", DEPOSITED + "node dies back cover\nuntil hold.lost\n" + _DUE, "Paid", terms=LATER),
+    Scenario("a deposit is lost while payment is waited for", _OWES + "until invoice.created\nnode dies back cover\nuntil hold.lost\nemployer lock\nuntil funding.failed\nemployer fund\n" + _PAYS, "Paid", terms=LATER),
+    Scenario("a deposit of a later milestone is lost", _FOUR_AHEAD + "node dies back cover\nuntil hold.lost\n" + _DUE * 3 + _COVERED, "Paid", terms=LATER, **_BY_FOUR),
+    Scenario("a deposit of a later milestone is lost up front", _FOUR + _LOCKS + _AHEAD + "node dies back cover\nuntil hold.lost\nemployer accept_deposit\nuntil invoice.created\nwait 60\nemployer lock_ahead\nuntil invoice.accepted\n" + _COVERED + _PAID * 2 + _COVERED, "Paid", terms=UPFRONT, **_SOONER),
+    Scenario("of two holds the deposit is lost before the payout", _BOTH + "node dies back cover\nuntil hold.lost", "Expired", terms=LATER),
+    Scenario("of two holds one is lost under a payout that arrives", _STUCK + "node dies back cover\nuntil hold.lost\npayee takes", "Paid", terms=LATER),
+    Scenario("of two holds one is lost under a payout that fails", _STUCK + "node dies back cover\nuntil hold.lost\npayee refuses", "Expired", terms=LATER),
+    Scenario("of two holds one is lost after the payout", _BOTH + "node loses settle\nwait 120\nworker payout\nuntil Verified/settling\nnode dies back cover\nuntil hold.lost\nwait 600\nnode well", "Paid", terms=LATER),
+    Scenario("of two holds both are lost under a payout that arrives", _STUCK + "node dies back cover\nuntil hold.lost\nnode dies back\nwait 600\npayee takes", "Paid", terms=LATER),
+    Scenario("of two holds one is lost at the margin", _STUCK + "payee on_chain\nnode loses settle\nblocks M\nuntil Verified/settling\nnode dies back cover\nuntil hold.lost\npayee refuses\nwait 600\nnode well", "Expired", terms=LATER),
+    Scenario("two holds at the margin", _BOTH + "node no_outbound=True\nworker payout_swap\nwait 600\nblocks M\nuntil Paid\nnode well\nwait 60\nworker withdraw_all\nuntil account.paid", "Paid", terms=LATER),
+    Scenario("one of two holds is settled, and the node says nothing of the other", _BOTH + "wait 120\nnode lose_answers=3 only=settle\nworker payout\nuntil settlement.started\ndaemon dies 20\nwait 900\nnode well", "Paid", terms=LATER),
+    Scenario("two holds for a worker who cannot be reached", _BOTH + "until payout.failed", "Expired", terms=LATER, settings=LONG),
+    Scenario("two holds, and a dispute", _BOTH + "worker dispute\nuntil Disputed\nwait 60\nemployer approve\nuntil Verified\nwait 120\nworker payout", "Paid", terms=LATER),
+    Scenario("two holds up front, and both end it", _FOUR_AHEAD + _PAID * 2 + _LOCKS + "worker cancel 0\nuntil cancel.offered\nemployer cancel 0", "Refunded", terms=UPFRONT, **_SOONER),
+    Scenario("two holds up front, and both part it", _FOUR_AHEAD + _PAID * 2 + _LOCKS + "worker cancel 40\nuntil cancel.offered\nemployer cancel 40\nuntil Verified\nwait 120\nworker payout\nuntil Paid\nwait 60\nemployer withdraw_all\nuntil account.paid", "Paid", terms=UPFRONT, **_SOONER),
+    Scenario("two holds up front, and one is lost under work", _FOUR_AHEAD + _PAID * 2 + _LOCKS + "node dies back cover\nuntil hold.lost", "Expired", terms=UPFRONT, **_SOONER),
+    Scenario("two holds up front, and no work", _FOUR_AHEAD + _PAID * 2 + _LOCKS, "Expired", terms=UPFRONT, **_SOONER),
+    Scenario("two holds up front, renewed in a dispute", _FOUR_AHEAD + _PAID * 2 + _LOCKS + "worker submit\nuntil proof.submitted\nworker dispute\nuntil Disputed\nblocks R\nuntil rollover.asked\nwait 300\nemployer lock_renewals\nuntil rollover.completed\nwait 900\nemployer lock_renewals\nwait 900\nemployer approve\nuntil Verified\nwait 120\nworker payout\nuntil settlement.completed\n" + _COVERED, "Paid", terms=UPFRONT | ROLLS, settings=LONG, **_BY_FOUR),
+    Scenario("two holds up front, and the dispute outlasts them", _FOUR_AHEAD + _PAID * 2 + _LOCKS + "worker dispute\nuntil Disputed", "Refunded", terms=UPFRONT, **_SOONER),
+    Scenario("parted, and a deposit has more than that", DEPOSITED + "worker cancel 10\nuntil cancel.offered\nemployer cancel 10\nuntil Verified\nwait 120\nworker payout\nuntil Paid\nwait 60\nemployer withdraw_all\nuntil account.paid", "Paid", terms=LATER),
+    Scenario("a project is given up, and its deposit goes back", _FOUR_AHEAD + "worker cancel 0\nuntil cancel.offered\nemployer cancel 0\nuntil deposit.returned", "Refunded", terms=LATER, **_BY_FOUR),
+    Scenario("a project is given up between two milestones, and its deposit goes back", _FOUR_AHEAD + _PAID + "employer cancel\nuntil deposit.returned", "Refunded", terms=UPFRONT, **_SOONER),
+    Scenario("a project ends in a split, and its deposit goes back", _FOUR + _LOCKS + _AHEAD + "worker cancel 40\nuntil cancel.offered\nemployer cancel 40\nuntil Verified\nwait 120\nworker payout", "Paid", terms=UPFRONT, **_SOONER),
+    Scenario("a project with a deposit, and nobody works", _FOUR_AHEAD, "Expired", terms=LATER, **_BY_FOUR),
+    Scenario("given back with a deposit", DEPOSITED + "worker abandon\nuntil Draft", "Expired", terms=LATER),
+    Scenario("disputed with a deposit for ever", DEPOSITED + "worker submit\nuntil proof.submitted\nworker dispute\nuntil Disputed", "Refunded", terms=LATER),
+    Scenario("a cancel goes out, and the deposit has just landed", BEGUN + "employer accept_deposit\nuntil invoice.created\nworker cancel 0\nuntil cancel.offered\nnode loses cancel\nemployer cancel 0\nuntil Refunded\nemployer lock_ahead\nuntil funding.stray\nnode well", "Refunded", terms=LATER),
+    Scenario("killed all along a deposit", BEGUN + "daemon dies 3\nemployer accept_deposit\nuntil deposit.accepted\ndaemon dies 2\nuntil invoice.created\ndaemon dies 5\nemployer lock_ahead\nuntil invoice.accepted\ndaemon dies\nwait 300\nworker submit\nuntil proof.submitted\nemployer approve\ndaemon dies 9\nuntil Claimed/awaiting_payment\nuntil invoice.created\ndaemon dies 2\nemployer lock\nuntil Verified\ndaemon dies 4\nwait 240\nworker payout\ndaemon dies 12\nuntil Paid\ndaemon dies 2", "Paid", terms=LATER),
+    Scenario("killed while a deposit is paid and the node is away", BEGUN + "employer accept_deposit\nuntil invoice.created\ndaemon away\nwait 60\nemployer lock_ahead\nwait 600\nnode restarts\ndaemon back\nuntil invoice.accepted\n" + _DUE, "Paid", terms=LATER),
+    Scenario("killed while all of a project's money goes back", _FOUR_AHEAD + "node lose_answers=6 only=cancel\nworker cancel 0\nuntil cancel.offered\nemployer cancel 0\ndaemon dies 14\nuntil Refunded\ndaemon dies 3\nwait 900\nnode well", "Refunded", terms=LATER, **_BY_FOUR),
+    Scenario("frozen with a deposit", DEPOSITED + "operator freeze\nuntil task.frozen\nemployer accept_deposit\nwait 600\nnode dies back cover\nuntil hold.lost\noperator unfreeze\nuntil task.unfrozen\n" + _DUE, "Paid", terms=LATER),
+)  # fmt: skip
+
 SCENARIOS: dict[str, Scenario] = {
     each.name: each
     for each in (
-        *INCIDENTS, *HOSTILE, *WAYS, *BOOKED, *HIRED, *PROJECTS, *ON_APPROVAL, *PRICED, *HOURLY, *PLACES, TOUCHED_LATER,
+        *INCIDENTS, *HOSTILE, *WAYS, *BOOKED, *HIRED, *PROJECTS, *ON_APPROVAL, *PRICED, *HOURLY, *DEPOSITS, *PLACES, TOUCHED_LATER,
     )
 }  # fmt: skip

@@ -6,10 +6,11 @@
     never TYPE                   there is no such entry of the log
     wait SECONDS                 time passes
     blocks N | L | M | R         so many blocks come, or all up to that height of the hold (M: E - M; R: a fresh one is asked for), or N
-                                 short of it: "L-3"; "blocks late N": none comes for the time of so many
+                                 short of it: "L-3"; CL and CR: the same of the first hold of a deposit; "blocks late N": none comes for the time of so many
     node FIELD=VALUE ...         faults of the node; "node loses CALL ..." for requests that do not arrive; "node well"; "node fee_ppm=N":
                                  what its routes cost
-    node restarts | dies N       ... | it gives the hold back by itself, or (settles) settles it, (off_channel) its channel closes
+    node restarts | dies HOW     ... | it gives the hold back by itself, or (settles) settles it, (off_channel) its channel closes; "dies back
+                                 cover": the first one of a deposit that is held
     payee takes | refuses        the end of a payout that its payee holds; "payee on_chain": whose channel was closed under it
     daemon dies [N] | away | back   now or N steps from now and starts again; it stays away; it may start
     relays FIELD=VALUE ...       down, mute or forgets; or a field of their weather
@@ -32,7 +33,7 @@ from bot.config import Settings
 from bot.nodes.preimages import preimage_of
 from bot.nodes.simnet.book import NODE
 from bot.nodes.simnet.faults import Faults, changed_faults
-from handlers.task import Task
+from handlers.task import Funding, Task
 from kinds.events import DM_WRAP
 from kinds.figures import npub
 from kinds.lightning import HoldStatus
@@ -48,6 +49,11 @@ from tests.simulation.sea import Weather
 _ROLES = ("employer", "worker", "thief")
 _PATIENCE = 30 * 3600  # seconds in which what the script waits for must come
 _SOON = 4 * 3600  # the deadline
+_DEPOSIT = {
+    "deposit_percent": 25,
+    "deposit_above_sat": 30_000,
+    "deposit_above_price": 3_000,
+}  # asked for by a script alone
 _LIFE = """
     employer fund
     until PendingFunding
@@ -213,6 +219,9 @@ class Stage:
         name, _, short = where.partition("-")
         task, network = self._task, self.city.node.network
         heights = {"L": task.last_safe_height, "M": task.settle_height, "R": task.rollover_height}
+        if name in ("CL", "CR"):
+            cover = self._cover(task)
+            heights = {"CL": task.terms.last_safe(cover.expiry_height), "CR": task.renews_at(cover)}
         blocks = int(name) if name.isdigit() else heights[name] - int(short or 0) - network.height
         self.city.mine(max(0, blocks))
 
@@ -227,13 +236,17 @@ class Stage:
                 network.restart()
             case (word,) if word.startswith("fee_ppm="):
                 network.params = replace(network.params, **_values(words))
-            case ("dies", how):
-                self._end_hold(how)
+            case ("dies", how, *which):
+                self._end_hold(how, self._cover(self._task) if which == ["cover"] else self._task.hold)
             case _:
                 network.faults = changed_faults(network.faults, _values(words))
 
-    def _end_hold(self, how: str) -> None:
-        network, hold = self.city.node.network, self._task.hold
+    def _cover(self, task: Task) -> Funding:
+        """Held for the milestone whose turn it is, or for the next that has one."""
+        return min((f for f in (*task.holds, *task.covers) if f.covers), key=lambda cover: cover.milestone)
+
+    def _end_hold(self, how: str, hold: Funding | None) -> None:
+        network = self.city.node.network
         assert hold is not None, "the script has one held"
         match how:
             case "back":
@@ -300,7 +313,7 @@ class Stage:
 def _settings(scenario: Scenario) -> Settings:
     found = settings_of(0)
     terms = found.terms.model_copy(
-        update={"hold_cltv": 560, "margin": 58, "hold_timeout": 6 * 3600} | scenario.settings
+        update={"hold_cltv": 560, "margin": 58, "hold_timeout": 6 * 3600} | _DEPOSIT | scenario.settings
     )
     return found.model_copy(update={"terms": terms})
 

@@ -651,6 +651,33 @@ def lost_paid(vanished: int = 1, **facts: Any) -> Ahead:
     return life
 
 
+def both_lost(again: int = 0) -> Ahead:
+    """While he is paid one is lost, and then the other. `again`: which one the second entry names."""
+    life = lost_paying().prepaid()
+    ref = life.holds()[again][0]
+    life.add("hold.lost", "Verified", "APPROVED", "node", funding=ref, **life.secret(ref))
+    life.back(4)
+    life.end(state="Paid")
+    said = life.lines[-1].facts
+    del said["next_deadline"]
+    said |= {"insurance_msat": 0, "loss_msat": 5_001_000, "incident": "hold_lost"}
+    line = life.add("incident", "Paid", "RELEASED", "node")
+    life.lines[-2].facts = line.facts = {name: fact for name, fact in said.items() if fact is not ...}
+    return life
+
+
+def lost_beside_a_loss() -> Ahead:
+    """While he is paid one of two is lost, and that of a later milestone."""
+    life = lost_paying().gone(4).prepaid()
+    life.end(state="Paid")
+    said = life.lines[-1].facts
+    del said["next_deadline"]
+    said |= {"insurance_msat": 0, "loss_msat": 5_001_000 - life.holds()[0][1], "incident": "hold_lost"}
+    line = life.add("incident", "Paid", "RELEASED", "node")
+    life.lines[-2].facts = line.facts = {name: fact for name, fact in said.items() if fact is not ...}
+    return life
+
+
 def ended(later: bool = False, early: int = 0, number: int = 3, by: Key | str = "clock", **facts: Any) -> Ahead:
     """A cover comes to its L long before its milestone's turn."""
     life = Ahead(later=later).accept((3, "3000"), (4, "2000")).bill(number, "3000" if number == 3 else "2000")
@@ -927,6 +954,8 @@ SOUND: dict[str, Spoil] = {
     "one is lost while he is paid, which fails": lost_failed,
     "the deposit is lost while he is paid": lost_paid,
     "the other is lost while he is paid": lambda: lost_paid(0),
+    "both are lost while he is paid": both_lost,
+    "one is lost while he is paid, and a later one": lost_beside_a_loss,
     "a cover is lost": lambda: four().gone(3).whole().whole().whole().whole(),
     "a cover is lost when the rest is asked for": lost_at_payment,
     "a cover ends": ended,
@@ -1335,6 +1364,7 @@ SPOILT: dict[str, tuple[str, Spoil]] = {
     "the refund is of the other hold": ("wrong_funding", lambda: told(no_proof(), "refund.started", funding="h1")),
     "the settlement is of the deposit": ("wrong_funding", lambda: told(to_third().done().end(), "settlement.started", funding=to_third().covers[3].ref)),
     "the loss is all that was paid": ("unbalanced", lambda: both(lost_paid(), loss_msat=5_001_000)),
+    "the same is lost twice": ("illegal_move", lambda: both_lost(1)),
     "the loss is nothing": ("unbalanced", lambda: both(lost_paid(), loss_msat=0)),
     "the other hold counts when nothing is lost": ("bad_facts", lambda: lost_paying(other_holds=[])),
     "silence by the later height": ("too_early", silence_too_early),
