@@ -98,13 +98,13 @@ def _order(done: Decision, parts: tuple[tuple[int, int], ...], moment: Moment) -
         today = [f.asked for f in task.fundings if f.covers and f.milestone == number and f.asked > now.time - DAY]
         if len(today) >= policy.quotes_a_day:
             raise refuse(Refused.TOO_MANY_QUOTES, limit=policy.quotes_a_day, wait=today[0] + DAY - now.time)
-    costs = [_cost(task, number, part, moment) for number, part in parts]
-    need_room(task, Msat(sum(quoted.still_asked for quoted in costs)), moment, len(costs))
+    amounts, costs = [], [_cost(task, number, part, moment) for number, part in parts]
+    for (_, part), quoted in zip(parts, costs, strict=True):
+        amounts.append(quoted.hold_amount if part == quoted.price_of(quoted.current) else _part(quoted, part))
+    need_room(task, Msat(sum(amounts)), moment, len(amounts))
     life = policy.rate_expiry if task.currency else policy.invoice_expiry
-    for (number, part), quoted in zip(parts, costs, strict=True):
-        cost = quoted.current
-        amount = quoted.hold_amount if part == quoted.price_of(cost) else _part(quoted, part)
-        done = order(done, moment, life, amount, cost.rate, milestone=number, covers=part)
+    for (number, part), quoted, amount in zip(parts, costs, amounts, strict=True):
+        done = order(done, moment, life, amount, quoted.current.rate, milestone=number, covers=part)
     return done.say(task.employer, Told.MAKING_INVOICE)
 
 
