@@ -13,7 +13,7 @@ from typing import Any
 
 from handlers import pricing
 from handlers.decision import Decision, Moment, refuse
-from handlers.guards import latest_deadline, may_plan, need_evidence, need_role, need_room, wrong_state
+from handlers.guards import latest_deadline, may_plan, need_evidence, need_role, need_room, need_welcome, wrong_state
 from handlers.holds import drop_invoice, of_cover, order, public, put, refused, stray, wrong_parts
 from handlers.policy import DAY, Policy
 from handlers.task import Deposit, Funding, Task
@@ -92,7 +92,8 @@ def _go_on(task: Task, moment: Moment) -> Decision:
 
 
 def _order(done: Decision, parts: tuple[tuple[int, int], ...], moment: Moment) -> Decision:
-    """The invoice of each part is asked of the node. Raises Refusal."""
+    """The invoice of each part is asked of the node, of a house that is open to new business. Raises Refusal."""
+    need_welcome(moment)
     task, policy, now = done.task, moment.policy, moment.now
     for number, _ in parts:
         today = [f.asked for f in task.fundings if f.covers and f.milestone == number and f.asked > now.time - DAY]
