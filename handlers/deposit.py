@@ -38,6 +38,8 @@ def deposit(task: Task, said: Said, command: commands.Deposit, moment: Moment) -
     if command.answer == "decline":
         if task.state is None or task.state.is_final:
             raise wrong_state(task, said.by, command)
+        if task.undeposited:
+            return Decision(task).say(said.by, Told.DEPOSIT_DECLINED)
         noted = note(Decision(replace(task, undeposited=True)), LogType.DEPOSIT_DECLINED, moment)
         return noted.say(said.by, Told.DEPOSIT_DECLINED)
     if task.phase not in (Phase.NONE, Phase.AWAITING) or task.state is None or task.state.is_final:

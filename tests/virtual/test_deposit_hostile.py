@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 
+from bot.config import LiquiditySettings, Settings
 from bot.nodes.simnet.faults import Faults
 from handlers.task import Funding
 from kinds.units import Msat
@@ -278,6 +279,56 @@ def test_answered_while_the_invoices_are_being_made() -> None:
         await unmoved(town, task)
         assert types(town, task).count("deposit.accepted") == 1
         await ahead.lock(town, task)
+        await sound(town)
+
+    run_virtually(life())
+
+
+def test_declined_all_day_is_on_record_once() -> None:
+    async def life() -> None:
+        town = await a_town()
+        task = await begun(town)
+        for _ in range(5):
+            await town.employer.say(f"deposit {task} decline")
+            await town.pass_time(5)
+        assert types(town, task).count("deposit.declined") == 1
+        await accept(2)(town, task)
+        await ahead.decline(town, task)
+        await town.employer.say(f"deposit {task} decline")
+        await town.pass_time(60)
+        assert types(town, task).count("deposit.declined") == 2
+        await sound(town)
+
+    run_virtually(life())
+
+
+def test_a_paused_house_makes_no_invoices_of_a_deposit() -> None:
+    """What is open may still be paid."""
+
+    async def life() -> None:
+        town = await a_town()
+        task = await begun(town)
+        assert await town.life.by_hand("pause")
+        await town.employer.say(f"deposit {task} accept")
+        await told(town, town.employer, "paused|no new")
+        await unmoved(town, task)
+        assert await town.life.by_hand("resume")
+        await accept(2)(town, task)
+        assert await town.life.by_hand("pause")
+        await ahead.lock(town, task)
+        await sound(town)
+
+    run_virtually(life())
+
+
+def test_room_for_the_deposit_alone_is_enough() -> None:
+    """What the rest of its milestone costs is nothing that is asked for now."""
+
+    async def life() -> None:
+        town = await a_town(settings=Settings(liquidity=LiquiditySettings(max_held_sat=5_000)))
+        task = await ahead.posted(town, **(LATER | {"deposit_percent": 25}))
+        for step in (ahead.hire, cut(), ahead.begin, accept(1), ahead.lock):
+            await step(town, task)
         await sound(town)
 
     run_virtually(life())

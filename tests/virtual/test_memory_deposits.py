@@ -69,6 +69,14 @@ LIVES: dict[str, tuple[dict[str, Any], tuple[Step, ...], str]] = {
         ),
         "Paid",
     ),
+    "left and taken again": (
+        LATER | HALF,
+        (*_COVERED, ahead.leave, ahead.come_back, *_PAID, ahead.deliver, ahead.approve, ahead.take),
+        "Paid",
+    ),
+    "disputed and split": (
+        LATER | HALF, (*_COVERED, ahead.deliver, ahead.dispute, ahead.split, ahead.pay, ahead.take), "Paid",
+    ),
 }  # fmt: skip
 
 
