@@ -13,7 +13,7 @@ from typing import Any
 
 from handlers import pricing
 from handlers.decision import Decision, Moment, refuse
-from handlers.guards import latest_deadline, may_plan, need_evidence, need_role, need_room, wrong_state
+from handlers.guards import latest_deadline, may_plan, need_evidence, need_role, need_room, need_welcome, wrong_state
 from handlers.holds import drop_invoice, invoice_card, of_cover, order, public, put, refused, stray, wrong_parts
 from handlers.policy import DAY, Policy
 from handlers.task import Deposit, Funding, Task
@@ -38,6 +38,8 @@ def deposit(task: Task, said: Said, command: commands.Deposit, moment: Moment) -
     if command.answer == "decline":
         if task.state is None or task.state.is_final or task.lost:
             raise wrong_state(task, said.by, command)
+        if task.undeposited:
+            return Decision(task).say(said.by, Told.DEPOSIT_DECLINED)
         noted = note(Decision(replace(task, undeposited=True)), LogType.DEPOSIT_DECLINED, moment)
         return noted.say(said.by, Told.DEPOSIT_DECLINED)
     if task.phase not in (Phase.NONE, Phase.AWAITING) or task.state is None or task.state.is_final:
@@ -92,19 +94,20 @@ def _go_on(task: Task, moment: Moment) -> Decision:
 
 
 def _order(done: Decision, parts: tuple[tuple[int, int], ...], moment: Moment) -> Decision:
-    """The invoice of each part is asked of the node. Raises Refusal."""
+    """The invoice of each part is asked of the node, of a house that is open to new business. Raises Refusal."""
+    need_welcome(moment)
     task, policy, now = done.task, moment.policy, moment.now
     for number, _ in parts:
         today = [f.asked for f in task.fundings if f.covers and f.milestone == number and f.asked > now.time - DAY]
         if len(today) >= policy.quotes_a_day:
             raise refuse(Refused.TOO_MANY_QUOTES, limit=policy.quotes_a_day, wait=today[0] + DAY - now.time)
-    costs = [_cost(task, number, part, moment) for number, part in parts]
-    need_room(task, Msat(sum(quoted.still_asked for quoted in costs)), moment, len(costs))
+    amounts, costs = [], [_cost(task, number, part, moment) for number, part in parts]
+    for (_, part), quoted in zip(parts, costs, strict=True):
+        amounts.append(quoted.hold_amount if part == quoted.price_of(quoted.current) else _part(quoted, part))
+    need_room(task, Msat(sum(amounts)), moment, len(amounts))
     life = policy.rate_expiry if task.currency else policy.invoice_expiry
-    for (number, part), quoted in zip(parts, costs, strict=True):
-        cost = quoted.current
-        amount = quoted.hold_amount if part == quoted.price_of(cost) else _part(quoted, part)
-        done = order(done, moment, life, amount, cost.rate, milestone=number, covers=part)
+    for (number, part), quoted, amount in zip(parts, costs, amounts, strict=True):
+        done = order(done, moment, life, amount, quoted.current.rate, milestone=number, covers=part)
     return done.say(task.employer, Told.MAKING_INVOICE)
 
 

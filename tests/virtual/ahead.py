@@ -217,3 +217,30 @@ async def decline(town: Town, task: str) -> None:
     await town.pass_time(2)  # the same words at the same moment are the same message
     await town.employer.say(f"deposit {task} decline")
     await counted(town, task, "deposit.declined", known + 1)
+
+
+async def leave(town: Town, task: str) -> None:
+    """The worker gives it back; what is locked ahead stays."""
+    await town.worker.say(f"abandon {task}")
+    await entry(town, task, "task.abandoned", within=LONG)
+
+
+async def come_back(town: Town, task: str) -> None:
+    number = types(town, task).count("task.claimed") + 1
+    await town.pass_time(2)
+    await town.worker.say(f"claim {task}")
+    await counted(town, task, "task.claimed", number)
+
+
+async def dispute(town: Town, task: str) -> None:
+    await town.worker.say(f"dispute {task} no answer")
+    await entry(town, task, "dispute.opened", within=LONG)
+
+
+async def split(town: Town, task: str) -> None:
+    """Both agree on a part, which is the end; what is due of it is asked for."""
+    since = len(await town.employer.read())
+    await town.worker.say(f"cancel {task} 40")
+    await entry(town, task, "cancel.offered", within=LONG)
+    await town.employer.say(f"cancel {task} 40")
+    await cards(town, since, 1)

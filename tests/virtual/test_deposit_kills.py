@@ -67,6 +67,22 @@ LIVES: dict[str, tuple[dict[str, Any], tuple[Step, ...], str]] = {
         (ahead.hire, cut(), ahead.begin, accept(2), ahead.lock, ahead.lose, ahead.to_end, *_EACH, *_EACH),
         "Paid",
     ),
+    "left and taken again": (
+        LATER | {"deposit_percent": 50},
+        (
+            *(ahead.hire, cut(), ahead.begin, accept(2), ahead.lock, ahead.leave, ahead.come_back),
+            *(*_EACH, ahead.deliver, ahead.approve, ahead.take),
+        ),
+        "Paid",
+    ),
+    "disputed and split": (
+        LATER | {"deposit_percent": 50},
+        (
+            *(ahead.hire, cut(), ahead.begin, accept(2), ahead.lock, ahead.deliver, ahead.dispute),
+            *(ahead.split, ahead.pay, ahead.take),
+        ),
+        "Paid",
+    ),
 }
 End = tuple[Counter[str], int, int]
 

@@ -69,6 +69,14 @@ LIVES: dict[str, tuple[dict[str, Any], tuple[Step, ...], str]] = {
         ),
         "Paid",
     ),
+    "left and taken again": (
+        LATER | HALF,
+        (*_COVERED, ahead.leave, ahead.come_back, *_PAID, ahead.deliver, ahead.approve, ahead.take),
+        "Paid",
+    ),
+    "disputed and split": (
+        LATER | HALF, (*_COVERED, ahead.deliver, ahead.dispute, ahead.split, ahead.pay, ahead.take), "Paid",
+    ),
 }  # fmt: skip
 
 
@@ -161,7 +169,6 @@ async def restored(
         there, was = town.log_of(task), told(task_of(town, task), named(town, task))
         await restarted(town, backup)
         await sealed(town)
-        await town.pass_time(660)  # what is said until then may have been carried out before
         await open_again(town)
         await town.pass_time(30)
         assert town.log_of(task) == there
@@ -169,6 +176,7 @@ async def restored(
         assert not differ(was, told(now, named(town, task)))
         with town.engine.begin() as tx:
             assert memory.open_tasks(tx) == ([] if now.state and now.state.is_final else [(task, there[-1]["time"])])
+        await town.pass_time(660)  # what is said until then may have been carried out before
         if now.unsure:
             await town.kill()
             await town.tell_unpaid(task)
