@@ -35,6 +35,12 @@ def deposit(task: Task, said: Said, command: commands.Deposit, moment: Moment) -
     if command.answer == "later":
         return Decision(task).say(said.by, Told.DEPOSIT_LATER)
     need_evidence(task, said)
+    if task.terms.outlasts_hold:
+        raise refuse(
+            Refused.NOT_BUILT,
+            what="a deposit where the money may go into the books",
+            built=["refund", "rollover then refund"],
+        )
     if command.answer == "decline":
         if task.state is None or task.state.is_final or task.lost:
             raise wrong_state(task, said.by, command)
@@ -42,12 +48,6 @@ def deposit(task: Task, said: Said, command: commands.Deposit, moment: Moment) -
         return noted.say(said.by, Told.DEPOSIT_DECLINED)
     if task.phase not in (Phase.NONE, Phase.AWAITING) or task.state is None or task.state.is_final:
         raise wrong_state(task, said.by, command)
-    if task.terms.outlasts_hold:
-        raise refuse(
-            Refused.NOT_BUILT,
-            what="a deposit where the money may go into the books",
-            built=["refund", "rollover then refund"],
-        )
     if task.worker is None:
         raise refuse(Refused.NOT_HIRED, task=task.id, claim=task.terms.claim)
     return _go_on(task, moment) if _runs(task) else _begin(task, said, moment)

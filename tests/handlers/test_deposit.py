@@ -192,6 +192,7 @@ def test_who_may_answer_and_when() -> None:
     assert early.refuses(answer(early)) == "no_deposit"
     books = builders.planned()
     assert books.refuses(answer(books)) == "not_built"
+    assert books.refuses(answer(books, "decline")) == "not_built"
     up_front = builders.claimed(policy=LARGE)
     assert up_front.refuses(answer(up_front)) == "no_deposit"
     over = builders.paid()
