@@ -22,7 +22,7 @@ from kinds import commands
 from kinds.codes import Refused, Told
 from kinds.inputs import Said
 from kinds.lightning import HoldView
-from kinds.rate import plain, read_amount_of
+from kinds.rate import in_smallest, plain
 from kinds.states import FundingState, LogType, Phase, Role, TaskState
 from kinds.units import MSAT_PER_SAT, Msat, commitment
 
@@ -165,7 +165,7 @@ def _estimate(task: Task, number: int, part: int) -> Msat:
 def _is_large(task: Task, policy: Policy) -> bool:
     whole = sum(task.price_of(each) for each in task.milestones)
     if task.currency:
-        return whole > read_amount_of(policy.deposit_above_price, task.currency)
+        return whole > in_smallest(policy.deposit_above_price, task.currency)
     return whole * MSAT_PER_SAT > policy.deposit_above
 
 

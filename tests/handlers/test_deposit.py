@@ -322,6 +322,12 @@ def test_a_worker_who_leaves_leaves_the_deposit() -> None:
 # ---------------------------------------------------------------------- a price in a currency
 
 
+def test_of_every_price_in_a_currency_a_deposit_may_be_suggested() -> None:
+    every = dataclasses.replace(LARGE, deposit_above_price=0, milestones_above_price=0)
+    life = example(policy=every, rupees="20000", market=Decimal(8_000_000))
+    assert life.told(Told.DEPOSIT_OFFERED)
+
+
 def test_each_part_keeps_the_rate_of_its_own_money() -> None:
     """20,000 rupees: 3,000 of the third milestone at the rate of the deposit, 2,000 at that of its approval."""
     sizes = [{"title": f"Part {n}", "amount": price, "due": f"{days}d"} for n, (price, days) in enumerate(PARTS, 1)]
