@@ -255,7 +255,11 @@ def heights(task: Task) -> Iterator[tuple[int, str]]:
     """What a height does to a deposit."""
     for cover in task.covers:
         yield task.terms.last_safe(cover.expiry_height), "cover_end"
-        if not task.lost and (renewal := task.renews_at(cover)) and not any(f.replaces == cover.ref for f in task.fundings):
+        if (
+            not task.lost
+            and (renewal := task.renews_at(cover))
+            and not any(f.replaces == cover.ref for f in task.fundings)
+        ):
             yield renewal, "cover_renewal"
 
 

@@ -318,9 +318,7 @@ def listed(each: Milestone, now: Now, secret: bool) -> Mapping[str, Any]:
 def options(task: Task, policy: Policy) -> dict[str, Any]:
     """Both ways of being paid, and which one fits the size."""
     rate = task.current.rate
-    limit = (
-        rate.reward(in_smallest(policy.milestones_above_price, rate.currency)) if rate else policy.milestones_above
-    )
+    limit = rate.reward(in_smallest(policy.milestones_above_price, rate.currency)) if rate else policy.milestones_above
     return {
         **in_both(task),
         "task": task.id,

@@ -109,7 +109,9 @@ class Public:
         found = [
             seq
             for seq, entry in self.entries.items()
-            if entry["type"] == "invoice.created" and entry["facts"].get("milestone", 1) == number and not is_about(entry)
+            if entry["type"] == "invoice.created"
+            and entry["facts"].get("milestone", 1) == number
+            and not is_about(entry)
         ]
         return self.entries[max(found)]["facts"] if found else None
 

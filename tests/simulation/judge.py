@@ -321,7 +321,9 @@ def _paid_short_for_a_reason(task: str, public: Public) -> None:
             raise Violation(task, "missed and paid out of a deposit, which bears nothing")
         return
     if missed["facts"].get("short_msat") != share - bears:
-        raise Violation(task, f"of a share of {share} msat the deposit bears {bears}, and the log says {missed['facts']}")
+        raise Violation(
+            task, f"of a share of {share} msat the deposit bears {bears}, and the log says {missed['facts']}"
+        )
     lost = {"hold.lost", "payout.failed"} & {e["type"] for e in public.entries.values() if e["seq"] > missed["seq"]}
     done = public.last("settlement.completed")
     if lost and (done is None or done["seq"] < missed["seq"]):

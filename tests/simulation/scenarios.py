@@ -718,10 +718,7 @@ _LOCKS = "employer fund\nuntil PendingFunding\nemployer lock\nuntil Claimed\n"
 _PAID = _LOCKS + _COVERED
 _OWES = DEPOSITED + "worker submit\nuntil proof.submitted\nemployer approve\nuntil Claimed/awaiting_payment\n"
 _BOTH = _OWES + "until invoice.created\nemployer lock\nuntil Verified\n"  # rests on two holds
-_STUCK = (
-    _BOTH
-    + "node payout_stuck=True\nwait 120\nworker payout\nwait 120\nnode well\n"
-)
+_STUCK = _BOTH + "node payout_stuck=True\nwait 120\nworker payout\nwait 120\nnode well\n"
 UPFRONT = HIRES
 _BY_FOUR: dict[str, Any] = {"deadline": 24 * 3600}
 _SOONER: dict[str, Any] = {"deadline": 9 * 3600}  # where the hold comes first, and lasts through the work

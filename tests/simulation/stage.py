@@ -49,7 +49,11 @@ from tests.simulation.sea import Weather
 _ROLES = ("employer", "worker", "thief")
 _PATIENCE = 30 * 3600  # seconds in which what the script waits for must come
 _SOON = 4 * 3600  # the deadline
-_DEPOSIT = {"deposit_percent": 25, "deposit_above_sat": 30_000, "deposit_above_price": 3_000}  # asked for by a script alone
+_DEPOSIT = {
+    "deposit_percent": 25,
+    "deposit_above_sat": 30_000,
+    "deposit_above_price": 3_000,
+}  # asked for by a script alone
 _LIFE = """
     employer fund
     until PendingFunding
