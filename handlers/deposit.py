@@ -22,7 +22,7 @@ from kinds import commands
 from kinds.codes import Refused, Told
 from kinds.inputs import Said
 from kinds.lightning import HoldView
-from kinds.rate import plain, read_amount_of
+from kinds.rate import in_smallest, plain
 from kinds.states import FundingState, LogType, Phase, Role, TaskState
 from kinds.units import MSAT_PER_SAT, Msat, commitment
 
@@ -35,6 +35,12 @@ def deposit(task: Task, said: Said, command: commands.Deposit, moment: Moment) -
     if command.answer == "later":
         return Decision(task).say(said.by, Told.DEPOSIT_LATER)
     need_evidence(task, said)
+    if task.terms.outlasts_hold:
+        raise refuse(
+            Refused.NOT_BUILT,
+            what="a deposit where the money may go into the books",
+            built=["refund", "rollover then refund"],
+        )
     if command.answer == "decline":
         if task.state is None or task.state.is_final or task.lost:
             raise wrong_state(task, said.by, command)
@@ -44,12 +50,6 @@ def deposit(task: Task, said: Said, command: commands.Deposit, moment: Moment) -
         return noted.say(said.by, Told.DEPOSIT_DECLINED)
     if task.phase not in (Phase.NONE, Phase.AWAITING) or task.state is None or task.state.is_final:
         raise wrong_state(task, said.by, command)
-    if task.terms.outlasts_hold:
-        raise refuse(
-            Refused.NOT_BUILT,
-            what="a deposit where the money may go into the books",
-            built=["refund", "rollover then refund"],
-        )
     if task.worker is None:
         raise refuse(Refused.NOT_HIRED, task=task.id, claim=task.terms.claim)
     return _go_on(task, moment) if _runs(task) else _begin(task, said, moment)
@@ -168,7 +168,7 @@ def _estimate(task: Task, number: int, part: int) -> Msat:
 def _is_large(task: Task, policy: Policy) -> bool:
     whole = sum(task.price_of(each) for each in task.milestones)
     if task.currency:
-        return whole > read_amount_of(policy.deposit_above_price, task.currency)
+        return whole > in_smallest(policy.deposit_above_price, task.currency)
     return whole * MSAT_PER_SAT > policy.deposit_above
 
 

@@ -23,7 +23,7 @@ from kinds.commands import Agree, Milestones
 from kinds.figures import read_moment
 from kinds.inputs import Now, Said
 from kinds.plan import MOST, MOST_WORDS, MilestoneWords, plan_hash
-from kinds.rate import BadAmount, plain, read_amount_of
+from kinds.rate import BadAmount, in_smallest, plain, read_amount_of
 from kinds.states import LogType, Role, TaskState
 from kinds.task import hour_rate
 from kinds.units import MSAT_PER_SAT, Msat, commitment, sats
@@ -318,9 +318,7 @@ def listed(each: Milestone, now: Now, secret: bool) -> Mapping[str, Any]:
 def options(task: Task, policy: Policy) -> dict[str, Any]:
     """Both ways of being paid, and which one fits the size."""
     rate = task.current.rate
-    limit = (
-        rate.reward(read_amount_of(policy.milestones_above_price, rate.currency)) if rate else policy.milestones_above
-    )
+    limit = rate.reward(in_smallest(policy.milestones_above_price, rate.currency)) if rate else policy.milestones_above
     return {
         **in_both(task),
         "task": task.id,

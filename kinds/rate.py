@@ -104,6 +104,11 @@ def read_amount_of(text: str | int, currency: str) -> int:
     return amount
 
 
+def in_smallest(amount: int, currency: str) -> int:
+    """So many whole units of a currency, in its smallest unit; also none."""
+    return amount * _whole(currency)
+
+
 def _whole(currency: str) -> int:
     """How many of its smallest units make one of it."""
     return int(10 ** DIGITS[currency])

@@ -193,6 +193,7 @@ def test_who_may_answer_and_when() -> None:
     assert early.refuses(answer(early)) == "no_deposit"
     books = builders.planned()
     assert books.refuses(answer(books)) == "not_built"
+    assert books.refuses(answer(books, "decline")) == "not_built"
     up_front = builders.claimed(policy=LARGE)
     assert up_front.refuses(answer(up_front)) == "no_deposit"
     over = builders.paid()
@@ -320,6 +321,12 @@ def test_a_worker_who_leaves_leaves_the_deposit() -> None:
 
 
 # ---------------------------------------------------------------------- a price in a currency
+
+
+def test_of_every_price_in_a_currency_a_deposit_may_be_suggested() -> None:
+    every = dataclasses.replace(LARGE, deposit_above_price=0, milestones_above_price=0)
+    life = example(policy=every, rupees="20000", market=Decimal(8_000_000))
+    assert life.told(Told.DEPOSIT_OFFERED)
 
 
 def test_each_part_keeps_the_rate_of_its_own_money() -> None:

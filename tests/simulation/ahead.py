@@ -71,7 +71,8 @@ def _prices(entries: Entries) -> dict[int, Fraction]:
     first = entries[1]["facts"] if 1 in entries else {}
     agreed = [each["facts"]["plan"] for each in entries.values() if each["type"] == "plan.agreed"]
     plans = [each["facts"] for each in entries.values() if each["type"] == "plan.proposed"]
-    parts = next((plan["milestones"] for plan in plans if plan["plan"] in agreed), []) or first.get("milestones", [])
+    found = (plan["milestones"] for plan in plans if plan["plan"] in agreed)
+    parts: list[dict[str, Any]] = next(found, []) or first.get("milestones", [])
     if not parts:
         return {1: _price(first)}
     return {number: _price(part) for number, part in enumerate(parts, 1)}

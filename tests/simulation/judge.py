@@ -271,6 +271,12 @@ def _paid_for_a_reason(
     end = _end(public)["facts"]
     percent = end["percent"]
     share = public.share(percent)
+    missed = public.last("payment.missed")
+    if missed and "short_msat" in missed["facts"]:  # and the deposit was lost when he had been paid out of it
+        if "loss_msat" not in end:
+            raise Violation(task, "not paid in time, and yet it is Paid")
+        _paid_short_for_a_reason(task, public)
+        share -= missed["facts"]["short_msat"]
     budget = public.shown["budget_msat"]
     got = [payout["amount_msat"] for payout in end["payouts"]] + [
         credit["amount_msat"] - budget for credit in end["credited"] if credit["role"] == "worker"
