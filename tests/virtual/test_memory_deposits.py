@@ -108,8 +108,8 @@ def told(task: Task, named: set[str]) -> dict[str, Any]:
             "due",
         )
         found |= {f"{each.number}.{name}": getattr(each, name) for name in words}
-    for each in task.fundings:
-        if each.ref in named:
+    for hold in task.fundings:
+        if hold.ref in named:
             words = (
                 *(
                     "state",
@@ -125,9 +125,9 @@ def told(task: Task, named: set[str]) -> dict[str, Any]:
                 ),
                 *("expiry_height", "accepted_at", "invoice"),
             )
-            found |= {f"{each.ref}.{name}": getattr(each, name) for name in words}
+            found |= {f"{hold.ref}.{name}": getattr(hold, name) for name in words}
     for name in ("covers", "cover_invoices", "own_covers", "holds", "backing"):
-        found[name] = [each.ref for each in getattr(task, name) if each.ref in named]
+        found[name] = [hold.ref for hold in getattr(task, name) if hold.ref in named]
     return found | {"hold_amount": task.hold_amount, "still_asked": task.still_asked, "unfunded": task.unfunded}
 
 
