@@ -47,6 +47,7 @@ class Ahead:
     chance: random.Random
     accepts: float = 0.0  # per turn, once he is asked
     pays: float = 0.0  # per turn and invoice
+    in_four: bool = False  # milestones, where somebody proposes some
     pesters: float = 0.0  # per turn: says something about it whether it fits or not
 
 
@@ -368,6 +369,8 @@ class Player:
         """Two milestones of odd sizes, the second one due with the task; where somebody is hired, and nothing is agreed on."""
         if public.last("task.accepted") is None or (public.last("plan.agreed") and self.temper is not Temper.HOSTILE):
             return
+        if self.deal.ahead and self.deal.ahead.in_four:
+            return self._propose_four(public, **words)
         whole = Decimal(self.deal.rupees or self.deal.sat)
         first = (whole / 2).quantize(Decimal("0.01") if self.deal.rupees else Decimal(1)) + self.chance.randint(-5, 5)
         half = self.deal.deadline - (self.deal.deadline - int(self.clock())) // 3
@@ -385,7 +388,7 @@ class Player:
             **words,
         )
 
-    def _propose_four(self, public: Public) -> None:
+    def _propose_four(self, public: Public, **words: Any) -> None:
         """5, 8, 5 and 2 twentieths of the whole."""
         whole = Decimal(self.deal.rupees or self.deal.sat)
         unit = Decimal("0.01") if self.deal.rupees else Decimal(1)
@@ -397,7 +400,7 @@ class Player:
             {"title": f"Part {n}", "amount": str(amount) if self.deal.rupees else int(amount), "due": str(due)}
             for n, (amount, due) in enumerate(zip(amounts, dues, strict=True), 1)
         ]
-        self._say("milestones", public, milestones=written, review_window=3600, on_reject="dispute")
+        self._say("milestones", public, milestones=written, review_window=3600, on_reject="dispute", **words)
 
     def _agree_plan(self, public: Public) -> None:
         proposed = public.last("plan.proposed")
