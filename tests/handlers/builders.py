@@ -293,6 +293,25 @@ def covered(**given: Any) -> Life:
     return life
 
 
+def locked_ahead(**given: Any) -> Life:
+    """A part of a full payment is held before the work is approved."""
+    life = started(**given)
+    life.say(EMPLOYER, life.command("deposit", answer="accept"))
+    life.make()
+    life.see(H.HELD)
+    return life
+
+
+def fallen_short(**given: Any) -> Life:
+    """The rest was not paid in time: the worker gets what was locked ahead."""
+    life = locked_ahead(**given)
+    life.submit()
+    life.approve()
+    life.make(H.ABSENT)
+    life.until(life.task.current.pay_until).ticks()
+    return life
+
+
 OPEN: dict[str, Callable[[], Life]] = {
     "Draft": draft,
     "PendingFunding": pending,

@@ -57,6 +57,14 @@ def owed_after_refund(life: Life) -> None:
     life.see(H.SETTLED)
 
 
+def settled_ahead(life: Life) -> Decision:
+    """The worker is paid out of what was locked ahead, and its hold is settled."""
+    life.payout()
+    life.leave()
+    life.pay(PS.COMPLETE)
+    return life.see(H.SETTLED, life.task.holds[0])
+
+
 def abandon(life: Life) -> Decision:
     return life.say(WORKER, life.command("abandon"))
 
@@ -187,6 +195,7 @@ WALKS: tuple[Callable[[], object], ...] = (
             (builders.at_odds, (lambda life: life.until(next(at for at, _ in _deadlines(life.task))).ticks(),)),
             (builders.sent_back, (lambda life: life.until(life.task.current.resubmit_until).ticks(),)),
             (builders.handed_in, (lambda life: life.reach(Told.PROOF_ARRIVED), lambda life: life.until(life.task.current.review_until).ticks())),
+            (builders.fallen_short, (settled_ahead,)),
             (builders.owing, (lambda life: life.make(H.ABSENT), lambda life: life.until(life.task.current.pay_until).ticks())),
         )
     ),
