@@ -222,7 +222,7 @@ MUTANTS = (
     ),
     Mutant(
         "more is asked for than was approved",
-        (("handlers/due.py", "asked=moved.task.split", "asked=100"),),
+        (("handlers/due.py", "asked=task.split", "asked=100"),),
     ),
     Mutant(
         "hours are not counted",
@@ -271,8 +271,22 @@ MUTANTS = (
     Mutant(
         "an invoice at the rate of the offer",
         (
-            ("handlers/funding.py", "    quoted = pricing.quote(task, moment)", "    quoted = task"),
+            ("handlers/funding.py", "    quoted = pricing.quote(before.task, moment)", "    quoted = before.task"),
             ("handlers/funding.py", "    if pricing.is_stale(made_now, moment):", "    if False:"),
+        ),
+    ),
+    Mutant(
+        "a deposit stays locked when the task is over",
+        (("handlers/transitions.py", "    for cover in done.task.covers:", "    for cover in ():"),),
+    ),
+    Mutant(
+        "only one of two holds is settled",
+        (
+            (
+                "handlers/ending.py",
+                "            moved = moved.do(SettleHold(hold.ref, hold.payment_hash))",
+                "            moved = moved.do(SettleHold(holds[0].ref, holds[0].payment_hash))",
+            ),
         ),
     ),
     Mutant(
