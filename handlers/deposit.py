@@ -206,17 +206,10 @@ def paid(done: Decision, funding: Funding, view: HoldView, moment: Moment) -> De
     held = replace(funding, state=F.ACCEPTED, accepted_at=moment.now.heard, expiry_height=view.expiry_height)
     facts = public(task, held, len(view.parts))
     noted = note(put(done, held), LogType.INVOICE_ACCEPTED, moment, **of_cover(task, held), **facts)
-    noted = noted.on(with_cover(noted.task, held))
+    noted = noted.on(pricing.cover(noted.task, held.milestone, held.covers, held.rate))
     return _tell(
         noted, Told.DEPOSIT_HELD, held, held_msat=sum(cover.amount for cover in noted.task.covers) or held.amount
     )
-
-
-def with_cover(task: Task, held: Funding) -> Task:
-    """The task whose milestone has this cover."""
-    at = held.milestone - 1
-    covered = pricing.covered(task.milestones[at], task.terms.pricing, held.covers, held.rate)
-    return replace(task, milestones=(*task.milestones[:at], covered, *task.milestones[at + 1 :]))
 
 
 def void(done: Decision, funding: Funding, moment: Moment) -> Decision:
@@ -233,10 +226,7 @@ def lost(done: Decision, funding: Funding, moment: Moment) -> Decision:
     """The node no longer holds it, and we did not ask for that: the task is the same, the deposit less."""
     task = done.task
     opened = {"funding": funding.ref, "payment_hash": funding.payment_hash, "hash_salt": funding.salt}
-    at = funding.milestone - 1
-    bare = pricing.covered(task.milestones[at], task.terms.pricing, 0, None)
-    without = replace(task, milestones=(*task.milestones[:at], bare, *task.milestones[at + 1 :]))
-    gone = done.on(without.with_funding(funding.ref, state=F.LOST, goal="stray"))
+    gone = done.on(pricing.cover(task, funding.milestone, 0).with_funding(funding.ref, state=F.LOST, goal="stray"))
     gone = drop_renewal(gone, funding).incident("hold_lost", funding=funding.ref, amount_msat=funding.amount)
     noted = note(gone, LogType.HOLD_LOST, moment, **of_cover(task, funding), **opened)
     return _tell(noted, Told.DEPOSIT_BACK, funding, reason="hold_lost")
@@ -246,11 +236,8 @@ def heights(task: Task) -> Iterator[tuple[int, str]]:
     """What a height does to a deposit."""
     for cover in task.covers:
         yield task.terms.last_safe(cover.expiry_height), "cover_end"
-        if (
-            not task.lost
-            and (renewal := task.renews_at(cover))
-            and not any(f.replaces == cover.ref for f in task.fundings)
-        ):
+        asked = task.lost or any(f.replaces == cover.ref for f in task.fundings)
+        if (renewal := task.renews_at(cover)) and not asked:
             yield renewal, "cover_renewal"
 
 
@@ -287,14 +274,13 @@ def drop_open(done: Decision, number: int) -> Decision:
     return done
 
 
-def fitting(done: Decision, moment: Moment, slack: int = 0) -> Decision:
+def fitting(done: Decision, moment: Moment) -> Decision:
     """The work on the current milestone is to be paid for now: a cover whose hold does not last through it goes back."""
     task = done.task
     for cover in task.covers:
         if cover.milestone != task.current.number:
             continue
-        ends = cover.expiry_height + slack
-        latest = latest_deadline(moment.now, task.terms.review_window, ends, moment.policy, task.terms)
+        latest = latest_deadline(moment.now, task.terms.review_window, cover.expiry_height, moment.policy, task.terms)
         if task.deadline > latest:
             done = returned(done, cover, "too_short", moment)
     return done

@@ -99,11 +99,13 @@ def frozen(task: Task) -> dict[str, Any]:
     return {name: fact for name, fact in shown(task).items() if name not in ("hold_msat", "total_msat")} | priced(task)
 
 
-def covered(milestone: Milestone, agreed: Pricing | None, part: int, rate: Rate | None) -> Milestone:
-    """The milestone with a deposit for so much of its price, frozen at this rate; 0: without one."""
-    new = replace(milestone, covered=part, cover_rate=rate)
-    whole = part == milestone.price and rate is not None
-    return _reckoned(new, agreed, rate if whole else milestone.rate) if agreed else new
+def cover(task: Task, number: int, part: int, rate: Rate | None = None) -> Task:
+    """The task whose milestone of this number has a deposit for so much of its price, frozen at this rate; 0: without one."""
+    there, agreed = replace(task, at=number - 1), task.terms.pricing
+    whole = part == there.current.price and rate is not None
+    new = replace(there.current, covered=part, cover_rate=rate)
+    covered = _reckoned(new, agreed, rate if whole else new.rate) if agreed else new
+    return replace(there.with_current(covered), at=task.at)
 
 
 def reward(milestone: Milestone, rate: Rate) -> Msat:

@@ -360,10 +360,7 @@ def note(done: Decision, kind: LogType, moment: Moment, **facts: Any) -> Decisio
 def give_back(done: Decision, cover: Funding, reason: str, moment: Moment) -> Decision:
     """A hold of a deposit goes back: its milestone costs again what it did before."""
     task = done.task
-    at = cover.milestone - 1
-    without = pricing.covered(task.milestones[at], task.terms.pricing, 0, None)
-    milestones = (*task.milestones[:at], without, *task.milestones[at + 1 :])
-    returned = replace(task.with_funding(cover.ref, goal="stray"), milestones=milestones)
+    returned = pricing.cover(task, cover.milestone, 0).with_funding(cover.ref, goal="stray")
     facts: dict[str, Any] = {
         **({"milestone": cover.milestone} if task.is_project else {}),
         "funding": cover.ref,

@@ -6,7 +6,7 @@ from collections.abc import Callable
 from dataclasses import replace
 from typing import Any
 
-from handlers import deposit, pricing
+from handlers import pricing
 from handlers.recovery import money
 from handlers.task import Deposit, Funding, Task
 from kinds.rate import Rate, read_amount_of, read_price
@@ -70,7 +70,8 @@ def _rate(task: Task, entry: Entry) -> Rate | None:
 
 def _held(task: Task, entry: Entry) -> Task:
     held = money.held(task, entry)
-    return deposit.with_cover(held, money.funding(held, entry))
+    cover = money.funding(held, entry)
+    return pricing.cover(held, cover.milestone, cover.covers, cover.rate)
 
 
 def _renewed(task: Task, entry: Entry) -> Task:
@@ -91,10 +92,7 @@ def _returned(task: Task, entry: Entry) -> Task:
 def _bare(task: Task, entry: Entry) -> Task:
     """Its milestone without it, and no renewal of it wanted any more."""
     cover = money.funding(task, entry)
-    at = cover.milestone - 1
-    without = pricing.covered(task.milestones[at], task.terms.pricing, 0, None)
-    task = replace(task, milestones=(*task.milestones[:at], without, *task.milestones[at + 1 :]))
-    return money.unwanted(task, lambda funding: funding.replaces == cover.ref)
+    return money.unwanted(pricing.cover(task, cover.milestone, 0), lambda funding: funding.replaces == cover.ref)
 
 
 TABLE: dict[LogType, Callable[[Task, Entry], Task]] = {
