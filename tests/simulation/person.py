@@ -78,13 +78,14 @@ class Person:
     def _note(self, told: dict[str, Any]) -> None:
         desk = self.desk(str(told.get("task")))
         match told["code"]:
+            case "invoice" | "deposit_invoice" if told.get("renews") and told["invoice"] not in desk.invoices:
+                desk.invoices.append(told["invoice"])
+                desk.renewals.append(told["invoice"])
             case "invoice" if told["invoice"] not in desk.invoices:
                 desk.invoices.append(told["invoice"])
-                if told.get("renews"):
-                    desk.renewals.append(told["invoice"])
             case "deposit_offered":
                 desk.asked_ahead = True
-            case "deposit_invoice" if told["invoice"] not in desk.seen_ahead:
+            case "deposit_invoice" if not told["renews"] and told["invoice"] not in desk.seen_ahead:
                 desk.covers.append(told["invoice"])
                 desk.seen_ahead.add(told["invoice"])
             case "approved" if told.get("needs_destination"):
