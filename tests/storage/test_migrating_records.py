@@ -14,7 +14,7 @@ from tests.handlers import builders
 from tests.storage.memory import KeptLife, kept
 
 NEW = {
-    "fundings": ("milestone", "held_at", "ended_at", "preimage"),
+    "fundings": ("milestone", "held_at", "ended_at", "preimage", "covers"),
     "payouts": ("milestone", "to", "at", "ended_at", "preimage"),
     "journals": ("milestone",),
 }
