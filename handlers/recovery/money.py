@@ -142,15 +142,35 @@ def refunded(task: Task, entry: Entry) -> Task:
             drop_waiting(no_quote(task)), ending="", reason=str(entry.facts["reason"]), offers=(), closing=_agreed_on(entry),
             split=int(entry.facts.get("percent", task.split)),
         )  # fmt: skip
+    return _over(task, entry)
+
+
+def _over(task: Task, entry: Entry) -> Task:
+    """What has become of each hold that the entry opens: lost before, settled, which is owed to the employer, or given back. What is left
+    of two behind a loss is only ordered to go back; that it is back is the node's to say."""
     given = credited(task, entry)
+    owed = [line.amount for line in given]
+    behind_loss = any(held.state is F.LOST for held in task.backing)
+    for item in opening(entry):
+        held = of(task, str(item["funding"]))
+        words: dict[str, Any] = {"payment_hash": item["payment_hash"], "salt": item["hash_salt"]}
+        if held.state is F.LOST:
+            pass
+        elif held.amount in owed:
+            owed.remove(held.amount)
+            words |= {"state": F.SETTLED, **({"goal": "cancel"} if behind_loss else {})}
+        elif behind_loss:
+            words |= {"goal": "stray"}
+        else:
+            words |= {"state": F.CANCELLED}
+        task = task.with_funding(held.ref, **words)
     if not given:
-        lost = task.lost or any(f.ref == ref and f.state is F.LOST for f in task.fundings)
-        return _others(opened(task, entry, F.LOST if lost else F.CANCELLED), entry, F.CANCELLED)
-    return replace(opened(task, entry, F.SETTLED), locked=Msat(0), credits=(*task.credits, *given))
+        return task
+    return replace(task, locked=Msat(0), credits=(*task.credits, *given))
 
 
 def expired(task: Task, entry: Entry) -> Task:
-    return refunded(no_renewal(task), entry) if entry.facts.get("funding") else drop_waiting(no_quote(task))
+    return _over(no_renewal(drop_waiting(task)), entry) if opening(entry) else drop_waiting(no_quote(task))
 
 
 def locked(task: Task, entry: Entry) -> Task:
@@ -172,13 +192,19 @@ def settled(task: Task, entry: Entry) -> Task:
     facts = entry.facts
     for item in facts["payouts"]:
         task = paid_out(task, item)
-    task = _others(opened(drop_waiting(task), entry, F.LOST if task.lost else F.SETTLED), entry, F.SETTLED)
+    task = drop_waiting(task)
+    for item in opening(entry):
+        held = of(task, str(item["funding"]))
+        state = F.LOST if held.state is F.LOST else F.SETTLED
+        task = task.with_funding(held.ref, state=state, payment_hash=item["payment_hash"], salt=item["hash_salt"])
     booked = task.with_milestone(fee=Msat(facts.get("fee_msat", 0)), insurance=Msat(facts["insurance_msat"]))
     return replace(booked, credits=(*task.credits, *credited(task, entry)), locked=Msat(0))
 
 
 def hold_lost(task: Task, entry: Entry) -> Task:
-    task = _others(no_renewal(opened(task, entry, F.LOST)), entry, F.ACCEPTED, goal="stray")
+    task = no_renewal(opened(task, entry, F.LOST))
+    for item in entry.facts.get("other_holds", []):
+        task = task.with_funding(of(task, str(item["funding"])).ref, goal="stray")
     return replace(task, lost=entry.state == S.VERIFIED)
 
 
@@ -215,13 +241,10 @@ def opened(task: Task, entry: Entry, state: FundingState) -> Task:
     return task.with_funding(str(facts["funding"]), state=state, **known)
 
 
-def _others(task: Task, entry: Entry, state: FundingState, **changes: Any) -> Task:
-    """The same of the other hold, where a milestone's money rested on two."""
-    for item in entry.facts.get("other_holds", []):
-        words = {"payment_hash": item["payment_hash"], "salt": item["hash_salt"]}
-        of(task, str(item["funding"]))
-        task = task.with_funding(str(item["funding"]), state=state, **words, **changes)
-    return task
+def opening(entry: Entry) -> list[Mapping[str, Any]]:
+    """The holds that an end opens: the one that it names, and the other one where a milestone's money rested on two."""
+    named = [entry.facts] if entry.facts.get("funding") else []
+    return [*named, *entry.facts.get("other_holds", [])]
 
 
 def no_renewal(task: Task) -> Task:

@@ -3,18 +3,22 @@
 from __future__ import annotations
 
 import dataclasses
+from collections.abc import Callable
 
 import pytest
 
 from handlers import recovery
+from handlers.decision import LogLine
+from handlers.task import Task
 from handlers.transitions import ROWS
 from kinds.events import RECORD, Event
-from kinds.lightning import HoldStatus
+from kinds.lightning import Fault, HoldStatus, PaymentStatus
 from kinds.record import Entry
-from kinds.states import LogType, Phase
+from kinds.states import FundingState, LogType, Phase
 from kinds.units import EventId, Pubkey, TaskId
 from tests.handlers import builders
-from tests.handlers.life import EMPLOYER, WORKER
+from tests.handlers.life import EMPLOYER, WORKER, Life
+from tests.handlers.test_two_holds import OTHER, WHICH, at_margin, backed, in_flight, see, settling
 
 
 def entry(seq: int, kind: str, **facts: object) -> Entry:
@@ -53,3 +57,64 @@ def test_an_end_out_of_the_books_of_which_the_log_tells_only_the_beginning_is_en
     assert life.task.state is not None
     assert life.task.state.is_final
     assert life.task.credit(who) == life.task.hold_amount
+
+
+# ---------------------------------------------------------------------- two holds behind one milestone
+
+H, F = HoldStatus, FundingState
+
+
+def told(line: LogLine, task: Task) -> Entry:
+    """A line of the log as it is read back."""
+    event = Event(EventId("ab" * 32), Pubkey("cd" * 32), 1000, RECORD, (), "", "00" * 64)
+    return Entry(
+        event, line.seq, line.type, 1000, 800_000, "0" * 64, line.facts, task.id, line.state, line.work, line.by, line.proven,
+    )  # fmt: skip
+
+
+def _refunding() -> Life:
+    return backed(builders.submitted).agree(0)
+
+
+def _in_flight_and_settled(which: str) -> Life:
+    """At the margin, with one of them settled and a payout that may still fail."""
+    life = at_margin(in_flight)
+    see(life, OTHER[which], H.SETTLED)
+    return life
+
+
+ENDS: dict[str, tuple[Callable[[str], Life], tuple[Callable[[Life, str], object], ...]]] = {
+    "both go back": (lambda _: _refunding(), (lambda l, w: see(l, w, H.CANCELLED), lambda l, w: see(l, OTHER[w], H.CANCELLED))),
+    "one is settled instead": (
+        lambda _: _refunding(), (lambda l, w: see(l, w, H.SETTLED), lambda l, w: see(l, OTHER[w], H.CANCELLED)),
+    ),
+    "both are settled": (lambda _: settling(), (lambda l, w: see(l, w, H.SETTLED), lambda l, w: see(l, OTHER[w], H.SETTLED))),
+    "one is lost before the payout": (lambda _: backed(), (lambda l, w: see(l, w, H.CANCELLED),)),
+    "one is lost, and the payout fails": (
+        lambda _: in_flight(), (lambda l, w: see(l, w, H.CANCELLED), lambda l, w: l.fail(Fault.OURS)),
+    ),
+    "one is lost, and the payout arrives": (
+        lambda _: in_flight(),
+        (lambda l, w: see(l, w, H.CANCELLED), lambda l, w: l.pay(PaymentStatus.COMPLETE), lambda l, w: see(l, OTHER[w], H.SETTLED)),
+    ),
+    "one is settled, the other lost, and the payout fails": (
+        _in_flight_and_settled, (lambda l, w: see(l, w, H.CANCELLED), lambda l, w: l.fail(Fault.OURS)),
+    ),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("which", WHICH)
+@pytest.mark.parametrize("end", ENDS)
+def test_what_becomes_of_two_holds_is_read_out_of_the_log(end: str, which: str) -> None:
+    """As far as the log tells it: what goes back is ordered once more, and what was settled instead stands in the employer's account."""
+    start, steps = ENDS[end]
+    life = start(which)
+    before, known = life.task, len(life.lines)
+    for step in steps:
+        step(life, which)
+    task = before
+    for line in life.lines[known:]:
+        task = recovery.adopt(task, told(line, task))
+    assert (task.state, task.lost) == (life.task.state, life.task.lost)
+    assert {f.ref: (f.state, f.goal) for f in task.fundings} == {f.ref: (f.state, f.goal) for f in life.task.fundings}
+    assert [(each.to, each.amount) for each in task.credits] == [(each.to, each.amount) for each in life.task.credits]
