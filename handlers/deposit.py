@@ -11,10 +11,11 @@ from collections.abc import Iterator
 from dataclasses import replace
 from typing import Any
 
-from handlers import pricing
-from handlers.decision import Decision, Moment, refuse
+from handlers import pricing, rollover
+from handlers.decision import Decision, Moment, Refusal, refuse
 from handlers.guards import latest_deadline, may_plan, need_evidence, need_role, need_room, need_welcome, wrong_state
-from handlers.holds import drop_invoice, invoice_card, of_cover, order, public, put, refused, stray, wrong_parts
+from handlers.holds import invoice_card, of_cover, order, public, refused, stray, wrong_parts
+from handlers.invoices import drop_invoice, put
 from handlers.policy import DAY, Policy
 from handlers.task import Deposit, Funding, Task
 from handlers.transitions import give_back, note
@@ -78,29 +79,51 @@ def _begin(task: Task, said: Said, moment: Moment) -> Decision:
 def _go_on(task: Task, moment: Moment) -> Decision:
     """What is open is shown once more, and what has run out is asked for again."""
     done = Decision(task)
-    for invoice in task.cover_invoices:
+    for invoice in (*task.cover_invoices, *filter(None, (task.renewal(cover.ref) for cover in task.covers))):
         done = (
             invoice_card(done, invoice) if invoice.state is F.CREATED else done.say(task.employer, Told.MAKING_INVOICE)
         )
+    try:
+        return _again(done, moment)
+    except Refusal:
+        if not done.says:
+            raise
+        return done
+
+
+def _again(done: Decision, moment: Moment) -> Decision:
+    """Invoices of the deposit that nobody has paid in time: of what it shall cover, and of fresh holds. Raises Refusal."""
+    task, height = done.task, moment.now.height
+    for cover in task.covers:
+        if 0 < task.renews_at(cover) <= height < task.terms.last_safe(cover.expiry_height) and not task.renewal(
+            cover.ref
+        ):
+            _need_quote(task, cover.milestone, moment)
+            done = rollover.renew(done, cover, moment).say(task.employer, Told.MAKING_INVOICE)
     there = {each.milestone for each in (*task.covers, *task.cover_invoices)}
     gone = task.deposit.parts if task.deposit else ()
-    again = tuple((number, part) for number, part in gone if number not in there and may_cover(task, number))
-    if again:
+    if again := tuple((number, part) for number, part in gone if number not in there and may_cover(task, number)):
         return _order(done, again, moment)
-    if task.cover_invoices:
+    if done.says:
         return done
     held = Msat(sum(cover.amount for cover in task.covers))
     return done.say(task.employer, Told.DEPOSIT_HELD, amount_msat=held, held_msat=held)
 
 
+def _need_quote(task: Task, number: int, moment: Moment) -> None:
+    """One more invoice of the deposit for this milestone today."""
+    now, limit = moment.now, moment.policy.quotes_a_day
+    today = [f.asked for f in task.fundings if f.covers and f.milestone == number and f.asked > now.time - DAY]
+    if len(today) >= limit:
+        raise refuse(Refused.TOO_MANY_QUOTES, limit=limit, wait=today[0] + DAY - now.time)
+
+
 def _order(done: Decision, parts: tuple[tuple[int, int], ...], moment: Moment) -> Decision:
     """The invoice of each part is asked of the node, of a house that is open to new business. Raises Refusal."""
     need_welcome(moment)
-    task, policy, now = done.task, moment.policy, moment.now
+    task, policy = done.task, moment.policy
     for number, _ in parts:
-        today = [f.asked for f in task.fundings if f.covers and f.milestone == number and f.asked > now.time - DAY]
-        if len(today) >= policy.quotes_a_day:
-            raise refuse(Refused.TOO_MANY_QUOTES, limit=policy.quotes_a_day, wait=today[0] + DAY - now.time)
+        _need_quote(task, number, moment)
     amounts, costs = [], [_cost(task, number, part, moment) for number, part in parts]
     for (_, part), quoted in zip(parts, costs, strict=True):
         amounts.append(quoted.hold_amount if part == quoted.price_of(quoted.current) else _part(quoted, part))
@@ -227,7 +250,9 @@ def lost(done: Decision, funding: Funding, moment: Moment) -> Decision:
     task = done.task
     opened = {"funding": funding.ref, "payment_hash": funding.payment_hash, "hash_salt": funding.salt}
     gone = done.on(pricing.cover(task, funding.milestone, 0).with_funding(funding.ref, state=F.LOST, goal="stray"))
-    gone = drop_renewal(gone, funding).incident("hold_lost", funding=funding.ref, amount_msat=funding.amount)
+    gone = drop_invoice(gone, task.renewal(funding.ref)).incident(
+        "hold_lost", funding=funding.ref, amount_msat=funding.amount
+    )
     noted = note(gone, LogType.HOLD_LOST, moment, **of_cover(task, funding), **opened)
     return _tell(noted, Told.DEPOSIT_BACK, funding, reason="hold_lost")
 
@@ -256,14 +281,8 @@ def due_for_renewal(task: Task, height: int) -> Funding:
 
 def returned(done: Decision, cover: Funding, reason: str, moment: Moment) -> Decision:
     """It goes back before its milestone is over, and both are told."""
-    back = give_back(drop_renewal(done, cover), cover, reason, moment)
+    back = give_back(done, cover, reason, moment)
     return _tell(back, Told.DEPOSIT_BACK, cover, reason=reason)
-
-
-def drop_renewal(done: Decision, cover: Funding) -> Decision:
-    open_still = (F.MAKING, F.CREATED)
-    renewals = (f for f in done.task.fundings if f.replaces == cover.ref and f.state in open_still and not f.goal)
-    return drop_invoice(done, next(renewals, None))
 
 
 def drop_open(done: Decision, number: int) -> Decision:

@@ -8,7 +8,7 @@ from typing import Any
 from handlers import due, ending, review
 from handlers.decision import Decision, Moment, refuse
 from handlers.guards import need_evidence, need_role, need_state, wrong_state
-from handlers.holds import drop_invoice
+from handlers.invoices import drop_invoice
 from handlers.task import Task
 from handlers.transitions import Cause, move
 from kinds.codes import Refused, Told

@@ -12,7 +12,8 @@ from typing import Any
 from handlers import deposit, ending, payout, pricing
 from handlers.decision import Decision, Moment, Refusal, refuse
 from handlers.guards import need_quote
-from handlers.holds import order, public, put, refused, wrong_parts
+from handlers.holds import order, public, refused, wrong_parts
+from handlers.invoices import put
 from handlers.policy import DAY
 from handlers.task import Funding, Task
 from handlers.transitions import Cause, move

@@ -9,9 +9,8 @@ from collections.abc import Iterable, Sequence
 from dataclasses import replace
 from typing import Any
 
-from handlers import ledger, project
+from handlers import ledger, project, rollover
 from handlers.decision import CancelHold, Decision, Moment, SettleHold
-from handlers.holds import drop_invoice
 from handlers.task import CreditEntry, Funding, Payout, Proof, Task
 from handlers.transitions import Cause, move
 from kinds.codes import Told
@@ -28,7 +27,7 @@ def begin_refund(done: Decision, cause: Cause, moment: Moment, reason: str, end:
     moved = move(done, cause, moment, funding=hold.ref, reason=reason, **facts)
     moved = moved.change(ending=end.name, reason=reason, funded_until=0)
     moved = moved.on(moved.task.with_milestone(review_until=0, resubmit_until=0, arriving=None))
-    moved = _drop_waiting(_drop_renewals(moved))
+    moved = _drop_waiting(rollover.drop(moved))
     if moved.task.locked:
         return _give_back(moved, hold, moment)
     if moved.task.locking:  # the node may be settling it just now: it is given back out of the books, once it is there
@@ -151,7 +150,7 @@ def _paid_for(done: Decision, moment: Moment, known: int) -> Decision:
 def hold_lost(done: Decision, funding: Funding, moment: Moment) -> Decision:
     """The node no longer holds the money and we did not ask for it: the employer has it back, or it was lost on chain. Where it rested on two
     holds, the loss of one is that of the agreement; what becomes of the other one follows from the worker's payout."""
-    done = _drop_renewals(done.on(done.task.with_funding(funding.ref, state=FundingState.LOST)))
+    done = rollover.drop(done.on(done.task.with_funding(funding.ref, state=FundingState.LOST)))
     done = done.incident("hold_lost", funding=funding.ref, amount_msat=funding.amount)
     task = done.task
     if not (task.paid_share or _is_sent(task)) and task.phase is Phase.NONE:
@@ -161,12 +160,6 @@ def hold_lost(done: Decision, funding: Funding, moment: Moment) -> Decision:
         return tell_both(done, Told.HOLD_LOST)
     done = move(done, Cause.LOST_PAYING, moment, **_opened(funding)).change(lost=True)
     return after_loss(tell_both(done, Told.HOLD_LOST), moment)
-
-
-def _drop_renewals(done: Decision) -> Decision:
-    while renewal := done.task.rollover:
-        done = drop_invoice(done, renewal)
-    return done
 
 
 def _opened(funding: Funding) -> dict[str, Any]:

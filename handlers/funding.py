@@ -16,7 +16,8 @@ from handlers.guards import (
     need_state,
     need_welcome,
 )
-from handlers.holds import drop_invoice, invoice_card, of_cover, order, public, put, refused, stray, wrong_parts
+from handlers.holds import invoice_card, of_cover, order, public, refused, stray, wrong_parts
+from handlers.invoices import drop_invoice, put
 from handlers.task import Funding, Task
 from handlers.transitions import Cause, move
 from kinds.bolt11 import BadInvoice, decode

@@ -8,7 +8,7 @@ from handlers import applying, binding, ending, rollover
 from handlers.decision import Decision, Moment, refuse
 from handlers.destination import check_destination
 from handlers.guards import latest_deadline, may_withdraw, need_evidence, need_role, need_state, need_unbanned, salt
-from handlers.holds import drop_invoice
+from handlers.invoices import drop_invoice
 from handlers.policy import DAY
 from handlers.task import Destination, Task
 from handlers.transitions import Cause, move

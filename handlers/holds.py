@@ -7,6 +7,7 @@ from typing import Any
 
 from handlers.decision import CancelHold, Decision, MakeHold, Moment
 from handlers.guards import next_ref, salt
+from handlers.invoices import put
 from handlers.task import Funding, Task, shown
 from handlers.transitions import Cause, move, note
 from kinds.codes import Told
@@ -38,20 +39,6 @@ def order(
         give_up_at=now.time + policy.make_hold_patience,
     )
     return done.change(fundings=(*task.fundings, new), counter=counter).do(wish)
-
-
-def put(done: Decision, funding: Funding) -> Decision:
-    task = done.task
-    return done.on(replace(task, fundings=tuple(funding if f.ref == funding.ref else f for f in task.fundings)))
-
-
-def drop_invoice(done: Decision, funding: Funding | None) -> Decision:
-    """Nobody wants this invoice any more: cancel it at the node; if it is paid first, it is a stray and goes back."""
-    if funding is None:
-        return done
-    unwanted = replace(funding, goal="cancel")
-    wish = [] if funding.state is F.MAKING else [CancelHold(funding.ref, funding.payment_hash)]
-    return put(done, unwanted).do(*wish)
 
 
 def public(task: Task, held: Funding, parts: int) -> dict[str, Any]:

@@ -10,7 +10,7 @@ to his account.
 from __future__ import annotations
 
 from handlers.decision import Decision, Moment, SettleHold
-from handlers.holds import drop_invoice
+from handlers.invoices import drop_invoice
 from handlers.task import Funding, Task
 from handlers.transitions import Cause, move
 from kinds.codes import Told

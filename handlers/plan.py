@@ -13,8 +13,8 @@ from typing import Any
 
 from handlers.decision import Decision, Moment, refuse
 from handlers.guards import may_plan, need_evidence, need_fit, need_role, need_state, salt, wrong_state
-from handlers.holds import drop_invoice
 from handlers.hours import Hourly
+from handlers.invoices import drop_invoice
 from handlers.policy import DAY, Policy
 from handlers.task import Milestone, Proposal, Task, Terms, by_hour, in_both, told_by_hour
 from handlers.transitions import Cause, move

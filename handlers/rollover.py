@@ -9,7 +9,8 @@ from dataclasses import replace
 from typing import Any
 
 from handlers.decision import CancelHold, Decision, Moment
-from handlers.holds import drop_invoice, invoice_card, of_cover, order, public, put, refused, stray, wrong_parts
+from handlers.holds import invoice_card, of_cover, order, public, refused, stray, wrong_parts
+from handlers.invoices import drop_invoice, put
 from handlers.policy import DAY
 from handlers.task import ROLLOVER_BLOCKS, Funding, Task
 from handlers.transitions import Cause, move, note
@@ -38,14 +39,14 @@ def ask(task: Task, moment: Moment) -> Decision:
     """The invoice of the fresh hold is asked of the node; it lives until L, a day at most."""
     hold = task.hold
     assert hold is not None, "only a held task is renewed"
-    return renew(task, hold, moment)
+    return renew(Decision(task), hold, moment)
 
 
-def renew(task: Task, hold: Funding, moment: Moment) -> Decision:
+def renew(done: Decision, hold: Funding, moment: Moment) -> Decision:
     """The same for this hold, which may be one of a deposit."""
-    left = (task.terms.last_safe(hold.expiry_height) - moment.now.height) * SECONDS_PER_BLOCK
+    left = (done.task.terms.last_safe(hold.expiry_height) - moment.now.height) * SECONDS_PER_BLOCK
     return order(
-        Decision(task), moment, min(max(left, moment.policy.invoice_expiry), DAY), hold.amount, hold.rate, milestone=hold.milestone,
+        done, moment, min(max(left, moment.policy.invoice_expiry), DAY), hold.amount, hold.rate, milestone=hold.milestone,
         covers=hold.covers, replaces=hold.ref,
     )  # fmt: skip
 
@@ -114,7 +115,8 @@ def void(done: Decision, funding: Funding, moment: Moment) -> Decision:
         return done.on(done.task.with_funding(funding.ref, state=F.CANCELLED))
     gone = done.on(done.task.with_funding(funding.ref, state=F.EXPIRED))
     void = _step(gone, funding, Cause.ROLLOVER_VOID, LogType.INVOICE_EXPIRED, moment, {"funding": funding.ref})
-    return void.say(done.task.employer, Told.INVOICE_EXPIRED)
+    code = Told.DEPOSIT_EXPIRED if _aside(done.task, funding) else Told.INVOICE_EXPIRED
+    return void.say(done.task.employer, code, **of_cover(done.task, funding))
 
 
 def drop(done: Decision) -> Decision:

@@ -588,6 +588,11 @@ class Task:
         asked = (f for f in self.fundings if f.covers and f.state in (FundingState.MAKING, FundingState.CREATED))
         return tuple(f for f in asked if not (f.goal or f.replaces))
 
+    def renewal(self, ref: str) -> Funding | None:
+        """The open invoice of a fresh hold for this one, or the one being made."""
+        asked = (f for f in self.fundings if f.state in (FundingState.MAKING, FundingState.CREATED) and not f.goal)
+        return next((f for f in asked if f.replaces == ref), None)
+
     @property
     def most_hours(self) -> int:
         """Hundredths of an hour that the current milestone has room for; 0 where the work is not paid by the hour."""

@@ -12,7 +12,7 @@ from typing import Any
 from handlers import deposit, ending, ledger, payout, review, rollover
 from handlers import due as dues
 from handlers.decision import Decision, Moment
-from handlers.holds import drop_invoice
+from handlers.invoices import drop_invoice
 from handlers.policy import DAY, HOUR
 from handlers.task import Task
 from handlers.transitions import Cause, move
@@ -145,7 +145,7 @@ def _follow(task: Task, what: str, moment: Moment) -> Decision | None:
         case "cover_end":
             return deposit.end(task, moment)
         case "cover_renewal":
-            return rollover.renew(task, deposit.due_for_renewal(task, moment.now.height), moment)
+            return rollover.renew(done, deposit.due_for_renewal(task, moment.now.height), moment)
         case "margin":
             return _at_margin(task, moment)
         case "hold_end" if task.state is S.FUNDED:

@@ -13,9 +13,10 @@ from typing import Any
 
 from handlers import pricing
 from handlers.decision import CancelHold, Decision, LogLine, Moment
+from handlers.invoices import drop_invoice
 from handlers.task import Funding
 from kinds.inputs import Proven
-from kinds.states import FundingState, LogType, Phase, TaskState, WorkState
+from kinds.states import LogType, Phase, TaskState, WorkState
 from kinds.units import Pubkey, is_hex64
 
 S, L, P, W = TaskState, LogType, Phase, WorkState
@@ -358,7 +359,8 @@ def note(done: Decision, kind: LogType, moment: Moment, **facts: Any) -> Decisio
 
 
 def give_back(done: Decision, cover: Funding, reason: str, moment: Moment) -> Decision:
-    """A hold of a deposit goes back: its milestone costs again what it did before."""
+    """A hold of a deposit goes back, and is not renewed: its milestone costs again what it did before."""
+    done = drop_invoice(done, done.task.renewal(cover.ref))
     task = done.task
     returned = pricing.cover(task, cover.milestone, 0).with_funding(cover.ref, goal="stray")
     facts: dict[str, Any] = {
@@ -374,16 +376,11 @@ def give_back(done: Decision, cover: Funding, reason: str, moment: Moment) -> De
 
 
 def _without_covers(done: Decision, moment: Moment) -> Decision:
-    """The task ends here, whichever way: what is held ahead for it goes back, and what was asked for is not wanted any more, nor is a fresh
-    hold for one of them."""
-    gone = {cover.ref for cover in done.task.covers}
+    """The task ends here, whichever way: what is held ahead for it goes back, and what was asked for is not wanted any more."""
     for cover in done.task.covers:
         done = give_back(done, cover, "over", moment)
-    open_still = (FundingState.MAKING, FundingState.CREATED)
-    renewals = (f for f in done.task.fundings if f.replaces in gone and f.state in open_still and not f.goal)
-    for asked in (*done.task.cover_invoices, *renewals):
-        wish = [CancelHold(asked.ref, asked.payment_hash)] if asked.state is FundingState.CREATED else []
-        done = done.on(done.task.with_funding(asked.ref, goal="cancel")).do(*wish)
+    for asked in done.task.cover_invoices:
+        done = drop_invoice(done, asked)
     return done
 
 

@@ -408,10 +408,10 @@ def release(life: Life) -> Life:
     return life
 
 
-def cut_later(**given: Any) -> Life:
-    """Both have agreed on three milestones that are paid for on approval: the work on the first one has begun."""
-    life = hired(policy=POLICY, on_hold_end="refund", **LATER | given)
-    life.say(EMPLOYER, life.command("milestones", milestones=parts(*PARTS)))
+def cut_later(sizes: tuple[tuple[int, int], ...] = PARTS, **given: Any) -> Life:
+    """Both have agreed on milestones that are paid for on approval: the work on the first one has begun."""
+    life = hired(**{"policy": POLICY, "on_hold_end": "refund"} | LATER | given)
+    life.say(EMPLOYER, life.command("milestones", milestones=parts(*sizes)))
     life.say(WORKER, life.command("agree", plan=life.task.proposal.hash if life.task.proposal else ""))
     return life
 

@@ -24,13 +24,10 @@ LARGE = dataclasses.replace(POLICY, deposit_above=sats(3_000), deposit_above_pri
 PARTS = ((5_000, 20), (8_000, 40), (5_000, 60), (2_000, 75))  # the module's example, in sats
 
 
-def example(policy: Any = LARGE, sizes: tuple[tuple[int, int], ...] = PARTS, **given: Any) -> Life:
+def example(**given: Any) -> Life:
     """The module's four milestones, agreed on, paid on approval: the work on the first has begun."""
-    terms: dict[str, Any] = {"policy": policy, "on_hold_end": "refund", "reward": sats(20_000), **builders.LATER}
-    life = builders.hired(**terms | given)
-    life.say(EMPLOYER, life.command("milestones", milestones=builders.parts(*sizes)))
-    life.say(WORKER, life.command("agree", plan=life.task.proposal.hash if life.task.proposal else ""))
-    return life
+    terms: dict[str, Any] = {"policy": LARGE, "sizes": PARTS, "reward": sats(20_000)}
+    return builders.cut_later(**terms | given)
 
 
 def answer(life: Life, answer: str = "accept", by: str = EMPLOYER) -> Any:
@@ -275,6 +272,38 @@ def test_it_is_renewed_where_the_terms_say_so() -> None:
     assert life.stands == "Claimed:IN_PROGRESS"
 
 
+def test_a_renewal_that_ran_out_is_asked_for_again() -> None:
+    life = locked(on_hold_end="rollover then refund")
+    old = life.task.covers
+    life.to_height(life.task.renews_at(old[0])).ticks()
+    make_all(life)
+    life.did(answer(life))  # what is open is shown once more
+    assert [say.facts["renews"] for say in life.told(Told.DEPOSIT_INVOICE)] == [False, False, *[True] * 4]
+    for cover in old:
+        life.see(H.CANCELLED, life.task.renewal(cover.ref))
+    assert len(life.told(Told.DEPOSIT_EXPIRED)) == 2
+    life.ticks()
+    assert not any(life.task.renewal(cover.ref) for cover in old)
+    life.did(answer(life))
+    make_all(life)
+    for cover in old:
+        life.see(H.HELD, life.task.renewal(cover.ref))
+    assert life.types[-2:] == ["rollover.completed"] * 2
+    assert {f.replaces for f in life.task.covers} == {f.ref for f in old}
+
+
+def test_what_is_open_is_shown_though_no_more_is_made_today() -> None:
+    life = example(policy=dataclasses.replace(LARGE, quotes_a_day=1))
+    life.did(answer(life))
+    third, fourth = make_all(life)
+    life.see(H.CANCELLED, life.task.funding(third.ref))
+    shown = len(life.told(Told.DEPOSIT_INVOICE))
+    life.did(answer(life))
+    assert [say.facts["milestone"] for say in life.told(Told.DEPOSIT_INVOICE)[shown:]] == [4]
+    life.see(H.CANCELLED, life.task.funding(fourth.ref))
+    assert life.refuses(answer(life)) == "too_many_quotes"
+
+
 def test_a_lost_cover_changes_nothing_but_the_deposit() -> None:
     life = locked()
     third, fourth = life.task.covers
@@ -358,10 +387,7 @@ def test_each_part_keeps_the_rate_of_its_own_money() -> None:
 
 def test_what_few_hours_leave_of_it_goes_back() -> None:
     """An hour of forty: 1,250 of the 12,500 that were locked ahead are due, with the fee budget; no other payment is asked for."""
-    life = builders.started(policy=LARGE, **builders.HOURS)
-    life.did(answer(life))
-    (cover,) = make_all(life)
-    life.see(H.HELD, life.task.funding(cover.ref))
+    life = builders.locked_ahead(**builders.HOURS)
     life.say(WORKER, life.command("submit", hours="1"))
     wishes = len(life.ordered(MakeHold))
     life.approve()
@@ -380,10 +406,8 @@ def test_what_few_hours_leave_of_it_goes_back() -> None:
 
 @pytest.mark.parametrize(("percent", "asked"), [(20, False), (50, True)])
 def test_an_agreed_share_is_paid_from_it_as_far_as_it_goes(percent: int, asked: bool) -> None:
-    life = builders.started(policy=LARGE)
-    life.did(answer(life))
-    (cover,) = make_all(life)
-    life.see(H.HELD, life.task.funding(cover.ref))
+    life = builders.locked_ahead()
+    (cover,) = life.task.covers
     life.agree(percent)
     assert (life.stands == "Claimed/awaiting_payment:APPROVED") == asked
     share = sats(500 * percent)
@@ -400,10 +424,8 @@ def test_an_agreed_share_is_paid_from_it_as_far_as_it_goes(percent: int, asked: 
 
 def test_money_for_a_cover_that_is_gone_meanwhile_goes_back() -> None:
     """The rest was asked for, and the cover is lost before it is paid: what comes is too little, and the whole is asked for."""
-    life = builders.started(policy=LARGE)
-    life.did(answer(life))
-    (cover,) = make_all(life)
-    life.see(H.HELD, life.task.funding(cover.ref))
+    life = builders.locked_ahead()
+    (cover,) = life.task.covers
     life.submit()
     life.approve()
     life.make()
@@ -420,10 +442,8 @@ def test_money_for_a_cover_that_is_gone_meanwhile_goes_back() -> None:
 
 
 def test_what_is_missed_is_paid_out_of_the_cover_first() -> None:
-    life = builders.started(policy=LARGE)
-    life.did(answer(life))
-    (cover,) = make_all(life)
-    life.see(H.HELD, life.task.funding(cover.ref))
+    life = builders.locked_ahead()
+    (cover,) = life.task.covers
     life.submit()
     life.approve()
     life.make()

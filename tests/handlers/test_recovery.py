@@ -84,21 +84,21 @@ def _in_flight_and_settled(which: str) -> Life:
 
 
 ENDS: dict[str, tuple[Callable[[str], Life], tuple[Callable[[Life, str], object], ...]]] = {
-    "both go back": (lambda _: _refunding(), (lambda l, w: see(l, w, H.CANCELLED), lambda l, w: see(l, OTHER[w], H.CANCELLED))),
+    "both go back": (lambda _: _refunding(), (lambda life, w: see(life, w, H.CANCELLED), lambda life, w: see(life, OTHER[w], H.CANCELLED))),
     "one is settled instead": (
-        lambda _: _refunding(), (lambda l, w: see(l, w, H.SETTLED), lambda l, w: see(l, OTHER[w], H.CANCELLED)),
+        lambda _: _refunding(), (lambda life, w: see(life, w, H.SETTLED), lambda life, w: see(life, OTHER[w], H.CANCELLED)),
     ),
-    "both are settled": (lambda _: settling(), (lambda l, w: see(l, w, H.SETTLED), lambda l, w: see(l, OTHER[w], H.SETTLED))),
-    "one is lost before the payout": (lambda _: backed(), (lambda l, w: see(l, w, H.CANCELLED),)),
+    "both are settled": (lambda _: settling(), (lambda life, w: see(life, w, H.SETTLED), lambda life, w: see(life, OTHER[w], H.SETTLED))),
+    "one is lost before the payout": (lambda _: backed(), (lambda life, w: see(life, w, H.CANCELLED),)),
     "one is lost, and the payout fails": (
-        lambda _: in_flight(), (lambda l, w: see(l, w, H.CANCELLED), lambda l, w: l.fail(Fault.OURS)),
+        lambda _: in_flight(), (lambda life, w: see(life, w, H.CANCELLED), lambda life, w: life.fail(Fault.OURS)),
     ),
     "one is lost, and the payout arrives": (
         lambda _: in_flight(),
-        (lambda l, w: see(l, w, H.CANCELLED), lambda l, w: l.pay(PaymentStatus.COMPLETE), lambda l, w: see(l, OTHER[w], H.SETTLED)),
+        (lambda life, w: see(life, w, H.CANCELLED), lambda life, w: life.pay(PaymentStatus.COMPLETE), lambda life, w: see(life, OTHER[w], H.SETTLED)),
     ),
     "one is settled, the other lost, and the payout fails": (
-        _in_flight_and_settled, (lambda l, w: see(l, w, H.CANCELLED), lambda l, w: l.fail(Fault.OURS)),
+        _in_flight_and_settled, (lambda life, w: see(life, w, H.CANCELLED), lambda life, w: life.fail(Fault.OURS)),
     ),
 }  # fmt: skip
 

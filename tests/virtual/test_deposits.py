@@ -9,10 +9,10 @@ import pytest
 
 from bot.config import Settings, TermsSettings
 from kinds.units import Msat
-from tests.virtual.lives import a_town, entry, offered, sound, state, told
+from tests.virtual.lives import a_town, entry, sound, state, told
 from tests.virtual.loop import run_virtually
 from tests.virtual.market import Market
-from tests.virtual.test_on_approval import COST, LATER, approved, begun, delivered
+from tests.virtual.test_on_approval import COST, approved, begun, delivered, projected, sent
 from tests.virtual.test_prices import posted, town_with
 from tests.virtual.test_projects import NEAR, counted, plan_of, types
 from tests.virtual.world import Town
@@ -21,18 +21,6 @@ from tests.virtual.world import Town
 async def a_large_town(above: int = 3_000) -> Town:
     """Where a deposit is suggested above so many sats."""
     return await a_town(settings=Settings(terms=TermsSettings(deposit_above_sat=above)))
-
-
-async def projected(town: Town, **terms: Any) -> str:
-    """Four milestones of 5, 8, 5 and 2 thousand, agreed on: the work on the first one has begun."""
-    task = await offered(town, sat=20_000, **(LATER | terms))
-    await town.worker.say(f"claim {task}")
-    await entry(town, task, "task.accepted")
-    await town.worker.say(f"milestones {task} {NEAR}")
-    await entry(town, task, "plan.proposed")
-    await town.employer.say(f"agree {task} {plan_of(town, task)}")
-    await counted(town, task, "task.claimed", 1)
-    return task
 
 
 async def invoices(town: Town, task: str, count: int) -> list[str]:
@@ -63,9 +51,7 @@ async def paid(town: Town, task: str, number: int, due: bool, accepted: int) -> 
     else:
         await town.employer.say(f"approve {task}")
         await counted(town, task, "proof.verified", number)
-    owed = Msat(town.state_of(task)["net_msat"])
-    await town.worker.say(f"payout {task} {town.worker.wallet.invoice(owed, expiry=30 * 86400)}")
-    await counted(town, task, "settlement.completed", number)
+    await sent(town, task, number)
 
 
 async def a_project(town: Town, **terms: Any) -> str:

@@ -9,8 +9,8 @@ import pytest
 from tests.virtual.lives import HASH, a_town, entry, invoiced, sound, state, told
 from tests.virtual.loop import run_virtually
 from tests.virtual.market import Market
-from tests.virtual.test_deposits import a_large_town, invoices, locked, projected
-from tests.virtual.test_on_approval import LATER, approved, delivered, paid
+from tests.virtual.test_deposits import a_large_town, invoices, locked
+from tests.virtual.test_on_approval import LATER, approved, delivered, paid, projected
 from tests.virtual.test_prices import posted, town_with
 from tests.virtual.test_projects import NEAR, counted, hired, lived, plan_of, planned, types
 from tests.virtual.test_records import kinds, opens, receipt

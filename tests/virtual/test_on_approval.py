@@ -57,6 +57,11 @@ async def the_invoice(town: Town, since: int) -> str:
 async def paid(town: Town, task: str, invoice: str, number: int = 1) -> None:
     town.employer.wallet.pay(invoice)
     await counted(town, task, "invoice.accepted", number)
+    await sent(town, task, number)
+
+
+async def sent(town: Town, task: str, number: int = 1) -> None:
+    """The worker names where he is paid, and is."""
     owed = Msat(town.state_of(task)["net_msat"])
     await town.worker.say(f"payout {task} {town.worker.wallet.invoice(owed, expiry=30 * 86400)}")
     await counted(town, task, "settlement.completed", number)
@@ -74,16 +79,22 @@ async def a_life(town: Town) -> str:
     return task
 
 
-async def a_project(town: Town) -> str:
-    """The four milestones, agreed on in a talk; the second one is refused once."""
-    start = town.employer.wallet.balance, town.worker.wallet.balance
-    task = await offered(town, sat=20_000, **LATER)
+async def projected(town: Town, **terms: Any) -> str:
+    """Four milestones are agreed on: the work on the first one has begun."""
+    task = await offered(town, sat=20_000, **(LATER | terms))
     await town.worker.say(f"claim {task}")
     await entry(town, task, "task.accepted")
     await town.worker.say(f"milestones {task} {NEAR}")
     await entry(town, task, "plan.proposed")
     await town.employer.say(f"agree {task} {plan_of(town, task)}")
     await counted(town, task, "task.claimed", 1)
+    return task
+
+
+async def a_project(town: Town) -> str:
+    """The four milestones, agreed on in a talk; the second one is refused once."""
+    start = town.employer.wallet.balance, town.worker.wallet.balance
+    task = await projected(town)
     proofs = 0
     for number in range(1, 5):
         proofs += 1
