@@ -13,7 +13,7 @@ from handlers.account import Account
 from handlers.booking import of_account, party
 from handlers.task import Milestone, Task
 from kinds.states import FundingState, PayoutState, Phase, Role, TaskState, WorkState
-from kinds.units import Msat
+from kinds.units import MSAT_PER_SAT, Msat
 
 S, W, P, F = TaskState, WorkState, PayoutState, FundingState
 _UNFUNDED = (S.DRAFT, S.PENDING_FUNDING)
@@ -171,16 +171,15 @@ def _released(task: Task, milestone: Milestone) -> Iterator[str]:
 
 def _held(task: Task) -> Iterator[str]:
     """Where nothing was locked ahead, each hold is over all that was agreed. With a deposit it is both together, as soon as the money is
-    complete; a part alone may be more than what is due of an agreed share."""
+    complete, and the other is a sat at least; a part alone may be more than what is due of an agreed share, or all that is paid."""
     wanted = [f for f in task.own_fundings if f.state in (F.CREATED, F.ACCEPTED) and f.goal not in ("cancel", "stray")]
     if task.deposit or any(f.covers for f in (*wanted, *task.backing)):
         held = [f for f in task.backing if f.state is F.ACCEPTED or f.goal == "settle"]
-        total, complete = sum(f.amount for f in held), bool(task.hold) and not task.lost
-        spare = total > task.hold_amount and all(f.covers for f in held)
-        short = task.current.short is not None and all(f.covers for f in held)
-        right = total == task.hold_amount or spare or short
-        if complete and task.phase in (Phase.NONE, Phase.SETTLING) and not right:
-            yield f"{total} are held, and {task.hold_amount} were agreed"
+        ahead, rest = (sum(f.amount for f in held if bool(f.covers) is sort) for sort in (True, False))
+        alone = bool(ahead) and not rest
+        complete = bool(task.hold) and not task.lost and task.phase in (Phase.NONE, Phase.SETTLING)
+        if complete and not alone and rest != max(task.hold_amount - ahead, MSAT_PER_SAT):
+            yield f"{ahead + rest} are held, and {task.hold_amount} were agreed"
         return
     for funding in wanted:
         if funding.amount != task.hold_amount:

@@ -110,7 +110,7 @@ def paid(done: Decision, funding: Funding, view: HoldView, moment: Moment) -> De
 
 def missed(task: Task, moment: Moment) -> Decision:
     """The time is over, and no invoice is open that might still be paid. What a deposit has is the worker's; the rest is on record."""
-    facts: dict[str, Any] = {"mark": task.employer, "due_msat": task.still_asked}
+    facts: dict[str, Any] = {"mark": task.employer, "due_msat": _asked(task)}
     ahead = sum(cover.amount for cover in task.own_covers) - task.budget
     if ahead > 0:
         short = Msat(max(0, task.share_amount - ahead))

@@ -472,8 +472,8 @@ class Task:
     @property
     def hold(self) -> Funding | None:
         """The accepted hold that the agreement rests on, also while it is being settled or cancelled; of two the one that ends first. None
-        while a deposit is all that is there, and it is not enough."""
-        if self.state is TaskState.DRAFT or not self.holds:
+        while a deposit is all that is there, and it is not enough, or the rest is waited for."""
+        if self.state is TaskState.DRAFT or self.awaits_payment or not self.holds:
             return None
         undecided = self.state in (TaskState.PENDING_FUNDING, TaskState.CLAIMED, TaskState.DISPUTED)
         if undecided and self.phase is not Phase.REFUNDING and sum(f.amount for f in self.holds) < self.hold_amount:

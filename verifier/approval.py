@@ -140,7 +140,7 @@ def _out_of_deposit(s: Standing, entry: Entry, move: Move) -> None:
         say(Code.BAD_FACTS, "the reason is unpaid")
     if facts.get("short_msat") != s.share - borne:
         say(Code.WRONG_AMOUNT, f"{s.share - borne} msat of the worker's share are not paid")
-    s.borne, s.borne_budget, s.approved_at = max(0, borne), spare, entry.heard
+    s.borne, s.approved_at = borne, entry.heard
 
 
 def ended(s: Standing, entry: Entry, move: Move) -> None:

@@ -243,7 +243,7 @@ def _balance(s: Standing, facts: Mapping[str, Any], out: int, owed: list[Any], s
     rest = s.kept - out - credited.get("worker", 0) - due
     change = credited.get("employer", 0)
     kept = facts["insurance_msat"] - insured
-    over = max(0, s.kept - s.share - due - s.sending)
+    over = max(0, s.kept - s.share - due - s.budget)
     if change != (over if s.takes_all else rest) or kept != rest - change:
         say(
             Code.UNBALANCED, f"{rest} msat are left of the hold: {change} of change and {kept} kept do not explain them"
@@ -257,7 +257,7 @@ def _check_payouts(s: Standing, entry: Entry, paid: list[Any], say: Say) -> None
     for item in paid:
         if (item["role"], item["to"], item["amount_msat"]) != ("worker", s.worker, s.share):
             say(Code.WRONG_SHARE, f"the worker's share is {s.share} msat")
-        if _check_payment(s, entry, item, s.sending, say):
+        if _check_payment(s, entry, item, s.budget, say):
             s.payout = "proven"
 
 
@@ -285,7 +285,7 @@ def _check_credits(s: Standing, owed: list[Any], needed: str, say: Say) -> None:
         who = {"worker": s.worker, "employer": s.employer}.get(item["role"])
         right = item["to"] == who and item["role"] not in s.credits and item["amount_msat"] > 0
         if item["role"] == "worker":
-            right = right and needed == "worker" and item["amount_msat"] == s.share + s.sending
+            right = right and needed == "worker" and item["amount_msat"] == s.share + s.budget
         if not right:
             say(Code.WRONG_SHARE, f"{item['role'][:20]} is credited with what he is not owed")
         s.credits[item["role"]] = (Credit(item["to"], item["amount_msat"]),)

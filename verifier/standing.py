@@ -138,7 +138,6 @@ class Standing:
     returned: list[Entry] = field(default_factory=list)  # given back right before the end of the task
     begins: bool = False  # a milestone was released, and the next one is wholly covered
     borne: int | None = None  # the employer has not paid: what the worker gets out of the deposit
-    borne_budget: int = 0  # and what sending it may cost
     funded_until: int = 0
 
     applicants: dict[str, Entry] = field(default_factory=dict)  # who may be hired, by the newest claim.offered of each
@@ -233,8 +232,9 @@ class Standing:
 
     @property
     def asked(self) -> int:
-        """What is still asked for it."""
-        return self.hold - (self.cover.amount if self.cover else 0)
+        """What is still asked for it; where work is approved, at least a sat: since the rate has moved, a deposit may have all of it."""
+        left = self.hold - (self.cover.amount if self.cover else 0)
+        return max(left, 1000) if self.phase == "awaiting_payment" else left
 
     @property
     def expiry_height(self) -> int:
@@ -254,17 +254,12 @@ class Standing:
     @property
     def due(self) -> int:
         """What the employer pays for the agreed part of the work: the worker's share, the fee of it, and the whole budget for routing."""
-        return self.share + self.fee_due + self.sending
+        return self.share + self.fee_due + self.budget
 
     @property
     def share(self) -> int:
         """What the worker gets; where the employer has not paid, what the deposit bears of it."""
         return self.share_of(self.percent) if self.borne is None else self.borne
-
-    @property
-    def sending(self) -> int:
-        """What sending it may cost."""
-        return self.budget if self.borne is None else self.borne_budget
 
     @property
     def net(self) -> int:

@@ -12,7 +12,7 @@ from kinds.units import Msat
 from tests.virtual.lives import a_town, entry, sound, state, told
 from tests.virtual.loop import run_virtually
 from tests.virtual.market import Market
-from tests.virtual.test_on_approval import COST, approved, begun, delivered, projected, sent
+from tests.virtual.test_on_approval import COST, approved, begun, delivered, projected, sent, the_invoice
 from tests.virtual.test_prices import posted, town_with
 from tests.virtual.test_projects import NEAR, counted, plan_of, types
 from tests.virtual.world import Town
@@ -167,6 +167,43 @@ def test_each_part_in_rupees_keeps_the_rate_of_its_own_money() -> None:
         for number in range(1, 5):
             await paid(town, task, number, due=number < 4, accepted=2 + min(number, 3))
         await state(town, task, "Paid")
+        await sound(town)
+
+    run_virtually(life())
+
+
+def test_a_rate_that_moves_until_the_deposit_has_all_that_is_due() -> None:
+    """A quarter of 20,000 rupees is locked, both agree on a share of a quarter, and rupees are worth half the sats when it is asked for: the
+    deposit has more than that, a sat is asked for all the same, and what is too much comes back."""
+
+    async def life() -> None:
+        market = Market()
+        town = await town_with(market)
+        task = await posted(town, 'post 20000 INR "A shop" deadline=3d order=hire_first funding=on_approval')
+        await town.worker.say(f"claim {task}")
+        await entry(town, task, "task.accepted")
+        await town.employer.say(f"select {task} full")
+        await state(town, task, "Claimed")
+        await locked(town, task, 1)
+        market.all_say(16_000_000)
+        await town.pass_time(3600)
+        await town.worker.say(f"cancel {task} 25")
+        await entry(town, task, "cancel.offered")
+        since = len(await town.employer.read())
+        await town.employer.say(f"cancel {task} 25")
+        await entry(town, task, "proof.verified")
+        town.employer.wallet.pay(await the_invoice(town, since))
+        await counted(town, task, "invoice.accepted", 2)
+        facts = (await entry(town, task, "invoice.created"))["facts"]
+        assert facts["amount_msat"] == 1_000
+        share = (
+            (62_500 + 93_750) * 1000 // 4 // 1000 * 1000
+        )  # a quarter at the rate of the deposit, the rest at the new one
+        await town.worker.say(f"payout {task} {town.worker.wallet.invoice(Msat(share), expiry=30 * 86400)}")
+        await state(town, task, "Paid")
+        ended = (await entry(town, task, "settlement.completed"))["facts"]
+        assert ended["payouts"][0]["amount_msat"] == share
+        assert ended["credited"][0]["amount_msat"] == 62_501_000 - share - ended["payouts"][0]["fee_msat"]
         await sound(town)
 
     run_virtually(life())
