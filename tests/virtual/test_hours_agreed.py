@@ -8,13 +8,14 @@ import pytest
 
 from handlers.hours import Hourly
 from kinds.units import Msat
+from tests.virtual import test_memory_projects as projects
 from tests.virtual.lives import HASH, a_town, balance_of, entry, invoiced, offered, sound, state, task_of, told
 from tests.virtual.loop import run_virtually
 from tests.virtual.market import Market
 from tests.virtual.test_hours import LINK, paid
+from tests.virtual.test_hours_later import part_paid
 from tests.virtual.test_memory import open_again, restarted, stays_read_only
 from tests.virtual.test_memory_projects import agree, fund, hire, restored
-from tests.virtual.test_on_approval import approved
 from tests.virtual.test_prices import posted, town_with
 from tests.virtual.test_projects import counted, plan_of, types
 from tests.virtual.world import Town
@@ -88,13 +89,7 @@ def test_on_approval_in_rupees_and_amended() -> None:
         await state(town, task, "Claimed")
         await delivered(town, task, "80")
         await told(town, town.employer, r"80 hours, of 320 at most")
-        invoice = await approved(town, task)
-        facts = (await entry(town, task, "invoice.created"))["facts"]
-        quarter = facts["reward_msat"] // 4_000 * 1000
-        assert facts["amount_msat"] == quarter + facts["budget_msat"]
-        town.employer.wallet.pay(invoice)
-        await counted(town, task, "invoice.accepted", 1)
-        await paid(town, task, quarter // 1000)
+        await part_paid(town, task, 4)
         await sound(town)
 
     run_virtually(life())
@@ -133,21 +128,11 @@ async def propose(town: Town, task: str) -> None:
 
 
 async def deliver(town: Town, task: str) -> None:
-    number = types(town, task).count("proof.submitted") + 1
-    since = len(await town.employer.read())
-    await town.worker.say(f"submit {task} https://example.org/{number}.zip {HASH} hours=4")
-    await counted(town, task, "proof.submitted", number)
-    await told(town, town.employer, "approve", since=since)
-    await town.pass_time(30)
+    await projects.deliver(town, task, "hours=4")
 
 
 async def be_paid(town: Town, task: str) -> None:
-    number = types(town, task).count("settlement.completed") + 1
-    proof = [each["id"] for each in town.log_of(task) if each["type"] == "proof.submitted"][-1]
-    await town.employer.decide(task, "approve", proof)
-    await counted(town, task, "proof.verified", number)
-    await town.worker.say(f"payout {task} {town.worker.wallet.invoice(Msat(2_000_000), expiry=30 * 86400)}")
-    await counted(town, task, "settlement.completed", number)
+    await projects.be_paid(town, task, Msat(2_000_000))
 
 
 STEPS = (hire, propose, agree, fund, deliver, be_paid, fund, deliver, be_paid)

@@ -18,6 +18,17 @@ from tests.virtual.test_projects import counted, types
 from tests.virtual.world import Town
 
 
+async def part_paid(town: Town, task: str, whole: int) -> None:
+    """The work is approved, and one part of so many of the reward is asked for, held and paid out."""
+    invoice = await approved(town, task)
+    facts = (await entry(town, task, "invoice.created"))["facts"]
+    part = facts["reward_msat"] // (1_000 * whole) * 1000
+    assert facts["amount_msat"] == part + facts["budget_msat"]
+    town.employer.wallet.pay(invoice)
+    await counted(town, task, "invoice.accepted", 1)
+    await paid(town, task, part // 1000)
+
+
 def test_a_whole_life_over_restarts() -> None:
     """The employer pays what the hours come to, and has nothing back."""
 
@@ -72,13 +83,7 @@ def test_in_rupees_and_refused_once() -> None:
         await counted(town, task, "proof.submitted", 2)
         await told(town, town.employer, r"8 hours, of 40 at most", since=since)
         await town.pass_time(60)
-        invoice = await approved(town, task)
-        facts = (await entry(town, task, "invoice.created"))["facts"]
-        fifth = facts["reward_msat"] // 5_000 * 1000
-        assert facts["amount_msat"] == fifth + facts["budget_msat"]
-        town.employer.wallet.pay(invoice)
-        await counted(town, task, "invoice.accepted", 1)
-        await paid(town, task, fifth // 1000)
+        await part_paid(town, task, 5)
         await sound(town)
 
     run_virtually(life())

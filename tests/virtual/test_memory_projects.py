@@ -40,21 +40,22 @@ async def fund(town: Town, task: str) -> None:
     await counted(town, task, "task.claimed", number)
 
 
-async def deliver(town: Town, task: str) -> None:
+async def deliver(town: Town, task: str, words: str = "") -> None:
     number = types(town, task).count("proof.submitted") + 1
     since = len(await town.employer.read())
-    await town.worker.say(f"submit {task} https://example.org/{number}.zip {HASH}")
+    await town.worker.say(f"submit {task} https://example.org/{number}.zip {HASH} {words}".strip())
     await counted(town, task, "proof.submitted", number)
     await told(town, town.employer, "approve", since=since)
     await town.pass_time(30)
 
 
-async def be_paid(town: Town, task: str) -> None:
+async def be_paid(town: Town, task: str, owed: Msat | None = None) -> None:
+    """So much is owed, or all that the milestone brings."""
     number = types(town, task).count("settlement.completed") + 1
     proof = [each["id"] for each in town.log_of(task) if each["type"] == "proof.submitted"][-1]
     await town.employer.decide(task, "approve", proof)
     await counted(town, task, "proof.verified", number)
-    owed = Msat(town.state_of(task)["net_msat"])
+    owed = owed or Msat(town.state_of(task)["net_msat"])
     await town.worker.say(f"payout {task} {town.worker.wallet.invoice(owed, expiry=30 * 86400)}")
     await counted(town, task, "settlement.completed", number)
 
