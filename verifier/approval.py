@@ -88,7 +88,7 @@ def _wait(s: Standing, entry: Entry) -> None:
 
 def covered(s: Standing, entry: Entry) -> None:
     """Nothing else is asked for what is approved: the deposit is enough, and the worker can be paid out of it."""
-    s.hold, s.quote = s.due, ""
+    s.hold, s.quote, s.pay_until = s.due, "", entry.heard + TIME_TO_PAY  # no more than what is due was ever asked for
     if s.asked > 0:
         s.sayer(entry)(Code.WRONG_AMOUNT, f"{s.asked} msat are due beside the deposit")
 

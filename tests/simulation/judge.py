@@ -294,7 +294,7 @@ def _paid_for_a_reason(
     if how == "silence":
         proof = public.last("proof.submitted")
         assert proof is not None, "silence follows a proof"
-        window = deal.terms["review_window"]
+        window = (public.plan or deal.terms)["review_window"]
         if verdict["time"] - proof["facts"]["heard_at"] < window - 60 and not _near_its_end(public, verdict):
             raise Violation(task, "silence was taken for approval before the review was over")
         if deal.terms["on_silence"] != "approve":

@@ -17,4 +17,9 @@ KEPT: tuple[tuple[int, int, str], ...] = (
         100,
         "",
     ),  # the same after an approval: a day from when the worker was told seemed to be less than a day
+    (
+        839045971,
+        100,
+        "",
+    ),  # few hours of work, for which a deposit had more than enough: the verifier reckoned the rest otherwise
 )

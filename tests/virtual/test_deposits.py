@@ -9,7 +9,7 @@ import pytest
 
 from bot.config import Settings, TermsSettings
 from kinds.units import Msat
-from tests.virtual.lives import a_town, entry, sound, state, told
+from tests.virtual.lives import HASH, a_town, entry, sound, state, told
 from tests.virtual.loop import run_virtually
 from tests.virtual.market import Market
 from tests.virtual.test_on_approval import COST, approved, begun, delivered, projected, sent, the_invoice
@@ -106,6 +106,28 @@ def test_a_deposit_on_full_payment() -> None:
         assert [each["amount_msat"] for each in facts["other_holds"]] == [5_000_000]
         spent, got = start[0] - town.employer.wallet.balance, town.worker.wallet.balance - start[1]
         assert (spent, got) == (20_200_000, 20_000_000)
+        await sound(town)
+
+    run_virtually(life())
+
+
+def test_few_hours_take_little_of_a_deposit() -> None:
+    """An hour of forty is less than what is locked ahead: nothing else is asked for, and the rest comes back."""
+
+    async def life() -> None:
+        town = await a_large_town()
+        task = await begun(town, payment_type="HOURLY_RATE", rate=500, cap=40)
+        await locked(town, task, 1)
+        await town.worker.say(f"submit {task} https://example.org/hours.zip {HASH} hours=1")
+        await entry(town, task, "proof.submitted")
+        await told(town, town.employer, "approve")
+        await town.pass_time(30)
+        await town.employer.say(f"approve {task}")
+        await state(town, task, "Verified")
+        await town.worker.say(f"payout {task} {town.worker.wallet.invoice(Msat(500_000), expiry=30 * 86400)}")
+        await state(town, task, "Paid")
+        facts = (await entry(town, task, "settlement.completed"))["facts"]
+        assert (facts["hold_msat"], facts["credited"][0]["amount_msat"]) == (5_000_000, 5_000_000 - 500_000 - 200_000)
         await sound(town)
 
     run_virtually(life())
