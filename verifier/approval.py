@@ -6,7 +6,7 @@ from verifier import hiring, money, projects, work
 from verifier.chain import Entry
 from verifier.findings import Code
 from verifier.rules import AWAITING, Move
-from verifier.standing import CLOCK_SLACK, DAY, Say, Standing
+from verifier.standing import DAY, Say, Standing
 
 TIME_TO_PAY = 2 * DAY
 OF_A_HOLD = (
@@ -55,7 +55,7 @@ def begun(s: Standing, entry: Entry, move: Move) -> None:
         say(Code.AGAINST_TERMS, "by itself only the work on milestones begins, when they are agreed on")
     if move.by == "employer" and (s.parts or s.words.get("payment_type") == projects.MILESTONE):
         say(Code.AGAINST_TERMS, "by the terms it begins when the milestones are agreed on")
-    if move.by == "employer" and entry.heard >= s.deadline + CLOCK_SLACK:
+    if move.by == "employer" and entry.heard >= s.deadline + s.late(entry):
         say(Code.TOO_LATE, "the deadline had passed when he let the work begin")
     _no_hold(entry, say)
     hiring.bound(s, entry)

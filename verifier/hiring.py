@@ -47,6 +47,7 @@ def begin(s: Standing, entry: Entry) -> None:
     left, whole = s.deadline - entry.heard, s.deadline - s.consented
     near = abs(2 * left - whole) <= 2 * CLOCK_SLACK and s.consented != entry.heard
     s.rushed = None if near else 2 * left < whole
+    s.begun = 0 if s.overtaken(entry) else entry.time
     s.proof, s.hours, s.rejects, s.prolonged, s.offers = 0, 0, 0, 0, {}
 
 
@@ -60,7 +61,7 @@ def abandoned(s: Standing, entry: Entry, move: Move) -> None:
     if move.state_after not in ("Draft", "Funded"):
         return
     if move.state_after == "Funded":
-        if entry.heard >= s.deadline + CLOCK_SLACK:
+        if entry.heard >= s.deadline + s.late(entry):
             s.sayer(entry)(Code.TOO_LATE, "after the deadline nobody else can take the task")
         s.funded_until = min(entry.heard + s.words["hold_timeout"], s.deadline)
     s.quote = ""
@@ -97,7 +98,7 @@ def _place(s: Standing, entry: Entry) -> None:
     if s.state == "Draft" and not s.hires_first:
         say(Code.AGAINST_TERMS, "by the terms the money comes before the worker")
     until = min(s.deadline, s.funded_until) if s.state == "Funded" else s.deadline
-    if entry.heard >= until + CLOCK_SLACK:
+    if entry.heard >= until + s.late(entry):
         say(Code.TOO_LATE, "the time for a claim was over")
 
 

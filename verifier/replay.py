@@ -211,6 +211,8 @@ def _place(s: Standing, group: tuple[Entry, ...]) -> None:
 
 def _deaf(s: Standing, entry: Entry) -> None:
     """The deaf time by which deadlines are moved is the sum of the outages in the daemon's own chain."""
+    if not s.outages or entry.deaf > s.outages[-1][1]:
+        s.outages.append((entry.time, entry.deaf))
     if s.book.outages is None:
         return
     least = sum(until - since for since, until in s.book.outages if until is not None and until <= entry.time)

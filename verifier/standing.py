@@ -93,6 +93,7 @@ class Standing:
     seen: dict[str, Entry] = field(default_factory=dict)  # by id
     newest: dict[str, Entry] = field(default_factory=dict)  # by type
     last: Entry | None = None
+    outages: list[tuple[int, int]] = field(default_factory=list)  # (time, deaf) of the entries that show more of it
 
     employer: str = ""
     worker: str = ""
@@ -144,6 +145,7 @@ class Standing:
     bound: int = 0  # seq of the entry that bound the worker
     consent: list[str] = field(default_factory=list)  # strength of what says that he is
     consented: int = 0  # when the worker said that he would be
+    begun: int = 0  # when he was bound to the work, unix seconds; 0: that may have been before its entry's time
     rushed: bool | None = False  # the work began so late after it that nobody is marked; None: that may be or not
     dest_hash: str = ""
     claim_signed: bool = False
@@ -291,6 +293,24 @@ class Standing:
     def share_of(self, percent: int) -> int:
         """His part of the reward less that of what he bears of the service fee, each rounded down to the sat; of hours, of what they come to."""
         return part(self.worked(self.reward), percent) - part(self.worked(self.fee.of_worker), percent)
+
+    def overtaken(self, entry: Entry) -> bool:
+        """Whether it may tell of a letter that was heard earlier and opened late: no entry shows an earlier time than the one before it."""
+        return self.last is not None and entry.time == self.last.time
+
+    def late(self, entry: Entry) -> int:
+        """Seconds on the hearing clock by which it may show more than when it was heard."""
+        return CLOCK_SLACK + (FALL_BACK if self.overtaken(entry) else 0)
+
+    def outage(self, since: int, entry: Entry) -> int:
+        """The deaf time between two moments."""
+        known = [deaf for time, deaf in self.outages if time <= since]
+        return max(0, entry.deaf - (known[-1] if known else 0))
+
+    def told_of(self, since: int, entry: Entry) -> bool:
+        """Whether what it tells may have been heard so early."""
+        back = self.outage(since, entry) if self.overtaken(entry) else 0
+        return entry.time - since <= self.late(entry) + back
 
     @property
     def outlasts_hold(self) -> bool:

@@ -8,7 +8,7 @@ from verifier.crypto import task_id
 from verifier.findings import Code
 from verifier.money import budget
 from verifier.rules import Move
-from verifier.standing import CLOCK_SLACK, DAY, FALL_BACK, Standing, strength
+from verifier.standing import DAY, FALL_BACK, Standing, strength
 
 PROLONGATIONS = 3
 FETCH_TIME = 3600  # the longest that looking at a deliverable may keep its entry back
@@ -120,13 +120,13 @@ def submitted(s: Standing, entry: Entry, move: Move) -> None:
     say, facts = s.sayer(entry), entry.facts
     until = s.resubmit_until if s.work == "REJECTED" else s.deadline
     at_once = facts["check_reason"] in ("fetching_off", "scheme")
-    outage = max(0, entry.deaf - s.last.deaf) if s.last else 0
-    earliest = max(s.newest["task.claimed"].time, entry.time - FETCH_TIME - outage)
-    if not earliest <= facts["heard_at"] <= entry.time:
+    heard_at = facts["heard_at"]
+    begun = 0 if s.overtaken(entry) else s.begun
+    if not begun <= heard_at <= entry.time or entry.time - heard_at > FETCH_TIME + s.outage(heard_at, entry):
         say(Code.TOO_LATE, "heard_at is not between the claim and this entry")
-    elif at_once and facts["heard_at"] < entry.time - CLOCK_SLACK:
+    elif at_once and not s.told_of(heard_at, entry):
         say(Code.TOO_LATE, "heard_at lies back although nothing was fetched")
-    if facts["heard_at"] - entry.deaf >= until:
+    if heard_at - entry.deaf >= until:
         say(Code.TOO_LATE, "the time for a proof was over")
     if facts["number"] <= s.proofs:
         say(Code.ILLEGAL_MOVE, "a proof's number is above that of the one before")
@@ -288,6 +288,6 @@ def hold_end(s: Standing, entry: Entry) -> None:
 def published_until(s: Standing, entry: Entry, name: str, wanted: int) -> int:
     """A published time on the hearing clock; a violation when it is not the one that the terms give."""
     found = int(entry.facts[name]) - entry.deaf
-    if not wanted - CLOCK_SLACK <= found <= wanted:
+    if found > wanted or not s.told_of(entry.time - (wanted - found), entry):
         s.sayer(entry)(Code.WRONG_UNTIL, f"{name} is {found - wanted:+d} s off")
     return found

@@ -22,4 +22,9 @@ KEPT: tuple[tuple[int, int, str], ...] = (
         100,
         "",
     ),  # few hours of work, for which a deposit had more than enough: the verifier reckoned the rest otherwise
+    (
+        913533509,
+        100,
+        "",
+    ),  # a proof heard right before a crash, and opened behind what came after it: the verifier took it for dated back
 )

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Callable
 from dataclasses import replace
 from typing import Any
 
@@ -41,7 +42,7 @@ from kinds.states import LogType, TaskState
 from kinds.task import parse as parse_offer
 from kinds.units import EventId, Msat, PaymentHash, Pubkey, Secret
 from tests.verifier import forge
-from tests.verifier.forge import BOT, DAY, EMPLOYER, H0, T0, WORKER, Key, codes, notes, sha
+from tests.verifier.forge import BOT, DAY, EMPLOYER, H0, HOUR, T0, WORKER, Key, codes, notes, sha
 from verifier import Report, check
 from verifier.rules import FINAL, MOVES, TYPES
 
@@ -91,6 +92,9 @@ class Town:
 
     def __init__(self, **terms: Any) -> None:
         self.time, self.deaf, self.height = T0, 0, H0
+        self.letter: tuple[int, int, int] | None = (
+            None  # time, deaf time and height of one that was heard and is not opened yet
+        )
         self.mined = 0  # blocks that came beside the clock
         blank = Policy(
             bot=Pubkey(BOT.pub),
@@ -149,11 +153,17 @@ class Town:
         self.checkpoint("clock.resumed", {"since": since, "until": self.time, "deaf": self.deaf})
 
     def happen(self, what: Any) -> Decision:
-        now = Now(self.time, self.height, sha(f"b{self.height}"), self.deaf, sha(f"e{self.time}{len(self.log)}"))
+        (time, deaf, height), self.letter = self.letter or (self.time, self.deaf, self.height), None
+        now = Now(time, height, sha(f"b{height}"), deaf, sha(f"e{time}{len(self.log)}"))
         done = decide(self.known, what, now, self.policy)
         assert isinstance(done, Decision), done
         check_task(done.task)
         self.known = done.task
+        if self.log:  # as the storage stamps them
+            last = json.loads(self.log[-1]["content"])
+            now = replace(now, time=max(time, last["time"]), deaf=max(deaf, last["deaf"]))
+            if last["height"] > height:
+                now = replace(now, height=last["height"], block_hash=last["block"])
         for line in done.log:
             said = words.entry(
                 bot=Pubkey(BOT.pub), task=done.task.id, address=done.task.address, root=EventId(self.offer["id"]),
@@ -164,6 +174,16 @@ class Town:
             )  # fmt: skip
             self.log.append(self.sign(said))
         return done
+
+    def opened_late(self, step: Callable[[], Any], meanwhile: Callable[[], Any], outage: int) -> None:
+        """What he says is heard now and opened behind an outage, when something else has been written."""
+        self.wait(60)
+        heard = self.time, self.deaf, self.height
+        if outage:
+            self.outage(outage)
+        meanwhile()
+        self.letter = heard
+        step()
 
     def tick(self, seconds: int) -> Decision:
         self.wait(seconds)
@@ -315,6 +335,34 @@ def unreachable_after_deafness() -> Town:
     town.happen(Reached("patience"))
     town.tick(DAY)
     return town.node(HoldStatus.CANCELLED)
+
+
+def opened_late(what: str, outage: int = 0, wait: int = 400) -> Town:
+    """A letter is overtaken by what the other side signs in public, or by the node."""
+    town = Town(on_reject="revise", max_rejects=2)
+    offered = LogType.TASK_CLAIMED
+
+    def offer(who: Key, percent: int) -> None:
+        town.wait(wait)
+        town.command(who, Cancel(task=town.task.id, percent=percent), offered)
+
+    def submit() -> None:
+        command = Submit(task=town.task.id, url="https://example.org/x", sha256=sha(f"file{town.time}"))
+        town.command(WORKER, command, signed=False)
+
+    town.fund().claim()
+    match what:
+        case "proof":
+            town.opened_late(submit, lambda: offer(EMPLOYER, 30), outage)
+        case "proof before the claim":
+            town.command(WORKER, Abandon(task=town.task.id))
+            town.opened_late(submit, lambda: (town.wait(wait), town.claim()), outage)
+        case "rejection":
+            town.proof()
+            reject = Reject(task=town.task.id, reason="no")
+            town.opened_late(lambda: town.command(EMPLOYER, reject, signed=False), lambda: offer(WORKER, 30), outage)
+            town.proof()
+    return town.approve()
 
 
 def at_margin() -> Town:
@@ -486,6 +534,11 @@ LIVES: dict[str, Any] = {
     "paid": lambda: paid(Town()),
     "worker unreachable": unreachable,
     "worker unreachable, told after deafness": unreachable_after_deafness,
+    **{
+        f"a {what} opened late, {outage} s of outage": (lambda what=what, outage=outage: opened_late(what, outage))
+        for what in ("proof", "proof before the claim", "rejection")
+        for outage in (0, 2 * HOUR)
+    },
     "credited at the margin": at_margin,
     "an outage": outlived,
     "prolonged": prolonged,

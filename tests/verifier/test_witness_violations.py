@@ -572,6 +572,17 @@ def late_proof(by: int = 0) -> Life:
     return life.proof()
 
 
+def opened_late(by: int, heard: int | None = None) -> Life:
+    """A proof that another entry has overtaken."""
+    life = Life().fund().claim()
+    life.wait(HOUR)
+    life.offer_end(EMPLOYER, 30)
+    line = life.proof().lines[-1]
+    line.time = life.lines[-2].time
+    line.facts |= {"heard_at": line.time - (by if heard is None else heard), "review_until": line.time - by + DAY}
+    return life
+
+
 def thawed(life: Life, wait: int = HOUR, late: int = 0, **facts: Any) -> Life:
     """Frozen for so long, and let go on."""
     life.freeze().wait(wait)
@@ -875,6 +886,8 @@ SPOILT: dict[str, tuple[str, Spoil]] = {
     "a late claim": ("too_late", late_claim),
     "a late proof": ("too_late", late_proof),
     "a proof that is dated back": ("too_late", lambda: edited(late_proof(2 * HOUR), lambda life: life.lines[-1].facts.update(heard_at=life.deadline - 1))),
+    "a proof opened late that is dated back too far": ("too_late", lambda: opened_late(661)),
+    "a review that begins before a proof that was opened late": ("wrong_until", lambda: opened_late(661, heard=0)),
     "a proof heard before the claim": ("too_late", fact("proof.submitted", heard_at=T0)),
     "a resubmission that is late": ("too_late", lambda: edited(revising(), lambda life: life.wait(2 * DAY)).proof(number=2)),
     "silence before its time": ("too_early", lambda: silent(early=5)),
