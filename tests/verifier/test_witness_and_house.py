@@ -350,13 +350,17 @@ def opened_late(what: str, outage: int = 0, wait: int = 400) -> Town:
         command = Submit(task=town.task.id, url="https://example.org/x", sha256=sha(f"file{town.time}"))
         town.command(WORKER, command, signed=False)
 
+    def claim_again() -> None:
+        town.wait(wait)
+        town.claim()
+
     town.fund().claim()
     match what:
         case "proof":
             town.opened_late(submit, lambda: offer(EMPLOYER, 30), outage)
         case "proof before the claim":
             town.command(WORKER, Abandon(task=town.task.id))
-            town.opened_late(submit, lambda: (town.wait(wait), town.claim()), outage)
+            town.opened_late(submit, claim_again, outage)
         case "rejection":
             town.proof()
             reject = Reject(task=town.task.id, reason="no")
