@@ -121,16 +121,16 @@ def books(town: Kept, loss: int) -> None:
         spent: dict[str, int] = {}
         for row in tx.execute(select(payouts).where(payouts.c.state == "complete")):
             spent[row.task] = spent.get(row.task, 0) + row.amount + row.fee
+        lost: dict[str, int] = {}  # what was paid out of holds that were not there any more
+        for row in tx.execute(select(incidents).where(incidents.c.code == "loss")):
+            lost[row.task] = lost.get(row.task, 0) + json.loads(row.facts)["amount_msat"]
     for each in (held.task for held in found if held):
         came, went = settled.get(each.id, 0), spent.get(each.id, 0)
         kept += came - went
-        if each.state is not None and each.state.is_final and came:
+        if each.state is not None and each.state.is_final:
             going = sum(p.amount + p.budget for p in each.payouts if not p.state.is_final)
             given = sum(entry.amount for entry in each.credits) - each.compensated
-            left = came - went
-            if each.lost and any(f.covers for f in each.fundings):  # of two holds one was lost, and is the house's loss
-                left = max(0, left)
-            assert left == each.fee + each.insurance + given + going
+            assert came - went + lost.get(each.id, 0) == each.fee + each.insurance + given + going
         booked += each.locked + each.fee + each.insurance - each.compensated
         booked += sum(entry.amount for entry in each.credits)
     assert (outside, wrong) == (-booked, []), "the double-entry books say what the tasks and withdrawals say"
