@@ -22,7 +22,7 @@ from kinds.units import Pubkey, commitment
 
 def need_place(task: Task, said: Said) -> None:
     """There is a place for a worker."""
-    if not task.is_open or (task.state is TaskState.FUNDED and not (task.hold or task.locked)):
+    if not task.is_open or (task.state is TaskState.FUNDED and not task.complete):
         raise wrong_state(task, said.by, said.command)
 
 
@@ -105,7 +105,8 @@ def begin(done: Decision, cause: Cause, how: str, moment: Moment, note: str = ""
     rushed = 2 * (task.deadline - heard) < task.deadline - task.consented
     begun = done.change(claimed_at=heard, funded_until=0, rushed=rushed)
     public = {"worker": task.worker, "dest_hash": shown(task.destination, task.dest_hash), **facts}
-    begun = ledger.on_claim(move(begun, cause, moment, **public))
+    begun = move(begun, cause, moment, **public)
+    begun = ledger.at_once(begun, begun.task.holds if begun.task.complete else ())
     told = reward(task, task.destination, moment)
     begun = begun.say(task.worker, Told.CLAIMED, how=how, **told)
     begun = begun.say(

@@ -11,7 +11,7 @@ from collections.abc import Iterator
 from handlers import pricing
 from handlers.account import Account
 from handlers.booking import of_account, party
-from handlers.task import Milestone, Task
+from handlers.task import LOCK, Milestone, Task
 from kinds.states import FundingState, PayoutState, Phase, Role, TaskState, WorkState
 from kinds.units import MSAT_PER_SAT, Msat
 
@@ -111,7 +111,7 @@ def _machines(task: Task) -> Iterator[str]:
 
 
 def _money(task: Task) -> Iterator[str]:
-    sorts = [bool(held.covers) for held in task.holds]  # beside one of a deposit there may be one other
+    sorts = [bool(each.covers) for each in (*task.holds, *task.kept)]  # beside one of a deposit there may be one other
     if len(sorts) != len(set(sorts)):
         yield "two accepted holds"
     asked = [
@@ -147,9 +147,10 @@ def _money(task: Task) -> Iterator[str]:
     yield from _hourly(task)
     for each in task.milestones[: task.at]:
         yield from _released(task, each)
-    settled = [f.amount for f in task.own_fundings if f.state is F.SETTLED and f.goal != "stray"]
-    if task.locked and (settled != [task.locked] or not task.terms.outlasts_hold or task.hold):
-        yield "money in the books that did not come from the task's one settled hold, or against its terms"
+    over = task.state is None or task.state.is_final
+    booked = sum(f.amount for f in task.fundings if f.is_booked and f.milestone >= task.current.number and not over)
+    if task.locked != booked or (booked and not task.terms.outlasts_hold):
+        yield "money in the books that did not come from the task's settled holds, or against its terms"
     if task.state in (S.PAID, S.REFUNDED, S.EXPIRED):
         if task.locked:
             yield "over, and money of it is still locked in the books"
@@ -174,10 +175,11 @@ def _held(task: Task) -> Iterator[str]:
     complete, and the other is a sat at least; a part alone may be more than what is due of an agreed share, or all that is paid."""
     wanted = [f for f in task.own_fundings if f.state in (F.CREATED, F.ACCEPTED) and f.goal not in ("cancel", "stray")]
     if task.deposit or any(f.covers for f in (*wanted, *task.backing)):
-        held = [f for f in task.backing if f.state is F.ACCEPTED or f.goal == "settle"]
+        held = [f for f in task.backing if f.state is F.ACCEPTED or f.goal in ("settle", LOCK)]
         ahead, rest = (sum(f.amount for f in held if bool(f.covers) is sort) for sort in (True, False))
         alone = bool(ahead) and not rest
-        complete = bool(task.hold) and not task.lost and task.phase in (Phase.NONE, Phase.SETTLING)
+        over = task.state is None or task.state.is_final
+        complete = task.complete and not (over or task.lost) and task.phase in (Phase.NONE, Phase.SETTLING)
         if complete and not alone and rest != max(task.hold_amount - ahead, MSAT_PER_SAT):
             yield f"{ahead + rest} are held, and {task.hold_amount} were agreed"
         return

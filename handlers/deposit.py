@@ -2,7 +2,7 @@
 
 A deposit is one hold for each milestone that it covers, from the last one backwards; one that covers a part of a milestone is over that part of
 the reward alone, and what else the milestone costs comes with the rest. Until a milestone's turn comes its cover stands beside the task: it
-is renewed or goes back at its end, and its loss changes nothing but the deposit. Its entries in the log move nothing (`transitions.note`).
+is renewed, or goes back or into the books at its end, and its loss changes nothing but the deposit. Its entries in the log move nothing (`transitions.note`).
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ from collections.abc import Iterator
 from dataclasses import replace
 from typing import Any
 
-from handlers import pricing, rollover
+from handlers import ledger, pricing, rollover
 from handlers.decision import Decision, Moment, Refusal, refuse
 from handlers.guards import latest_deadline, may_plan, need_evidence, need_role, need_room, need_welcome, wrong_state
 from handlers.holds import invoice_card, of_cover, order, public, refused, stray, wrong_parts
@@ -36,12 +36,6 @@ def deposit(task: Task, said: Said, command: commands.Deposit, moment: Moment) -
     if command.answer == "later":
         return Decision(task).say(said.by, Told.DEPOSIT_LATER)
     need_evidence(task, said)
-    if task.terms.outlasts_hold:
-        raise refuse(
-            Refused.NOT_BUILT,
-            what="a deposit where the money may go into the books",
-            built=["refund", "rollover then refund"],
-        )
     if command.answer == "decline":
         if task.state is None or task.state.is_final or task.lost:
             raise wrong_state(task, said.by, command)
@@ -172,7 +166,7 @@ def may_cover(task: Task, number: int) -> bool:
 def suggest(done: Decision, moment: Moment) -> Decision:
     """The work has begun. Of a large task the employer is asked once, and again with each milestone until he has said yes or no."""
     task, policy = done.task, moment.policy
-    if task.undeposited or task.deposit or task.terms.outlasts_hold:
+    if task.undeposited or task.deposit:
         return done
     wanted = reckon(task, policy)
     if wanted is None or not (task.terms.deposit_percent or _is_large(task, policy)):
@@ -230,6 +224,7 @@ def paid(done: Decision, funding: Funding, view: HoldView, moment: Moment) -> De
     facts = public(task, held, len(view.parts))
     noted = note(put(done, held), LogType.INVOICE_ACCEPTED, moment, **of_cover(task, held), **facts)
     noted = noted.on(pricing.cover(noted.task, held.milestone, held.covers, held.rate))
+    noted = ledger.at_once(noted, [held])
     return _tell(
         noted, Told.DEPOSIT_HELD, held, held_msat=sum(cover.amount for cover in noted.task.covers) or held.amount
     )
@@ -259,7 +254,7 @@ def lost(done: Decision, funding: Funding, moment: Moment) -> Decision:
 
 def heights(task: Task) -> Iterator[tuple[int, str]]:
     """What a height does to a deposit."""
-    for cover in task.covers:
+    for cover in _kept_held(task):
         yield task.terms.last_safe(cover.expiry_height), "cover_end"
         asked = task.lost or any(f.replaces == cover.ref for f in task.fundings)
         if (renewal := task.renews_at(cover)) and not asked:
@@ -267,10 +262,17 @@ def heights(task: Task) -> Iterator[tuple[int, str]]:
 
 
 def end(task: Task, moment: Moment) -> Decision:
-    """The first cover that has come to its last safe height goes back; the task is the same."""
+    """The first cover that has come to its last safe height goes back, or into the books where the terms say so; the task is the same."""
     height = moment.now.height
-    cover = next(each for each in task.covers if task.terms.last_safe(each.expiry_height) <= height)
+    cover = next(each for each in _kept_held(task) if task.terms.last_safe(each.expiry_height) <= height)
+    if task.terms.outlasts_hold:
+        return ledger.begin(Decision(task), [cover])
     return returned(Decision(task), cover, "hold_end", moment)
+
+
+def _kept_held(task: Task) -> Iterator[Funding]:
+    """The covers that a height ends: those which are, and stay, held payments."""
+    return (cover for cover in task.covers if not cover.goal)
 
 
 def due_for_renewal(task: Task, height: int) -> Funding:
@@ -294,10 +296,11 @@ def drop_open(done: Decision, number: int) -> Decision:
 
 
 def fitting(done: Decision, moment: Moment) -> Decision:
-    """The work on the current milestone is to be paid for now: a cover whose hold does not last through it goes back."""
+    """The work on the current milestone is to be paid for now: a cover whose hold does not last through it goes back, unless it may go
+    into the books when it ends."""
     task = done.task
     for cover in task.covers:
-        if cover.milestone != task.current.number:
+        if cover.milestone != task.current.number or task.terms.outlasts_hold:
             continue
         latest = latest_deadline(moment.now, task.terms.review_window, cover.expiry_height, moment.policy, task.terms)
         if task.deadline > latest:

@@ -53,7 +53,7 @@ def cancel(task: Task, said: Said, command: Cancel, moment: Moment) -> Decision:
         return done
     if task.state is TaskState.FUNDED:
         done = ending.begin_refund(Decision(task), Cause.CANCEL, moment, "cancelled", Cause.REFUNDED)
-        return done if task.locked else done.say(task.employer, Told.REFUNDING, reason="cancelled")
+        return done if task.in_books else done.say(task.employer, Told.REFUNDING, reason="cancelled")
     percent = command.percent or 0
     others = tuple(offer for offer in task.offers if offer[0] != said.by)
     for _, offered, seq in others:
@@ -81,7 +81,7 @@ def _agreed(task: Task, said: Said, percent: int, offer: int, moment: Moment) ->
         if task.unfunded:
             return due.end(review.end_dispute(done), Cause.ENDED_UNPAID, moment, "agreed", **facts)
         done = ending.begin_refund(done, Cause.AGREED_REFUND, moment, "agreed", Cause.REFUNDED, **facts)
-        for who in (task.employer, task.worker) if disputed or not task.locked else ():
+        for who in (task.employer, task.worker) if disputed or not task.in_books else ():
             done = done.say(who, Told.DISPUTE_ENDED if disputed else Told.REFUNDING, reason="agreed", **facts)
         return review.end_dispute(done)
     done = Decision(split).say(task.employer, Told.DISPUTE_ENDED, share_msat=split.share_amount, **facts)

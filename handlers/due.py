@@ -135,5 +135,5 @@ def end(done: Decision, cause: Cause, moment: Moment, reason: str, **facts: Any)
 
 def dispute_limit(task: Task) -> int:
     """Seconds after which a dispute ends by itself, where neither a hold's end nor anything else would end it; 0: something else does."""
-    unheld = task.locked or task.unfunded
+    unheld = task.in_books or task.unfunded
     return task.terms.dispute_limit if unheld and task.state is TaskState.DISPUTED else 0

@@ -10,8 +10,9 @@ from dataclasses import replace
 from typing import Any
 
 from handlers import ledger, project, rollover
+from handlers.crediting import credit, out_of_the_books, public_credits, tell_credits
 from handlers.decision import CancelHold, Decision, Moment, SettleHold
-from handlers.task import CreditEntry, Funding, Payout, Proof, Task
+from handlers.task import LOCK, CreditEntry, Funding, Payout, Proof, Task
 from handlers.transitions import Cause, move
 from kinds.codes import Told
 from kinds.lightning import HoldView
@@ -28,11 +29,8 @@ def begin_refund(done: Decision, cause: Cause, moment: Moment, reason: str, end:
     moved = moved.change(ending=end.name, reason=reason, funded_until=0)
     moved = moved.on(moved.task.with_milestone(review_until=0, resubmit_until=0, arriving=None))
     moved = _drop_waiting(rollover.drop(moved))
-    if moved.task.locked:
-        return _give_back(moved, hold, moment)
-    if moved.task.locking:  # the node may be settling it just now: it is given back out of the books, once it is there
-        return moved
-    return _cancel(moved, moved.task.holds, "cancel")
+    held = [each for each in moved.task.holds if each.goal != LOCK]  # the node may be settling others just now
+    return _given_back(_cancel(moved, held, "cancel"), moment)
 
 
 def _cancel(done: Decision, holds: Iterable[Funding], goal: str) -> Decision:
@@ -47,12 +45,14 @@ def _first(holds: Sequence[Funding]) -> Funding:
     return next((each for each in holds if not each.covers), holds[0])
 
 
-def _give_back(done: Decision, funding: Funding, moment: Moment) -> Decision:
-    """The money is in the books: it is put to the employer's account, and that is the end."""
+def _given_back(done: Decision, moment: Moment) -> Decision:
+    """What is in the books is put to the employer's account, and that is the end where nothing is held any more."""
     known = len(done.task.credits)
-    done = credit(done.change(locked=Msat(0)), Role.EMPLOYER, funding.amount, "back from the books")
-    as_node = replace(moment, by="node", evidence=None)
-    return _tell_credits(_ended(done, as_node), moment, known)
+    done = out_of_the_books(done, done.task.kept)
+    back = done.task.credits[known:]
+    if not done.task.holds:
+        done = _ended(done, replace(moment, by="node", evidence=None))
+    return tell_credits(done, back, moment)
 
 
 def refunded(done: Decision, funding: Funding, moment: Moment) -> Decision:
@@ -65,16 +65,11 @@ def refunded(done: Decision, funding: Funding, moment: Moment) -> Decision:
 
 def begin_settle(done: Decision, cause: Cause, moment: Moment, reason: str) -> Decision:
     """Settle what is held: the worker's share has arrived, or it is the last moment for approved work."""
-    kept = done.task.kept
-    holds = done.task.holds or ((kept,) if kept else ())
-    moved = move(done, cause, moment, funding=_first(holds).ref, reason=reason)
+    holds = done.task.holds
+    moved = move(done, cause, moment, funding=_first((*holds, *done.task.kept)).ref, reason=reason)
     for hold in holds:
-        moved = moved.on(moved.task.with_funding(hold.ref, goal="settle"))
-        if not moved.task.locked:
-            moved = moved.do(SettleHold(hold.ref, hold.payment_hash))
-    if moved.task.locked:  # it was settled before
-        return finish(moved, replace(moment, by="node", evidence=None))
-    return moved
+        moved = moved.on(moved.task.with_funding(hold.ref, goal="settle")).do(SettleHold(hold.ref, hold.payment_hash))
+    return moved if holds else finish(moved, replace(moment, by="node", evidence=None))  # it was settled before
 
 
 def settled(done: Decision, funding: Funding, view: HoldView, moment: Moment) -> Decision:
@@ -87,17 +82,18 @@ def settled(done: Decision, funding: Funding, view: HoldView, moment: Moment) ->
         taken = taken.incident("hold_preimage_unknown", funding=funding.ref)
     if funding.goal == "settle":
         return finish(taken, moment)
-    if funding.goal == ledger.LOCK:
+    if funding.goal == LOCK:
         kept = taken.task.funding(funding.ref) or funding
         in_books = ledger.locked(taken, kept, moment)
-        return _give_back(in_books, kept, moment) if in_books.task.phase is Phase.REFUNDING else in_books
+        goes_back = kept in in_books.task.kept and in_books.task.phase is Phase.REFUNDING
+        return _given_back(in_books, moment) if goes_back else in_books
     taken = taken.on(project.came_late(taken.task, funding))
     taken = credit(taken, Role.EMPLOYER, funding.amount, "refund", funding.milestone)  # all of it is owed
     taken = taken.incident("settled_instead_of_refunded", funding=funding.ref, amount_msat=funding.amount)
-    known = len(done.task.credits)
+    owed = taken.task.credits[len(done.task.credits) :]
     if taken.task.phase is Phase.REFUNDING and funding.goal != "stray" and not taken.task.holds:
         taken = _ended(taken, moment)
-    return _tell_credits(taken, moment, known)
+    return tell_credits(taken, owed, moment)
 
 
 def finish(done: Decision, moment: Moment) -> Decision:
@@ -105,7 +101,7 @@ def finish(done: Decision, moment: Moment) -> Decision:
     task = done.task
     if task.lost:
         return after_loss(done, moment)
-    came = Msat(sum(f.amount for f in task.backing if f.state is FundingState.SETTLED and f.goal == "settle"))
+    came = Msat(sum(f.amount for f in task.backing if f.is_booked or _is_settled(f)))
     if not came or task.holds or _is_sent(task):
         return done
     done = _drop_waiting(done)
@@ -122,18 +118,28 @@ def finish(done: Decision, moment: Moment) -> Decision:
     done = credit(done, Role.EMPLOYER, Msat(change), "change")
     rest -= change
     booked = done.task.with_milestone(fee=Msat(fee - insured), insurance=Msat(task.current.insurance + insured + rest))
-    done = done.on(replace(booked, locked=Msat(0)))
-    known = len(task.credits)
-    facts = _final_facts(done.task, known)
+    done = _all_used(done.on(booked))
+    credited = done.task.credits[len(task.credits) :]
+    facts = _final_facts(done.task, credited)
     if project.goes_on(task):
         facts |= {"next_deadline": project.next_due(task, moment.now.heard) + moment.now.deaf}
-        told = _paid_for(move(done, Cause.RELEASED, moment, **facts), moment, known)
+        told = _paid_for(move(done, Cause.RELEASED, moment, **facts), credited, moment)
         return project.go_on(told, moment)
     if (short := task.current.short) is not None:
         over = move(done, Cause.SETTLED_SHORT, moment, **facts, reason="unpaid", mark=None)
-        return tell_both(_paid_for(over, moment, known), Told.EXPIRED, reason="unpaid", unpaid_msat=short)
-    told = _paid_for(move(done, Cause.SETTLED, moment, **facts), moment, known)
+        return tell_both(_paid_for(over, credited, moment), Told.EXPIRED, reason="unpaid", unpaid_msat=short)
+    told = _paid_for(move(done, Cause.SETTLED, moment, **facts), credited, moment)
     return _tell_completed(told) if task.is_project and not task.closing else told
+
+
+def _is_settled(funding: Funding) -> bool:
+    return funding.state is FundingState.SETTLED and funding.goal == "settle"
+
+
+def _all_used(done: Decision) -> Decision:
+    """What was in the books for this milestone is somebody's now."""
+    kept = sum(each.amount for each in done.task.kept)
+    return done.change(locked=Msat(done.task.locked - kept))
 
 
 def _is_sent(task: Task) -> bool:
@@ -142,9 +148,9 @@ def _is_sent(task: Task) -> bool:
     return share is not None and (share.state is P.IN_FLIGHT or share.ordered)
 
 
-def _paid_for(done: Decision, moment: Moment, known: int) -> Decision:
+def _paid_for(done: Decision, owed: Sequence[CreditEntry], moment: Moment) -> Decision:
     """Both are told that it is paid, the employer gets the key of a sealed file, and who was credited learns of it."""
-    return _tell_credits(_hand_over(_tell_paid(done), done.task.current.proof), moment, known)
+    return tell_credits(_hand_over(_tell_paid(done), done.task.current.proof), owed, moment)
 
 
 def hold_lost(done: Decision, funding: Funding, moment: Moment) -> Decision:
@@ -154,10 +160,12 @@ def hold_lost(done: Decision, funding: Funding, moment: Moment) -> Decision:
     done = done.incident("hold_lost", funding=funding.ref, amount_msat=funding.amount)
     task = done.task
     if not (task.paid_share or _is_sent(task)) and task.phase is Phase.NONE:
-        facts = _opened(funding) | _others(task.holds)
-        done = _cancel(_drop_waiting(done), task.holds, "stray")
+        facts = _opened(funding) | _others([*task.holds, *task.kept])
+        done = out_of_the_books(_cancel(_drop_waiting(done), task.holds, "stray"), task.kept)
+        owed = done.task.credits[len(task.credits) :]
+        facts |= {"credited": public_credits(owed)} if owed else {}
         done = move(done, Cause.LOST, moment, reason="hold_lost", mark=None, **facts)
-        return tell_both(done, Told.HOLD_LOST)
+        return tell_credits(tell_both(done, Told.HOLD_LOST), owed, moment)
     done = move(done, Cause.LOST_PAYING, moment, **_opened(funding)).change(lost=True)
     return after_loss(tell_both(done, Told.HOLD_LOST), moment)
 
@@ -197,23 +205,23 @@ def lost_paid(done: Decision, moment: Moment) -> Decision:
     loss = Msat(max(0, -left))
     if loss:
         done = done.incident("loss", amount_msat=loss)
-    done = done.on(task.with_milestone(insurance=Msat(task.current.insurance + max(0, left))))
-    facts = _final_facts(done.task, len(task.credits)) | {"loss_msat": loss, "incident": "hold_lost_after_payout"}
+    done = _all_used(done.on(task.with_milestone(insurance=Msat(task.current.insurance + max(0, left)))))
+    facts = _final_facts(done.task, ()) | {"loss_msat": loss, "incident": "hold_lost_after_payout"}
     return _hand_over(_tell_paid(move(done, Cause.LOST_PAID, moment, **facts)), task.current.proof)
 
 
 def lost_unpaid(done: Decision, moment: Moment) -> Decision:
-    """The worker was not paid, and a hold is gone: the other one goes back, out of the books if it has been settled meanwhile."""
-    task, known = done.task, len(done.task.credits)
-    taken = [f for f in task.backing if f.state is FundingState.SETTLED]
-    facts = _others([*task.holds, *taken])
-    done = _cancel(done, task.holds, "stray")
+    """The worker was not paid, and a hold is gone: the other one goes back, out of the books if it is there, or has been settled meanwhile."""
+    task = done.task
+    taken = [f for f in task.backing if _is_settled(f)]
+    facts = _others([*task.holds, *task.kept, *taken])
+    done = out_of_the_books(_cancel(done, task.holds, "stray"), task.kept)
     for each in taken:
         done = credit(done.on(done.task.with_funding(each.ref, goal="cancel")), Role.EMPLOYER, each.amount, "refund")
-    if taken:
-        facts |= {"credited": public_credits(done.task, known)}
+    owed = done.task.credits[len(task.credits) :]
+    facts |= {"credited": public_credits(owed)} if owed else {}
     done = move(done, Cause.LOST_UNPAID, moment, reason="hold_lost", mark=None, **facts)
-    return _tell_credits(tell_both(done, Told.EXPIRED, reason="hold_lost"), moment, known)
+    return tell_credits(tell_both(done, Told.EXPIRED, reason="hold_lost"), owed, moment)
 
 
 def _ended(done: Decision, moment: Moment) -> Decision:
@@ -239,7 +247,7 @@ def _named(task: Task) -> tuple[Funding, list[Funding]]:
     return named, [f for f in task.backing if f.ref != named.ref]
 
 
-def _final_facts(task: Task, known: int) -> dict[str, Any]:
+def _final_facts(task: Task, owed: Sequence[CreditEntry]) -> dict[str, Any]:
     named, others = _named(task)
     return {
         "funding": named.ref,
@@ -248,7 +256,7 @@ def _final_facts(task: Task, known: int) -> dict[str, Any]:
         "hash_salt": named.salt,
         "percent": task.split,
         "payouts": [public(payout) for payout in task.own_payouts if payout.state is P.COMPLETE],
-        "credited": public_credits(task, known),
+        "credited": public_credits(owed),
         "fee_msat": task.current.fee,
         "insurance_msat": task.current.insurance,
         **_others(others),
@@ -268,21 +276,6 @@ def public(payout: Payout) -> dict[str, Any]:
         "to": payout.to,
         "status": "proven" if payout.promised else "attested",
     }
-
-
-def public_credits(task: Task, known: int) -> list[dict[str, Any]]:
-    """Those behind the first `known` ones."""
-    return [{"role": str(entry.role), "to": entry.to, "amount_msat": entry.amount} for entry in task.credits[known:]]
-
-
-def credit(done: Decision, role: Role, amount: Msat, why: str, milestone: int = 0) -> Decision:
-    """Puts money of this task to somebody's account; the commit books it there. `milestone`: 0 for the current one."""
-    to = done.task.worker if role is Role.WORKER else done.task.employer
-    if amount <= 0 or to is None:
-        return done
-    number = milestone or done.task.current.number
-    entry = CreditEntry(role=role, to=to, amount=amount, why=why, milestone=number)
-    return done.change(credits=(*done.task.credits, entry))
 
 
 def _drop_waiting(done: Decision) -> Decision:
@@ -344,12 +337,3 @@ def _hand_over(done: Decision, proof: Proof | None) -> Decision:
     if proof.key:
         return done.say(done.task.employer, Told.KEY, key=proof.key, **facts)
     return tell_both(done.incident("key_lost", proof=proof.number), Told.KEY_LOST, **facts)
-
-
-def _tell_credits(done: Decision, moment: Moment, known: int) -> Decision:
-    """Those behind the first `known` ones."""
-    for entry in done.task.credits[known:]:
-        code = Told.CREDITED if entry.role is Role.WORKER else Told.CHANGE_OWED
-        payable = moment.policy.affordable(entry.amount)
-        done = done.say(entry.to, code, amount_msat=entry.amount, payable_msat=payable, reason=entry.why)
-    return done

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from handlers import binding, deposit, due, ending, ledger, plan, pricing, rollover
+from handlers import binding, deposit, due, ending, plan, pricing, rollover
 from handlers.decision import Decision, Moment, refuse
 from handlers.guards import (
     SLACK_BLOCKS,
@@ -18,7 +18,7 @@ from handlers.guards import (
 )
 from handlers.holds import invoice_card, of_cover, order, public, refused, stray, wrong_parts
 from handlers.invoices import drop_invoice, put
-from handlers.task import Funding, Task
+from handlers.task import LOCK, Funding, Task
 from handlers.transitions import Cause, move
 from kinds.bolt11 import BadInvoice, decode
 from kinds.codes import Refused, Told
@@ -183,7 +183,7 @@ def seen(task: Task, what: HoldSeen, moment: Moment) -> Decision:
 
 def _unlocked(task: Task, funding: Funding) -> bool:
     """It should have gone into the books to be given back from there; that it went back by itself is the same."""
-    return funding.goal == ledger.LOCK and task.phase is Phase.REFUNDING
+    return funding.goal == LOCK and task.phase is Phase.REFUNDING
 
 
 def _paid(done: Decision, funding: Funding, view: HoldView, moment: Moment) -> Decision:
@@ -235,9 +235,10 @@ def _problem(task: Task, funding: Funding, view: HoldView, moment: Moment) -> st
         return "deposit_gone"
     if now.heard >= task.deadline:
         return "deadline"
-    ends = min([view.expiry_height, *(cover.expiry_height for cover in task.own_covers)])
+    outlasts = task.terms.outlasts_hold  # then what a deposit holds goes into the books when it ends
+    ends = min([view.expiry_height, *(cover.expiry_height for cover in task.own_covers if not outlasts)])
     blocks_left = task.terms.last_safe(ends) - policy.reserve - now.height
-    if task.terms.outlasts_hold:
+    if outlasts:
         return "" if blocks_left > 0 else "expires_too_soon"
     blocks_needed = -(-(task.deadline + task.terms.review_window - now.heard) // 600)
     return "expires_too_soon" if blocks_left < blocks_needed - SLACK_BLOCKS else ""

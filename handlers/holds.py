@@ -114,7 +114,7 @@ def invoice_card(done: Decision, funding: Funding) -> Decision:
     }
     if funding.covers:
         return done.say(task.employer, Told.DEPOSIT_INVOICE, **facts, **of_cover(task, funding))
-    locked = sum(cover.amount for cover in task.holds if cover.covers)
+    locked = sum(cover.amount for cover in task.own_covers)
     facts |= shown(task) | _asked(task) | ({"deposit_msat": locked} if locked else {})
     return done.say(task.employer, Told.INVOICE, **facts, last_safe_height=task.last_safe_height)
 

@@ -123,12 +123,6 @@ def create(offered: Offered, moment: Moment) -> Decision:
 
 def _need_together(words: TermsWords) -> None:
     """Terms that belong together."""
-    if words.deposit_percent and (words.custody_mode == "ledger" or words.on_hold_end.endswith("ledger")):
-        raise refuse(
-            Refused.NOT_BUILT,
-            what="a deposit where the money may go into the books",
-            built=["refund", "rollover then refund"],
-        )
     if words.funding == "on_approval" and (words.order, words.custody_mode) != ("hire_first", "lightning_self"):
         problem = "on_approval goes with order = hire_first and custody_mode = lightning_self"
         raise refuse(Refused.BAD_FIELD, field="funding", problem=problem)

@@ -55,7 +55,7 @@ def advanced(task: Task, seq: int, heard: int, due: int) -> Task:
         at=task.at + 1,
         ending="", reason="", marked=False, bound_seq=seq, consented=heard, rushed=False, claimed_at=0, funded_until=0, destination=None,
         dest_hash=None, dispute=None, offers=(), split=100, patience=Patience(), warned=(), reached=(),
-        fundings=tuple(each for each in task.fundings if each.milestone == number or each.state is not FundingState.SETTLED),
+        fundings=tuple(each for each in task.fundings if each.milestone >= number or each.state is not FundingState.SETTLED),
         payouts=tuple(each for each in task.payouts if each.milestone == number or each.state is PayoutState.FAILED),
     )  # fmt: skip
 

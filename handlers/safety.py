@@ -10,10 +10,11 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
-from handlers.ledger import LOCK, may_lock
-from handlers.task import Funding, Payout, Task
+from handlers.ledger import may_lock
+from handlers.task import LOCK, Funding, Payout, Task
 from kinds.lightning import HoldStatus, HoldView, NodeFacts, PaySpec
 from kinds.states import PayoutState, Phase, TaskState
+from kinds.units import Msat
 
 TOO_CLOSE = "too_close_to_the_hold's_end"
 
@@ -47,11 +48,11 @@ def may_pay(
         return NotNow("node_not_synced")
     if facts.outbound < payout.amount + payout.budget:
         return NotNow("no_outbound_liquidity")
-    if task.locked:
+    if task.in_books:
         return _out_of_the_books(task, payout, timeout)
     if hold is None or hold.status is not HoldStatus.HELD or not all(part.on_channel for part in hold.parts):
         return NotNow("hold_not_on_channel")
-    if hold.received < payout.amount + payout.budget:
+    if hold.received + _kept(task) < payout.amount + payout.budget:
         return NotNow("hold_too_small")
     limit = min(task.terms.payout_limit, hold.expiry_height - task.terms.margin - facts.height - 6)
     if limit < payout.final_cltv + 3:
@@ -61,9 +62,14 @@ def may_pay(
 
 def _out_of_the_books(task: Task, payout: Payout, timeout: int) -> PaySpec | NotNow:
     """It rests on what is booked to the task, and no height presses."""
-    if task.locked < payout.amount + payout.budget:
+    if _kept(task) < payout.amount + payout.budget:
         return NotNow("hold_too_small")
     return _spec(payout, task.terms.payout_limit, timeout)
+
+
+def _kept(task: Task) -> Msat:
+    """Of the milestone's money, what is in the books."""
+    return min(task.locked, Msat(sum(each.amount for each in task.kept)))
 
 
 def _spec(payout: Payout, limit: int, timeout: int) -> PaySpec:

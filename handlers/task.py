@@ -19,6 +19,7 @@ from kinds.units import MSAT_PER_SAT, EventId, Msat, PaymentHash, Pubkey, Secret
 ROLLOVER_BLOCKS = 144  # a fresh hold is asked for so long before L, and lasts so much longer than the one before
 SETTLE_SLACK = 6  # blocks between the end of the longest payout and the margin
 _PADDING = 3  # blocks that payers usually add to a hold
+LOCK = "lock"  # what we want of a hold: that it is settled into the books
 _CAME = (FundingState.ACCEPTED, FundingState.SETTLED, FundingState.LOST)
 
 
@@ -201,6 +202,17 @@ class Funding:
     refused: Msat = Msat(0)  # the last wrong amount that was turned away
     preimage: Secret = Secret("")
 
+    @property
+    def is_booked(self) -> bool:
+        """Settled into the books for its task, and not given back out of them."""
+        return self.state is FundingState.SETTLED and self.goal == LOCK
+
+    @property
+    def is_ahead(self) -> bool:
+        """Money of a deposit that is there: held, or in the books."""
+        held = self.state is FundingState.ACCEPTED and self.goal in ("", LOCK)
+        return self.covers > 0 and (held or self.is_booked)
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Payout:
@@ -314,7 +326,7 @@ class Task:
     fundings: tuple[Funding, ...] = ()
     payouts: tuple[Payout, ...] = ()
     credits: tuple[CreditEntry, ...] = ()
-    locked: Msat = Msat(0)  # in the books (paid_locked) while nothing is decided
+    locked: Msat = Msat(0)  # in the books (paid_locked) while nothing is decided, all of the task's
     compensated: Msat = Msat(0)  # what the insurance has given for losses of this task
     compensations: tuple[
         tuple[int, str], ...
@@ -399,7 +411,7 @@ class Task:
     def unfunded(self) -> bool:
         """The work is under way or approved, as agreed without money for it."""
         under_way = self.state in (TaskState.CLAIMED, TaskState.DISPUTED)
-        return self.on_approval and under_way and self.hold is None and not self.locked
+        return self.on_approval and under_way and not self.complete
 
     @property
     def awaits_payment(self) -> bool:
@@ -442,8 +454,8 @@ class Task:
 
     @property
     def own_covers(self) -> tuple[Funding, ...]:
-        """Of the deposit, what is held for the current milestone."""
-        return tuple(f for f in self.own_fundings if f.covers and f.state is FundingState.ACCEPTED and not f.goal)
+        """Of the deposit, what is there for the current milestone."""
+        return tuple(f for f in self.own_fundings if f.is_ahead)
 
     @property
     def still_asked(self) -> Msat:
@@ -472,13 +484,19 @@ class Task:
     @property
     def hold(self) -> Funding | None:
         """The accepted hold that the agreement rests on, also while it is being settled or cancelled; of two the one that ends first. None
-        while a deposit is all that is there, and it is not enough, or the rest is waited for."""
-        if self.state is TaskState.DRAFT or self.awaits_payment or not self.holds:
-            return None
+        while a deposit is all that is there, and it is not enough, or the rest is waited for, and when all is in the books."""
+        return min(self.holds, key=lambda held: held.expiry_height) if self.complete and self.holds else None
+
+    @property
+    def complete(self) -> bool:
+        """The milestone rests on money that is there, held or in the books; not on a deposit that is not enough, or while the rest is
+        waited for."""
+        there = (*self.holds, *self.kept)
+        if self.state is TaskState.DRAFT or self.awaits_payment or not there:
+            return False
         undecided = self.state in (TaskState.PENDING_FUNDING, TaskState.CLAIMED, TaskState.DISPUTED)
-        if undecided and self.phase is not Phase.REFUNDING and sum(f.amount for f in self.holds) < self.hold_amount:
-            return None
-        return min(self.holds, key=lambda held: held.expiry_height)
+        waits = undecided and self.phase is not Phase.REFUNDING
+        return not waits or sum(f.amount for f in there) >= self.hold_amount
 
     @property
     def holds(self) -> tuple[Funding, ...]:
@@ -493,23 +511,27 @@ class Task:
         return tuple(f for f in kept if f.state in _CAME or (f.state is gone and f.expiry_height))
 
     @property
-    def kept(self) -> Funding | None:
-        """The hold of old whose money is now in the books."""
-        return next(
-            (f for f in self.own_fundings if self.locked and f.state is FundingState.SETTLED and f.goal != "stray"),
-            None,
-        )
+    def kept(self) -> tuple[Funding, ...]:
+        """The holds of old of the current milestone whose money is in the books."""
+        return tuple(f for f in self.own_fundings if f.is_booked)
+
+    @property
+    def in_books(self) -> bool:
+        """All that the agreement rests on is in the books: no height matters to it."""
+        over = self.state is not None and self.state.is_final
+        return bool(self.kept) and self.complete and not self.holds and not over
 
     @property
     def locking(self) -> bool:
         """The node is asked to settle the hold into the books."""
         hold = self.hold
-        return hold is not None and hold.goal == "lock"
+        return hold is not None and hold.goal == LOCK
 
     @property
     def custody(self) -> str:
-        """Where the money is, or will be when it comes."""
-        return "ledger" if self.locked else "lightning_self"
+        """Where the money is, or will be when it comes; of two parts, one of which is in the books, the books."""
+        over = self.state is not None and self.state.is_final
+        return "ledger" if self.kept and self.complete and not over else "lightning_self"
 
     @property
     def quote(self) -> Funding | None:
@@ -578,9 +600,9 @@ class Task:
 
     @property
     def covers(self) -> tuple[Funding, ...]:
-        """The deposit: what is held ahead for milestones whose money is not complete, or whose turn has not come."""
-        held = (f for f in self.fundings if f.covers and f.state is FundingState.ACCEPTED and not f.goal)
-        return tuple(f for f in held if f.milestone > self.current.number or self.hold is None)
+        """The deposit: what is there ahead for milestones whose money is not complete, or whose turn has not come."""
+        there = (f for f in self.fundings if f.is_ahead and f.milestone >= self.current.number)
+        return tuple(f for f in there if f.milestone > self.current.number or not self.complete)
 
     @property
     def cover_invoices(self) -> tuple[Funding, ...]:
@@ -723,7 +745,7 @@ def in_both(task: Task) -> dict[str, Any]:
 
 def holder(task: Task) -> str:
     """Who has the money while nothing is decided, by the agreed terms: a word for the cards."""
-    if task.locked:
+    if task.in_books:
         return "ledger"
     if task.on_approval and task.hold is None:
         return "nobody_yet"

@@ -153,7 +153,7 @@ def _follow(task: Task, what: str, moment: Moment) -> Decision | None:
         case "hold_end" if task.state is S.CLAIMED and work is W.SUBMITTED:
             return review.silence(task, moment)
         case "hold_end" if task.terms.outlasts_hold:
-            return ledger.begin(done)
+            return ledger.begin(done, filter(None, [task.hold]))
         case "missed":
             return dues.missed(task, moment)
         case "dispute_limit" if task.unfunded:
@@ -195,7 +195,7 @@ def _follow(task: Task, what: str, moment: Moment) -> Decision | None:
             return ending.begin_refund(done, Cause.NO_RESUBMISSION, moment, "no_resubmission", Cause.REFUNDED)
         case "silence":
             return review.silence(task, moment)
-        case "unreachable" if task.locked:
+        case "unreachable" if task.in_books:
             return ending.begin_settle(done, Cause.UNREACHED, moment, "unreached")
         case "unreachable":
             done = done.change(marked=True)
@@ -284,7 +284,7 @@ def _all_warnings(task: Task) -> Iterator[Warning]:
         until = _out_of_patience(task)
         for name, at in (("early", until - DAY // 4), ("last", until - HOUR)):
             for who in (task.worker, task.employer):
-                what = "unreachable_owed" if task.locked else "unreachable"
+                what = "unreachable_owed" if task.in_books else "unreachable"
                 yield Warning(f"unreachable/{until}/{name}/{who[:8]}", at, who, what, until)
     if task.dispute and (limit := dues.dispute_limit(task)):
         until = task.dispute.opened + limit

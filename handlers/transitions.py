@@ -12,6 +12,7 @@ from enum import StrEnum
 from typing import Any
 
 from handlers import pricing
+from handlers.crediting import out_of_the_books, public_credits, tell_credits
 from handlers.decision import CancelHold, Decision, LogLine, Moment
 from handlers.invoices import drop_invoice
 from handlers.task import Funding
@@ -359,10 +360,17 @@ def note(done: Decision, kind: LogType, moment: Moment, **facts: Any) -> Decisio
 
 
 def give_back(done: Decision, cover: Funding, reason: str, moment: Moment) -> Decision:
-    """A hold of a deposit goes back, and is not renewed: its milestone costs again what it did before."""
+    """A hold of a deposit goes back, and is not renewed: its milestone costs again what it did before. Out of the books it is put to the
+    employer's account."""
     done = drop_invoice(done, done.task.renewal(cover.ref))
+    known = len(done.task.credits)
+    done = done.on(pricing.cover(done.task, cover.milestone, 0))
+    if cover.is_booked:
+        done = out_of_the_books(done, [cover])
+        done = tell_credits(done, done.task.credits[known:], moment)
+    else:
+        done = done.on(done.task.with_funding(cover.ref, goal="stray")).do(CancelHold(cover.ref, cover.payment_hash))
     task = done.task
-    returned = pricing.cover(task, cover.milestone, 0).with_funding(cover.ref, goal="stray")
     facts: dict[str, Any] = {
         **({"milestone": cover.milestone} if task.is_project else {}),
         "funding": cover.ref,
@@ -370,9 +378,9 @@ def give_back(done: Decision, cover: Funding, reason: str, moment: Moment) -> De
         "reason": reason,
         "payment_hash": cover.payment_hash,
         "hash_salt": cover.salt,
+        **({"credited": public_credits(task.credits[known:])} if cover.is_booked else {}),
     }
-    noted = note(done.on(returned), LogType.DEPOSIT_RETURNED, moment, **facts)
-    return noted.do(CancelHold(cover.ref, cover.payment_hash))
+    return note(done, LogType.DEPOSIT_RETURNED, moment, **facts)
 
 
 def _without_covers(done: Decision, moment: Moment) -> Decision:

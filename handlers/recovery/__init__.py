@@ -11,12 +11,11 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import replace
 
-from handlers import ledger
 from handlers.decision import CancelHold, Effect, Pay, SettleHold
 from handlers.recovery import deposits, money, projects, work
-from handlers.task import Funding, Task
+from handlers.task import LOCK, Funding, Task
 from kinds.bolt11 import BadInvoice, decode
-from kinds.lightning import HoldView
+from kinds.lightning import HoldStatus, HoldView
 from kinds.record import Entry
 from kinds.states import FundingState, LogType, PayoutState, Phase, TaskState, WorkState
 from kinds.units import Msat, PaymentHash, Secret
@@ -66,12 +65,14 @@ def _beside(task: Task, kind: LogType, entry: Entry) -> Task:
 
 
 def _half_ended(task: Task) -> Task:
-    """The log begins an end out of the books and breaks off: the node's word on the old hold will be the end of it."""
-    kept = task.kept
-    if kept is None or task.phase is Phase.NONE:
+    """The log begins an end out of the books and breaks off: the node's word on the old holds will be the end of it."""
+    if task.phase not in (Phase.REFUNDING, Phase.SETTLING):
         return task
     goal = "cancel" if task.phase is Phase.REFUNDING else "settle"
-    return replace(task.with_funding(kept.ref, state=FundingState.ACCEPTED, goal=goal), locked=Msat(0))
+    for kept in task.kept:
+        again = task.with_funding(kept.ref, state=FundingState.ACCEPTED, goal=goal)
+        task = replace(again, locked=Msat(task.locked - kept.amount))
+    return task
 
 
 def finish(task: Task) -> Task:
@@ -81,24 +82,20 @@ def finish(task: Task) -> Task:
     return replace(task, counter=task.counter + SPARE, unsure=planned)
 
 
-def may_be_booked(task: Task) -> Funding | None:
-    """The hold of which the terms allow that the lost memory has settled it into the books, without a public word yet."""
-    back = task.phase is Phase.REFUNDING and task.state is not TaskState.VERIFIED
-    hold = task.hold
-    wanted = hold is not None and hold.goal in ("", ledger.LOCK, "cancel")
-    return hold if wanted and task.terms.outlasts_hold and (back or task.phase is Phase.NONE) else None
-
-
-def booked(task: Task, ref: str) -> Task:
-    """The node has settled it: that was the move into the books."""
-    return money.no_renewal(task.with_funding(ref, goal=ledger.LOCK))
+def _may_be_booked(task: Task, funding: Funding) -> bool:
+    """The terms allow that the lost memory has settled it into the books, without a public word yet."""
+    undecided = task.phase in (Phase.NONE, Phase.AWAITING) and task.state is not None and not task.state.is_final
+    held = funding.state is FundingState.ACCEPTED and not funding.goal
+    return held and undecided and task.terms.outlasts_hold
 
 
 def seen(task: Task, ref: str, view: HoldView, salt: str) -> Task:
     """A funding that the log names, as the node shows it: its hash and invoice are private until the end. How long it was made to last, on
-    which its renewal rests, stands in the invoice."""
+    which its renewal rests, stands in the invoice. One that the node has settled already was on its way into the books."""
     funding = task.funding(ref)
     assert funding is not None, "the log has named it"
+    if view.status is HoldStatus.SETTLED and _may_be_booked(task, funding):
+        task = money.unwanted(task.with_funding(ref, goal=LOCK), lambda other: other.replaces == ref)
     invoice = view.invoice or funding.invoice
     return task.with_funding(
         ref,
@@ -125,7 +122,7 @@ def effects(task: Task) -> list[Effect]:
             continue
         if funding.goal in ("cancel", "stray"):
             wanted.append(CancelHold(funding.ref, funding.payment_hash))
-        elif funding.goal in ("settle", ledger.LOCK):
+        elif funding.goal in ("settle", LOCK):
             wanted.append(SettleHold(funding.ref, funding.payment_hash))
     return wanted
 

@@ -8,7 +8,7 @@ from typing import Any
 
 from handlers import pricing
 from handlers.recovery import money
-from handlers.task import Deposit, Funding, Task
+from handlers.task import LOCK, Deposit, Funding, Task
 from kinds.rate import Rate, read_amount_of, read_price
 from kinds.record import Entry
 from kinds.states import FundingState, LogType
@@ -71,6 +71,8 @@ def _rate(task: Task, entry: Entry) -> Rate | None:
 def _held(task: Task, entry: Entry) -> Task:
     held = money.held(task, entry)
     cover = money.funding(held, entry)
+    if task.terms.custody_mode == "ledger":
+        held = held.with_funding(cover.ref, goal=LOCK)
     return pricing.cover(held, cover.milestone, cover.covers, cover.rate)
 
 
@@ -84,9 +86,14 @@ def _lost(task: Task, entry: Entry) -> Task:
 
 
 def _returned(task: Task, entry: Entry) -> Task:
-    """That it is back is the node's to say."""
-    opened = money.opened(_bare(task, entry), entry, F.ACCEPTED)
-    return opened.with_funding(str(entry.facts["funding"]), goal="stray")
+    """That it is back is the node's to say, or it is the employer's in the books."""
+    cover = money.funding(task, entry)
+    if not cover.is_booked:
+        opened = money.opened(_bare(task, entry), entry, F.ACCEPTED)
+        return opened.with_funding(cover.ref, goal="stray")
+    bare = _bare(task, entry).with_funding(cover.ref, goal="cancel")
+    given = money.credited(task, entry, cover.milestone)
+    return replace(bare, locked=Msat(task.locked - cover.amount), credits=(*task.credits, *given))
 
 
 def _bare(task: Task, entry: Entry) -> Task:
@@ -107,5 +114,6 @@ TABLE: dict[LogType, Callable[[Task, Entry], Task]] = {
     L.ROLLOVER_ASKED: _invoiced,
     L.ROLLOVER_COMPLETED: _renewed,
     L.HOLD_LOST: _lost,
+    L.LEDGER_LOCKED: money.locked,
 }
 """Every type of entry that `transitions.note` writes."""

@@ -6,10 +6,9 @@ from collections.abc import Callable, Mapping
 from dataclasses import replace
 from typing import Any
 
-from handlers import ledger
 from handlers.guards import next_ref
 from handlers.hours import Hourly
-from handlers.task import CreditEntry, Funding, Payout, Pricing, Task
+from handlers.task import LOCK, CreditEntry, Funding, Payout, Pricing, Task
 from kinds.rate import Rate, read_amount_of, read_price
 from kinds.record import Entry
 from kinds.states import FundingState, LogType, PayoutState, Role, TaskState
@@ -118,8 +117,7 @@ def refunding(task: Task, entry: Entry) -> Task:
         drop_waiting(no_renewal(quiet(task))), ending="ENDED" if ended else "REFUNDED", reason=reason,
         marked=task.marked or reason in ("no_proof", "worker_unreachable"), funded_until=0, split=split, offers=(), closing=_agreed_on(entry),
     )  # fmt: skip
-    booked = of(task, entry.facts["funding"]).goal == ledger.LOCK
-    return task if booked else _all_are_to(task, entry, "cancel")
+    return _all_are_to(task, entry, "cancel")
 
 
 def _agreed_on(entry: Entry) -> bool:
@@ -128,9 +126,10 @@ def _agreed_on(entry: Entry) -> bool:
 
 
 def _all_are_to(task: Task, entry: Entry, goal: str) -> Task:
-    """The hold that the entry names, and the other one where there are two."""
+    """The hold that the entry names, and the other one where there are two; not what is in the books, or to be given back on its way there."""
     for ref in {str(entry.facts["funding"]), *(hold.ref for hold in task.holds)}:
-        task = task.with_funding(ref, goal=goal)
+        booked = of(task, ref).is_booked or (goal == "cancel" and of(task, ref).goal == LOCK)
+        task = task if booked else task.with_funding(ref, goal=goal)
     return task
 
 
@@ -148,14 +147,18 @@ def refunded(task: Task, entry: Entry) -> Task:
 def _over(task: Task, entry: Entry) -> Task:
     """What has become of each hold that the entry opens: lost before, settled, which is owed to the employer, or given back. What is left
     of two behind a loss is only ordered to go back; that it is back is the node's to say."""
-    given = credited(task, entry)
+    given, kept = credited(task, entry), task.kept
     owed = [line.amount for line in given]
+    for each in kept:
+        owed.remove(each.amount)
     behind_loss = any(held.state is F.LOST for held in task.backing)
     for item in opening(entry):
         held = of(task, str(item["funding"]))
         words: dict[str, Any] = {"payment_hash": item["payment_hash"], "salt": item["hash_salt"]}
         if held.state is F.LOST:
             pass
+        elif held.is_booked:
+            words |= {"goal": "cancel"}
         elif held.amount in owed:
             owed.remove(held.amount)
             words |= {"state": F.SETTLED, **({"goal": "cancel"} if behind_loss else {})}
@@ -164,9 +167,8 @@ def _over(task: Task, entry: Entry) -> Task:
         else:
             words |= {"state": F.CANCELLED}
         task = task.with_funding(held.ref, **words)
-    if not given:
-        return task
-    return replace(task, locked=Msat(0), credits=(*task.credits, *given))
+    locked = Msat(task.locked - sum(each.amount for each in kept))
+    return replace(task, locked=locked, credits=(*task.credits, *given))
 
 
 def expired(task: Task, entry: Entry) -> Task:
@@ -174,12 +176,12 @@ def expired(task: Task, entry: Entry) -> Task:
 
 
 def locked(task: Task, entry: Entry) -> Task:
-    """The hold was settled into the books."""
+    """A hold was settled into the books."""
     ref, amount = str(entry.facts["funding"]), Msat(entry.facts["amount_msat"])
     if funding(task, entry).amount != amount:
         raise ValueError("another amount than the hold's")
-    task = opened(no_renewal(task), entry, F.SETTLED)
-    return replace(task.with_funding(ref, goal=ledger.LOCK), locked=amount)
+    task = opened(unwanted(task, lambda other: other.replaces == ref), entry, F.SETTLED)
+    return replace(task.with_funding(ref, goal=LOCK), locked=Msat(task.locked + amount))
 
 
 def settling(task: Task, entry: Entry) -> Task:
@@ -198,13 +200,15 @@ def settled(task: Task, entry: Entry) -> Task:
         state = F.LOST if held.state is F.LOST else F.SETTLED
         task = task.with_funding(held.ref, state=state, payment_hash=item["payment_hash"], salt=item["hash_salt"])
     booked = task.with_milestone(fee=Msat(facts.get("fee_msat", 0)), insurance=Msat(facts["insurance_msat"]))
-    return replace(booked, credits=(*task.credits, *credited(task, entry)), locked=Msat(0))
+    kept = sum(held.amount for held in task.kept)
+    return replace(booked, credits=(*task.credits, *credited(task, entry)), locked=Msat(task.locked - kept))
 
 
 def hold_lost(task: Task, entry: Entry) -> Task:
     task = no_renewal(opened(task, entry, F.LOST))
     for item in entry.facts.get("other_holds", []):
-        task = task.with_funding(of(task, str(item["funding"])).ref, goal="stray")
+        other = of(task, str(item["funding"]))  # out of the books it goes back with the end
+        task = task if other.is_booked else task.with_funding(other.ref, goal="stray")
     return replace(task, lost=entry.state == S.VERIFIED)
 
 
@@ -292,11 +296,11 @@ def paid_out(task: Task, item: Any) -> Task:
     return task.with_payout(ref, **done)
 
 
-def credited(task: Task, entry: Entry) -> tuple[CreditEntry, ...]:
+def credited(task: Task, entry: Entry, milestone: int = 0) -> tuple[CreditEntry, ...]:
     return tuple(
         CreditEntry(
             role=Role(item["role"]), to=Pubkey(item["to"]), amount=Msat(item["amount_msat"]), why="restored from the log",
-            milestone=task.current.number,
+            milestone=milestone or task.current.number,
         )
         for item in entry.facts.get("credited", [])
     )  # fmt: skip

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from handlers import due, freezing, ledger
+from handlers import due, freezing
 from handlers.fees import Fees
 from handlers.guards import next_ref
 from handlers.recovery import money
 from handlers.recovery.money import drop_waiting, no_quote, no_renewal, quiet
 from handlers.recovery.projects import parts
-from handlers.task import Applicant, Dispute, Milestone, Patience, Payout, Proof, Task, Terms
+from handlers.task import LOCK, Applicant, Dispute, Milestone, Patience, Payout, Proof, Task, Terms
 from kinds.inputs import Check
 from kinds.record import Entry
 from kinds.states import DisputeState, Payer, PayoutState, Role, TaskState
@@ -96,9 +96,9 @@ def claimed(task: Task, entry: Entry) -> Task:
     """The work begins. Money that is to go into the books does so from here on."""
     if task.worker is None:  # else he was bound before
         task = accepted(task, entry)
-    hold = task.hold
-    if task.terms.custody_mode == "ledger" and hold is not None and not hold.goal:
-        task = task.with_funding(hold.ref, goal=ledger.LOCK)
+    if task.terms.custody_mode == "ledger":
+        for hold in task.holds:
+            task = task if hold.goal else task.with_funding(hold.ref, goal=LOCK)
     rushed = 2 * (task.deadline - entry.heard) < task.deadline - task.consented
     return replace(task, claimed_at=entry.heard, funded_until=0, rushed=rushed)
 

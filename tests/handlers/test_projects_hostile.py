@@ -147,7 +147,7 @@ def test_a_stray_that_the_node_settles_is_not_the_money_in_the_books() -> None:
     life.see(H.HELD, stray)
     life.see(H.SETTLED, life.task.funding(stray.ref))
     life.see(H.SETTLED, own)
-    assert life.task.kept == life.task.funding(own.ref)
+    assert life.task.kept == (life.task.funding(own.ref),)
     builders.release(life)
     assert life.stands == "Draft:PENDING"
 

@@ -51,7 +51,7 @@ def test_an_end_out_of_the_books_of_which_the_log_tells_only_the_beginning_is_en
     life = builders.in_books(start)
     begun = dataclasses.replace(life.task, phase=phase, ending="REFUNDED", reason="agreed")
     life.remembered = recovery.finish(begun)
-    assert (life.task.locked, life.task.kept) == (0, None)
+    assert (life.task.locked, life.task.kept) == (0, ())
     life.see(HoldStatus.SETTLED, life.task.fundings[0])
     who = EMPLOYER if phase is Phase.REFUNDING else WORKER
     assert life.task.state is not None
