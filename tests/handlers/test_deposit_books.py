@@ -17,12 +17,12 @@ from handlers.safety import NotNow
 from handlers.task import LOCK, Funding
 from kinds.codes import Told
 from kinds.lightning import Fault, HoldStatus, PaymentStatus, PaySpec
-from kinds.states import FundingState, LogType, TaskState
+from kinds.states import FundingState, LogType, Phase, TaskState
 from kinds.units import Msat
 from tests.handlers import builders
 from tests.handlers.life import EMPLOYER, WORKER, Life
 from tests.handlers.test_deposit import LARGE, answer, example, make_all, pay, pay_out
-from tests.handlers.test_two_holds import OTHER, WHICH, backed, balance, opened, ordered, see
+from tests.handlers.test_two_holds import OTHER, WHICH, backed, balance, opened, ordered
 
 H, L, PS = HoldStatus, LogType, PaymentStatus
 BOOKS = replace(LARGE, custody_modes=("lightning_self", "ledger"))
@@ -308,7 +308,7 @@ def test_given_back_out_of_both(end: HoldStatus, which: str, start: Callable[...
     kept, held = WHICH[which](life), WHICH[OTHER[which]](life)
     life.agree(0)
     assert (ordered(life, CancelHold), life.task.credit(EMPLOYER)) == ({held.ref}, kept.amount)
-    assert life.task.state is not TaskState.REFUNDED
+    assert life.task.phase is Phase.REFUNDING
     life.see(end, life.task.funding(held.ref))
     assert life.task.state is TaskState.REFUNDED
     facts = life.last_facts("refund.completed")

@@ -193,6 +193,14 @@ async def to_end(town: Town, task: str) -> None:
     await counted(town, task, "deposit.returned", back + len(known.covers))
 
 
+async def to_books(town: Town, task: str) -> None:
+    """The holds of the deposit end, and its money goes into the books; the task goes on."""
+    known, network = task_of(town, task), town.node.network
+    there = types(town, task).count("ledger.locked")
+    network.mine(max(known.terms.last_safe(each.expiry_height) for each in known.covers) - network.height)
+    await counted(town, task, "ledger.locked", there + len(known.covers))
+
+
 async def lose(town: Town, task: str) -> None:
     """The node loses the first hold of the deposit."""
     lost = types(town, task).count("hold.lost")

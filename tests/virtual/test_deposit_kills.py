@@ -67,6 +67,27 @@ LIVES: dict[str, tuple[dict[str, Any], tuple[Step, ...], str]] = {
         (ahead.hire, cut(), ahead.begin, accept(2), ahead.lock, ahead.lose, ahead.to_end, *_EACH, *_EACH),
         "Paid",
     ),
+    "into the books": (
+        LATER | {"deposit_percent": 50, "on_hold_end": "ledger"},
+        (
+            *(ahead.hire, cut(), ahead.begin, accept(2), ahead.lock, ahead.to_books),
+            *(*_EACH, ahead.deliver, ahead.approve, ahead.take),
+        ),
+        "Paid",
+    ),
+    "into the books at once": (
+        FIRST | {"deposit_percent": 25, "custody_mode": "ledger"},
+        (
+            *(ahead.hire, cut(), ahead.fund, accept(1), ahead.lock, ahead.deliver, ahead.approve, ahead.take),
+            *(ahead.fund, ahead.deliver, ahead.approve, ahead.take),
+        ),
+        "Paid",
+    ),
+    "parted, out of the books": (
+        LATER | {"deposit_percent": 50, "on_hold_end": "rollover then ledger"},
+        (ahead.hire, cut(), ahead.begin, accept(2), ahead.lock, ahead.to_books, ahead.part_ways),
+        "Refunded",
+    ),
     "left and taken again": (
         LATER | {"deposit_percent": 50},
         (

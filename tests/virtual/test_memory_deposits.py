@@ -69,6 +69,23 @@ LIVES: dict[str, tuple[dict[str, Any], tuple[Step, ...], str]] = {
         ),
         "Paid",
     ),
+    "into the books": (
+        LATER | HALF | {"on_hold_end": "ledger"},
+        (*_COVERED, ahead.to_books, *_PAID, ahead.deliver, ahead.approve, ahead.take),
+        "Paid",
+    ),
+    "into the books at once": (
+        FIRST | {"deposit_percent": 25, "custody_mode": "ledger"},
+        (
+            *(ahead.hire, cut(), ahead.fund, accept(1), ahead.lock, ahead.deliver, ahead.approve, ahead.take),
+            *(ahead.fund, ahead.deliver, ahead.approve, ahead.take),
+        ),
+        "Paid",
+    ),
+    "parted, out of the books": (
+        LATER | HALF | {"on_hold_end": "rollover then ledger"},
+        (*_COVERED, ahead.to_books, ahead.part_ways), "Refunded",
+    ),
     "left and taken again": (
         LATER | HALF,
         (*_COVERED, ahead.leave, ahead.come_back, *_PAID, ahead.deliver, ahead.approve, ahead.take),
@@ -86,7 +103,7 @@ def told(task: Task, named: set[str]) -> dict[str, Any]:
         name: getattr(task, name)
         for name in (
             *("state", "phase", "seq", "at", "worker", "latest", "deposit", "undeposited", "split", "credits", "lost"),
-            *("closing", "reason", "offers", "ending", "marked", "bound"),
+            *("closing", "reason", "offers", "ending", "marked", "bound", "locked"),
         )
     }
     found["latest"] = dict(task.latest)
@@ -126,7 +143,7 @@ def told(task: Task, named: set[str]) -> dict[str, Any]:
                 *("expiry_height", "accepted_at", "invoice"),
             )
             found |= {f"{hold.ref}.{name}": getattr(hold, name) for name in words}
-    for name in ("covers", "cover_invoices", "own_covers", "holds", "backing"):
+    for name in ("covers", "cover_invoices", "own_covers", "holds", "kept", "backing"):
         found[name] = [hold.ref for hold in getattr(task, name) if hold.ref in named]
     return found | {"hold_amount": task.hold_amount, "still_asked": task.still_asked, "unfunded": task.unfunded}
 
