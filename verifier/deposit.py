@@ -257,11 +257,10 @@ def booked(s: Standing, entry: Entry, step: Move) -> None:
 
 def _held(s: Standing, cover: Cover, say: Say) -> bool:
     """It is beside the work, and the node still holds it."""
-    if not _beside(s, cover, say):
-        return False
     if cover.funding in s.books:
         say(Code.ILLEGAL_MOVE, "its money is in the books, and no hold any more")
-    return cover.funding not in s.books
+        return False
+    return _beside(s, cover, say)
 
 
 def _beside(s: Standing, cover: Cover, say: Say) -> bool:

@@ -43,7 +43,7 @@ def _forget_renewal(s: Standing, ref: str) -> None:
     if s.renews == ref:
         s.quote = s.renews = ""
     for cover in s.covers.values():
-        if cover.held and cover.funding == ref:
+        if cover.funding == ref:
             cover.asked = ""
 
 

@@ -68,9 +68,9 @@ def voided(s: Standing, entry: Entry, move: Move) -> None:
 def renewal_asked(s: Standing, entry: Entry, move: Move) -> None:
     """A fresh hold is asked for: by the terms, for the present hold (of two the one that ends first), and in its last day."""
     say, facts = s.sayer(entry), entry.facts
-    replaced = next((hold for hold in s.unbooked if hold.funding == facts["replaces"]), None)
-    if s.locked or facts["replaces"] in s.books:
-        say(Code.ILLEGAL_MOVE, "it is no hold any more that could be renewed")
+    replaced = next((hold for hold in s.holds if hold.funding == facts["replaces"]), None)
+    if replaced and replaced.booked:
+        say(Code.ILLEGAL_MOVE, "it is in the books, and no hold any more that could be renewed")
     elif replaced is None or replaced.expiry_height > s.expiry_height:
         say(Code.WRONG_FUNDING, f"the money is held by {', '.join(hold.funding for hold in s.unbooked)}")
     renewable(s, entry, s.last_safe_height)
@@ -173,7 +173,7 @@ def _unpaid(s: Standing, entry: Entry) -> None:
 def lost(s: Standing, entry: Entry, move: Move) -> None:
     """Of two holds it is the one that vanished; the other goes back now, when the task ends with that."""
     say = s.sayer(entry)
-    if s.locked or entry.facts["funding"] in s.books:
+    if entry.facts["funding"] in s.books:
         say(Code.ILLEGAL_MOVE, "what is in the books cannot vanish with a hold")
     ref = entry.facts["funding"] if may_vanish(s, entry) else s.main
     holds.open_hold(s, entry, say, ref)
@@ -188,8 +188,8 @@ def lost(s: Standing, entry: Entry, move: Move) -> None:
 
 
 def may_vanish(s: Standing, entry: Entry) -> bool:
-    """It is one of the holds that are still there, and not in the books; of two the other one may follow the first."""
-    left = [hold.funding for hold in s.unbooked if hold.funding not in s.vanished]
+    """It is one of the holds that are still there; of two the other one may follow the first."""
+    left = [hold.funding for hold in s.holds if hold.funding not in s.vanished]
     return entry.facts.get("funding") in left
 
 

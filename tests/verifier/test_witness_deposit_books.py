@@ -3,6 +3,7 @@ catches them."""
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any, Self
 
 import pytest
@@ -96,6 +97,11 @@ def from_the_start() -> Books:
 def mixed(blocks: int = CLTV, **facts: Any) -> Books:
     """The third milestone rests on a cover that is in the books, and on a hold."""
     return at_its_end(**facts).whole().whole().funded(blocks=blocks)
+
+
+def later_in_books() -> Books:
+    """The same, and the cover of the fourth is in the books, too."""
+    return both_ahead().whole().whole().funded()
 
 
 def all_in(**facts: Any) -> Books:
@@ -314,9 +320,11 @@ def lost_paying(life: Books, vanished: str = "", **facts: Any) -> Books:
     return life
 
 
-def lost_failed(life: Books, **facts: Any) -> Ahead:
-    """And he could not be."""
+def lost_failed(life: Books, first: Callable[[], Any] | None = None, **facts: Any) -> Ahead:
+    """And he could not be. `first`: what happens before that is known."""
     lost_paying(life)
+    if first:
+        first()
     life.back(4)
     cover = life.covers[3]
     said: dict[str, Any] = {"reason": "hold_lost", "mark": None, "credited": [owed(cover.amount)]}
@@ -337,6 +345,13 @@ def lost_paid(life: Books, started: bool = False, **facts: Any) -> Ahead:
     line.facts = life.lines[-2].facts
     life.lines = [each for each in life.lines if started or each is not start]
     return life
+
+
+def later_locked_behind_a_loss() -> Ahead:
+    """While he is paid the rest is lost, and a cover of a later milestone comes to its end."""
+    life = Books().accept((3, "3000"), (4, "2000")).bill(3, "3000").locked(3, SOON).bill(4, "2000").locked(4, SOON + 6)
+    life.to_end(3).book(3).whole().whole().funded()
+    return lost_failed(life, first=lambda: life.to_end(4).book(4))
 
 
 def locked_behind_a_loss() -> Ahead:
@@ -402,19 +417,51 @@ def renewal(life: Books, ref: str, amount: int, **about: Any) -> Books:
     return life
 
 
-def renewed_rest(booked: bool = True) -> Ahead:
-    """Of a milestone with money in the books the hold is renewed, whichever would end first."""
-    life = at_its_end(**RENEWED) if booked else ahead(AHEAD + 150, **RENEWED)
-    life.whole().whole().funded(blocks=AHEAD + 160).wait(18 * 600)
-    ref, old = life.ref(), life.main
-    said = {"funding": ref, "amount_msat": life.main_amount, "replaces": old}
-    asked = {"expires_at": life.time + HOUR, "hash_commitment": life.sealed(ref)}
-    life.add("rollover.asked", *life.place, "node", **said, **asked)
+def renewed_rest() -> Ahead:
+    """Of a milestone with money in the books what is held is renewed, though what is in the books would end first."""
+    life = at_its_end(**RENEWED).whole().whole().funded(blocks=AHEAD + 100)
+    renewal(life, life.main, life.main_amount)
+    life.main = life.lines[-1].facts["funding"]
+    return renewed(life, life.main_amount).done().end()
+
+
+def renewed(life: Books, amount: int, **about: Any) -> Books:
+    """The fresh hold that was asked for last has come."""
+    asked = [line for line in life.lines if line.type == "rollover.asked"][-1].facts
     life.wait()
-    life.expiry, life.main = life.height + CLTV, ref
+    life.expiry = life.height + CLTV
+    said = {"funding": asked["funding"], "replaces": asked["replaces"], "amount_msat": amount, "parts": 1}
     heights = {"expiry_height": life.expiry, "last_safe_height": life.expiry - AHEAD}
-    life.add("rollover.completed", *life.place, "node", **said, parts=1, **heights)
-    return life.done().end()
+    life.add("rollover.completed", *life.place, "node", **said, **heights, **about)
+    return life
+
+
+def rest_forgotten(then: str = "") -> Books:
+    """A fresh hold for the rest is asked for, and then the rest goes into the books. `then`: what is said of that invoice."""
+    life = at_its_end(**RENEWED).whole().whole().funded(blocks=SOON)
+    renewal(life, life.main, life.main_amount)
+    life.to_end().book()
+    if then == "invoice.expired":
+        fresh = next(line for line in life.lines if line.type == "rollover.asked").facts["funding"]
+        return life.beside(then, funding=fresh)
+    return renewed(life, life.main_amount) if then else life
+
+
+def other_renewed() -> Books:
+    """For both covers fresh holds are asked for; the one goes into the books, and the other one is renewed."""
+    life = (
+        Books(**RENEWED)
+        .accept((3, "3000"), (4, "2000"))
+        .bill(3, "3000")
+        .locked(3, SOON)
+        .bill(4, "2000")
+        .locked(4, SOON + 6)
+    )
+    at = life.about(4, "2000")
+    renewal(life, life.covers[4].ref, 2_020_000, **at)
+    life.to_end(3).book(3)
+    life.covers[4].ref = next(line for line in life.lines if line.type == "rollover.asked").facts["funding"]
+    return renewed(life, 2_020_000, **at)
 
 
 def rupees() -> Ahead:
@@ -472,6 +519,8 @@ SOUND: dict[str, Spoil] = {
     "a fresh hold first": lambda: renewed_first().whole().whole().whole().whole(),
     "a fresh hold that nobody paid": lambda: forgotten_renewal().whole().whole().whole().whole(),
     "a fresh hold of the rest": renewed_rest,
+    "a fresh hold of the rest that nobody paid": lambda: rest_forgotten().done().end().whole(),
+    "a fresh hold of another cover": lambda: other_renewed().whole().whole().whole().whole(),
     "a later one is lost": lambda: at_its_end().gone(4).whole().whole().whole().whole(),
     # on approval
     "a share out of the books": small_share,
@@ -488,6 +537,7 @@ SOUND: dict[str, Spoil] = {
     "taken back": cancelled,
     "a share of a mix": lambda: closed(mixed()),
     "a share of all in the books": lambda: closed(all_in()),
+    "a share of a mix, and a later one in the books": lambda: closed(later_in_books()),
     "a mix goes back": lambda: back(mixed()),
     "a mix goes back, and all was settled": back_and_settled,
     "all in the books goes back": lambda: back(all_in()),
@@ -501,6 +551,7 @@ SOUND: dict[str, Spoil] = {
     "not reached, of a mix": lambda: unreachable(mixed()),
     "a mix at the margin": lambda: at_the_margin(mixed(AHEAD + 200)),
     "approved by silence at the height of the rest": by_its_height,
+    "prolonged past every height, all in the books": lambda: prolonged(all_in()),
     # what is lost
     "the rest is lost": lambda: lost(mixed()),
     "the cover is lost, and the rest is in the books": lost_cover,
@@ -508,8 +559,10 @@ SOUND: dict[str, Spoil] = {
     "the rest is lost while he is paid, and it is settled at once": lambda: lost_paid(mixed(), started=True),
     "the rest is lost while he is paid, which fails": lambda: lost_failed(mixed()),
     "locked behind a loss": locked_behind_a_loss,
+    "a later one locked behind a loss": later_locked_behind_a_loss,
     # accounts
     "paid out of his account": lambda: withdrawn(cancelled(), 5_019_000, EMPLOYER.pub),
+    "paid out of his account, of each part": lambda: withdrawn(back(later_in_books()), 5_019_000, EMPLOYER.pub),
 }  # fmt: skip
 
 
@@ -631,6 +684,14 @@ def locked_and_lost(which: int = 0) -> Life:
     return lost_paying(mixed(SOON)).to_end().book()
 
 
+def both_lost() -> Life:
+    """While he is paid the rest is lost, and then what is in the books."""
+    life = lost_paying(mixed()).prepaid()
+    ref = life.covers[3].ref
+    life.add("hold.lost", "Verified", "APPROVED", "node", funding=ref, **life.secret(ref))
+    return life
+
+
 def of_later(state: str) -> Life:
     """The cover of the fourth milestone goes into the books as if the third rested on it."""
     life = both_ahead()
@@ -691,12 +752,15 @@ SPOILT: dict[str, tuple[str, Spoil]] = {
     "renewed, which was asked for before": ("illegal_move", lambda: forgotten_renewal("rollover.completed")),
     "renewed, which was asked for before its turn": ("wrong_funding", renewed_under_way),
     "an invoice that was forgotten runs out": ("wrong_funding", lambda: forgotten_renewal("invoice.expired")),
+    "an invoice for the rest that was forgotten runs out": ("wrong_funding", lambda: rest_forgotten("invoice.expired")),
+    "the rest is renewed, which was asked for before": ("wrong_funding", lambda: rest_forgotten("rollover.completed")),
     "renewed under way": ("illegal_move", lambda: renewal_under_way(mixed(**RENEWED))),
     "the rest is renewed under way": ("illegal_move", lambda: renewal_under_way(all_in(**RENEWED), rest=True)),
     "lost": ("illegal_move", lambda: at_its_end().gone(3)),
     "lost under way": ("illegal_move", lambda: lost(mixed(), mixed().covers[3].ref)),
     "lost under way, all of it in the books": ("illegal_move", lambda: lost(all_in())),
     "lost while he is paid": ("illegal_move", lambda: locked_and_lost(1)),
+    "lost behind the rest": ("illegal_move", both_lost),
     # out of the books, beside the work
     "back at its end": ("illegal_move", lambda: ended(True)),
     "back at its end, and nobody is credited": ("illegal_move", lambda: told(ended(True), credited=...)),
@@ -710,6 +774,7 @@ SPOILT: dict[str, tuple[str, Spoil]] = {
     "back, and too much is credited": ("unbalanced", lambda: told(cancelled(), "deposit.returned", credited=[owed(2_021_000)])),
     "back, and it is credited in parts": ("unbalanced", lambda: told(cancelled(), "deposit.returned", credited=[owed(2_000_000), owed(20_000)])),
     "back, and the worker is credited": ("wrong_share", lambda: told(cancelled(), "deposit.returned", credited=[owed(2_020_000, WORKER, "worker")])),
+    "back, and he is credited as the worker": ("wrong_share", lambda: told(cancelled(), "deposit.returned", credited=[owed(2_020_000, role="worker")])),
     "back, and somebody else is credited": ("wrong_share", lambda: told(cancelled(), "deposit.returned", credited=[owed(2_020_000, STRANGER)])),
     "back, and the credit is none": ("bad_facts", lambda: told(cancelled(), "deposit.returned", credited=[{"to": EMPLOYER.pub}])),
     "back, and another amount": ("wrong_amount", lambda: told(cancelled(), "deposit.returned", amount_msat=2_000_000)),
@@ -742,6 +807,7 @@ SPOILT: dict[str, tuple[str, Spoil]] = {
     "a mix is settled, and the other is named first": ("wrong_funding", swapped),
     "a mix begins to be settled by the other": ("wrong_funding", lambda: told(mixed().done().end(), "settlement.started", funding=mixed().covers[3].ref)),
     "the change is short": ("unbalanced", lambda: told(closed(mixed()), credited=[], insurance_msat=2_549_000)),
+    "what is held goes back, and nobody is credited with anything": ("unbalanced", lambda: told(back(ahead(CLTV).whole().whole().funded()), credited=[])),
     # heights and times
     "silence before the height of what is held": ("too_early", lambda: by_its_height(1)),
     "silence by the height of what is in the books": ("too_early", lambda: by_no_height(mixed())),
@@ -839,12 +905,25 @@ def test_a_forgery_is_caught(name: str) -> None:
     assert code in codes(report), report.to_text()
 
 
-@pytest.mark.parametrize(("booked", "noted"), [(False, {"overdue"}), (True, set())])
-def test_a_hold_that_ends_in_the_books_is_not_overdue(booked: bool, noted: set[str]) -> None:
-    """Time goes on, and the height of what is in the books matters no more."""
+def one_left() -> Books:
+    """One of two covers is in the books."""
     life = both_ahead()
-    if not booked:
-        life.lines.pop()
+    life.lines.pop()
+    return life
+
+
+@pytest.mark.parametrize(
+    ("make", "noted"),
+    [
+        (both_ahead, set()),
+        (one_left, {"overdue"}),
+        (lambda: both_ahead().whole().whole().funded(blocks=SOON).to_end().book(), set()),
+        (lambda: both_ahead().whole().whole().funded(blocks=SOON), {"overdue"}),
+    ],
+)
+def test_what_ends_in_the_books_is_not_overdue(make: Callable[[], Books], noted: set[str]) -> None:
+    """Time goes on, and the height of what is in the books matters no more."""
+    life = make()
     life.wait(CLTV * 600)
     life.freeze()
     report = life.check()
