@@ -9,17 +9,20 @@ from __future__ import annotations
 from collections.abc import Callable
 from fractions import Fraction
 
-from verifier import covers, holds, money, projects, rates
+from verifier import covers, holds, ledger, money, projects, rates
 from verifier.chain import Entry, check_facts
 from verifier.findings import Code
-from verifier.rules import BESIDE, COVER_FACTS, FINAL, Move
-from verifier.standing import CLOCK_SLACK, Cover, Say, Standing
+from verifier.rules import BESIDE, COVER_FACTS, CREDIT_FACTS, FINAL, Move
+from verifier.standing import CLOCK_SLACK, Cover, Credit, Hold, Say, Standing
 
 HOLD_END, TOO_SHORT, OVER = "hold_end", "too_short", "over"
+RETURNED = "employer/deposit"  # the credits of what goes back out of the books
 SPARE = 13  # blocks by which two may differ in whether a hold lasts: some may come fast, and one is rounded up
-_AFTER_LOSS = frozenset({"deposit.returned", "hold.lost", "invoice.expired"})  # of the milestone's own money
+# What may still be said of it when the milestone's own money was lost.
+_AFTER_LOSS = frozenset({"deposit.returned", "hold.lost", "invoice.expired", "ledger.locked"})
 _OF_A_RATE = ("rate", "rate_sources", "rate_time")
-_FOREIGN = ("currency", "price", *rates.AMOUNTS, "until", "worker", "dest_hash", "reason", "mark", "other_holds")
+_OF_THE_WORK = ("until", "worker", "dest_hash", "reason", "mark", "other_holds", "credited")
+_FOREIGN = ("currency", "price", *rates.AMOUNTS, *_OF_THE_WORK)
 
 
 def concerns(entry: Entry) -> bool:
@@ -66,8 +69,6 @@ def check(s: Standing, entry: Entry, step: Move) -> None:
         say(Code.WRONG_MILESTONE, f"{entry.type} is not about milestone {found}")
     if strange := [name for name in _FOREIGN if name in facts and name not in _named(entry)]:
         say(Code.BAD_FACTS, f"{', '.join(strange)} have no place in what is said of a deposit")
-    if s.outlasts_hold:
-        say(Code.AGAINST_TERMS, "no deposit is locked where the money may go into the books")
     if s.lost and entry.type not in _AFTER_LOSS:
         say(Code.ILLEGAL_MOVE, f"{entry.type} after the hold was lost")
     if s.frozen is not None and not _while_frozen(entry, step):
@@ -82,7 +83,9 @@ def _named(entry: Entry) -> tuple[str, ...]:
     match entry.type:
         case "deposit.offered" | "deposit.accepted":
             return ("price",)
-        case "deposit.returned" | "funding.failed":
+        case "deposit.returned":
+            return ("reason", "credited")
+        case "funding.failed":
             return ("reason",)
         case _:
             return ()
@@ -220,7 +223,7 @@ def held(s: Standing, entry: Entry, step: Move) -> None:
 def renewal_asked(s: Standing, entry: Entry, step: Move) -> None:
     say, facts, cover = s.sayer(entry), entry.facts, _cover(s, entry)
     ref = money.fresh(s, entry)
-    if cover is None or not _beside(s, cover, say):
+    if cover is None or not _held(s, cover, say):
         return
     if facts["replaces"] != cover.funding or cover.asked:
         say(
@@ -235,7 +238,7 @@ def renewal_asked(s: Standing, entry: Entry, step: Move) -> None:
 
 def renewed(s: Standing, entry: Entry, step: Move) -> None:
     say, facts, cover = s.sayer(entry), entry.facts, _cover(s, entry)
-    if cover is None or not _beside(s, cover, say):
+    if cover is None or not _held(s, cover, say):
         return
     if (facts["replaces"], facts["funding"]) != (cover.funding, cover.asked):
         say(Code.WRONG_FUNDING, f"the deposit is held by {cover.funding}, the open invoice is {cover.asked or 'none'}")
@@ -244,8 +247,24 @@ def renewed(s: Standing, entry: Entry, step: Move) -> None:
     cover.funding, cover.asked, cover.expiry_height = facts["funding"], "", facts["expiry_height"]
 
 
+def booked(s: Standing, entry: Entry, step: Move) -> None:
+    """It goes into the daemon's books, long before it is used."""
+    say, cover = s.sayer(entry), _cover(s, entry)
+    if cover is None or not _beside(s, cover, say):
+        return
+    ledger.book(s, entry, Hold(cover.funding, cover.amount, cover.expiry_height, cover.funding in s.books))
+
+
+def _held(s: Standing, cover: Cover, say: Say) -> bool:
+    """It is beside the work, and the node still holds it."""
+    if cover.funding in s.books:
+        say(Code.ILLEGAL_MOVE, "its money is in the books, and no hold any more")
+        return False
+    return _beside(s, cover, say)
+
+
 def _beside(s: Standing, cover: Cover, say: Say) -> bool:
-    """It is held, and not one of the holds on which the milestone rests."""
+    """Its money is there, and not a part of that on which the milestone rests."""
     if cover.held and not (cover.milestone == s.number and s.complete):
         return True
     say(Code.ILLEGAL_MOVE, "its money is not held ahead" + (", but for work under way" if cover.held else ""))
@@ -258,7 +277,7 @@ def _beside(s: Standing, cover: Cover, say: Say) -> bool:
 def lost(s: Standing, entry: Entry, step: Move) -> None:
     """The task is the same, and its deposit less."""
     say, cover = s.sayer(entry), _cover(s, entry)
-    if cover is None or not _beside(s, cover, say):
+    if cover is None or not _held(s, cover, say):
         return
     holds.open_hold(s, entry, say, cover.funding)
     _drop(s, cover)
@@ -273,7 +292,12 @@ def returned(s: Standing, entry: Entry, step: Move) -> None:
     holds.open_hold(s, entry, say, cover.funding)
     if facts["amount_msat"] != cover.amount:
         say(Code.WRONG_AMOUNT, f"{cover.amount} msat go back")
+    _credited(s, entry, cover, say)
     match facts["reason"]:
+        case "hold_end" | "too_short" if cover.funding in s.books:
+            say(Code.ILLEGAL_MOVE, "it is in the books, and no hold that ends")
+        case "hold_end" | "too_short" if s.outlasts_hold:
+            say(Code.AGAINST_TERMS, "by the terms it goes into the books at its end, and not back")
         case "hold_end":
             if entry.height < s.safe_height(cover.expiry_height):
                 say(Code.TOO_EARLY, f"the last safe height is {s.safe_height(cover.expiry_height)}")
@@ -286,6 +310,20 @@ def returned(s: Standing, entry: Entry, step: Move) -> None:
         case other:
             say(Code.BAD_FACTS, f"{other[:40]} is no reason to give a deposit back")
     _drop(s, cover)
+
+
+def _credited(s: Standing, entry: Entry, cover: Cover, say: Say) -> None:
+    """Out of the books it goes to the employer's account, all of it; what the node holds it gives back by itself."""
+    if cover.funding not in s.books:
+        if "credited" in entry.facts:
+            say(Code.BAD_FACTS, "the node gives it back, and nobody is credited")
+        return
+    owed = [item for item in entry.facts.get("credited", []) if holds.well_formed(item, CREDIT_FACTS, say)]
+    if any((item["role"], item["to"]) != ("employer", s.employer) for item in owed):
+        say(Code.WRONG_SHARE, "what the deposit has is the employer's")
+    if [item["amount_msat"] for item in owed] != [cover.amount]:
+        say(Code.UNBALANCED, f"{cover.amount} msat are put to the employer's account")
+    s.credits[RETURNED] = (*s.credits.get(RETURNED, ()), *(Credit(item["to"], item["amount_msat"]) for item in owed))
 
 
 def _too_short(s: Standing, entry: Entry, cover: Cover) -> None:
@@ -340,5 +378,6 @@ STEPS: dict[str, Callable[[Standing, Entry, Move], None]] = {
     "funding.failed": voided,
     "rollover.asked": renewal_asked,
     "rollover.completed": renewed,
+    "ledger.locked": booked,
     "hold.lost": lost,
 }

@@ -18,7 +18,7 @@ def check(s: Standing, entry: Entry, move: Move) -> None:
             fits = entry.type != "invoice.created"
         case "clock":
             released = s.last is not None and s.last.type == "settlement.completed"
-            at_height = bool(s.holds) and not s.locked and entry.height >= s.last_safe_height
+            at_height = bool(s.unbooked) and entry.height >= s.last_safe_height
             fits = at_height or (released and entry.type == "task.claimed")
         case _:
             fits = entry.type == "proof.submitted" and entry.facts["heard_at"] <= s.frozen.time

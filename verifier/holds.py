@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Mapping
 from typing import Any
 
@@ -38,11 +39,11 @@ def open_others(s: Standing, entry: Entry, say: Say, *but: str) -> None:
 
 
 def left(s: Standing, entry: Entry, say: Say) -> None:
-    """The end behind a loss of one of two holds: the other goes back, and is named there; or it was settled before that."""
+    """The end behind a loss of one of two holds: the other goes back, and is named there; or it was in the books, or settled before that."""
     if "funding" in entry.facts and entry.facts["funding"] not in s.vanished:
         say(Code.WRONG_FUNDING, f"what was lost is {', '.join(s.vanished)}")
     open_others(s, entry, say, *s.vanished)
-    settled_instead(s, entry, [hold for hold in s.holds if hold.funding not in s.vanished], say)
+    credited(s, entry, [hold for hold in s.holds if hold.funding not in s.vanished], say)
 
 
 def _open(s: Standing, entry: Entry, ref: str, shown: Mapping[str, Any], say: Say) -> None:
@@ -65,8 +66,9 @@ def well_formed(item: Mapping[str, Any], wanted: Any, say: Say) -> bool:
     return not problem
 
 
-def settled_instead(s: Standing, entry: Entry, holds: list[Hold], say: Say) -> int:
-    """What the node has settled though it was to go back is owed to the employer, hold by hold; how much that is."""
+def credited(s: Standing, entry: Entry, holds: list[Hold], say: Say) -> int:
+    """What goes back out of the books is owed to the employer, hold by hold, as is what the node has settled instead of giving it back; how
+    much that is."""
     owed = [item for item in entry.facts.get("credited", []) if well_formed(item, CREDIT_FACTS, say)]
     left = [hold.amount for hold in holds]
     for item in owed:
@@ -75,7 +77,10 @@ def settled_instead(s: Standing, entry: Entry, holds: list[Hold], say: Say) -> i
         if item["amount_msat"] in left:
             left.remove(item["amount_msat"])
         else:
-            say(Code.UNBALANCED, "what was settled instead of refunded is owed to the employer")
+            say(Code.UNBALANCED, "what was in the books or settled instead of refunded is owed to the employer")
+    booked = Counter(hold.amount for hold in holds if hold.booked)
+    if booked - Counter(item["amount_msat"] for item in owed) or ("credited" in entry.facts and not owed):
+        say(Code.UNBALANCED, "the employer was not credited")
     if owed:
         s.credits["employer"] = tuple(Credit(item["to"], item["amount_msat"]) for item in owed)
     return sum(item["amount_msat"] for item in owed)

@@ -123,11 +123,10 @@ def _overdue(judged: list[tuple[Standing, Chain]], height: int) -> None:
     for s, _ in judged:
         if not s.last or s.state in FINAL:
             continue
-        ended = [hold.expiry_height for hold in s.holds]
-        if s.held and height >= min(ended):
-            s.warn(s.last, Code.OVERDUE, f"the hold ended at {min(ended)}, and no end of the task is published")
+        if s.held and s.unbooked and height >= s.expiry_height:
+            s.warn(s.last, Code.OVERDUE, f"the hold ended at {s.expiry_height}, and no end of the task is published")
         for cover in s.covers.values():
-            if cover.held and height >= cover.expiry_height:
+            if cover.held and cover.funding not in s.books and height >= cover.expiry_height:
                 s.warn(s.last, Code.OVERDUE, f"the deposit's hold {cover.funding} ended at {cover.expiry_height}")
 
 

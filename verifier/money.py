@@ -68,11 +68,11 @@ def voided(s: Standing, entry: Entry, move: Move) -> None:
 def renewal_asked(s: Standing, entry: Entry, move: Move) -> None:
     """A fresh hold is asked for: by the terms, for the present hold (of two the one that ends first), and in its last day."""
     say, facts = s.sayer(entry), entry.facts
-    if s.locked:
-        say(Code.ILLEGAL_MOVE, "there is no hold any more that could be renewed")
     replaced = next((hold for hold in s.holds if hold.funding == facts["replaces"]), None)
-    if replaced is None or replaced.expiry_height > s.expiry_height:
-        say(Code.WRONG_FUNDING, f"the money is held by {', '.join(hold.funding for hold in s.holds)}")
+    if replaced and replaced.booked:
+        say(Code.ILLEGAL_MOVE, "it is in the books, and no hold any more that could be renewed")
+    elif replaced is None or replaced.expiry_height > s.expiry_height:
+        say(Code.WRONG_FUNDING, f"the money is held by {', '.join(hold.funding for hold in s.unbooked)}")
     renewable(s, entry, s.last_safe_height)
     _quote(s, entry, replaced.amount if replaced else s.hold, facts["replaces"])
 
@@ -91,8 +91,8 @@ def renewed(s: Standing, entry: Entry, move: Move) -> None:
     say, facts = s.sayer(entry), entry.facts
     if s.cover and facts["funding"] == s.cover.asked:  # it was asked for before the turn of its milestone came
         s.quote, s.quoted, s.renews, s.cover.asked = s.cover.asked, s.cover.amount, s.cover.funding, ""
-    replaced = next((hold for hold in s.holds if hold.funding == facts["replaces"]), None)
-    if replaced is None or facts["replaces"] != s.renews or s.locked:
+    replaced = next((hold for hold in s.unbooked if hold.funding == facts["replaces"]), None)
+    if replaced is None or facts["replaces"] != s.renews:
         say(Code.WRONG_FUNDING, f"the hold that is to be replaced is {s.renews}")
     if replaced:
         lasts(s, entry, replaced.expiry_height)
@@ -172,15 +172,17 @@ def _unpaid(s: Standing, entry: Entry) -> None:
 
 def lost(s: Standing, entry: Entry, move: Move) -> None:
     """Of two holds it is the one that vanished; the other goes back now, when the task ends with that."""
+    say = s.sayer(entry)
+    if entry.facts["funding"] in s.books:
+        say(Code.ILLEGAL_MOVE, "what is in the books cannot vanish with a hold")
     ref = entry.facts["funding"] if may_vanish(s, entry) else s.main
-    holds.open_hold(s, entry, s.sayer(entry), ref)
+    holds.open_hold(s, entry, say, ref)
     if "task.expired" in move.types:
-        holds.open_others(s, entry, s.sayer(entry), ref)
-    elif "other_holds" in entry.facts:
-        s.sayer(entry)(Code.BAD_FACTS, "nothing is said yet of another hold")
+        holds.open_others(s, entry, say, ref)
+        holds.credited(s, entry, [hold for hold in s.holds if hold.booked and hold.funding != ref], say)
+    elif strange := [name for name in ("other_holds", "credited") if name in entry.facts]:
+        say(Code.BAD_FACTS, f"nothing is said yet of another hold: {', '.join(strange)}")
     s.vanished = (*s.vanished, ref)
-    if s.locked:
-        s.sayer(entry)(Code.ILLEGAL_MOVE, "what is in the books cannot vanish with a hold")
     s.lost = True
     s.warn(entry, Code.HOLD_LOST, "the daemon says that the hold vanished; only its node knows")
 
@@ -308,6 +310,8 @@ def ended(s: Standing, entry: Entry, move: Move) -> None:
     if s.phase != "refunding":
         if facts.get("amount_msat", 0):
             say(Code.WRONG_AMOUNT, "nothing was held that could be given back")
+        if "credited" in facts and "settlement.completed" not in move.types:
+            say(Code.BAD_FACTS, "nothing goes back with this end, and nobody is credited")
         if move.why == "unfunded" and entry.heard < s.deadline:
             say(Code.TOO_EARLY, "the deadline had not passed")
         s.quote = ""
@@ -316,11 +320,9 @@ def ended(s: Standing, entry: Entry, move: Move) -> None:
         say(Code.ILLEGAL_MOVE, f"the refund was started for another reason: {s.reason}")
     holds.open_hold(s, entry, say, s.main)
     holds.open_others(s, entry, say, s.main)
-    settled = holds.settled_instead(s, entry, s.holds, say)
-    if facts.get("amount_msat") != s.kept - settled:
-        say(Code.WRONG_AMOUNT, f"{s.kept} msat go back")
-    if (s.locked or "credited" in facts) and not settled:
-        say(Code.UNBALANCED, "the employer was not credited")
+    credited = holds.credited(s, entry, s.holds, say)
+    if facts.get("amount_msat") != s.kept - credited:
+        say(Code.WRONG_AMOUNT, f"{s.kept - credited} msat go back")
     s.evidence = weakest([strength(s.newest["task.created"]), *s.decision])
 
 

@@ -177,7 +177,7 @@ def _next(s: Standing, entry: Entry) -> None:
         del s.covers[over.milestone]
     s.begins = s.cover is not None and s.cover.whole
     s.held = s.quote = s.renews = s.reason = s.dest_hash = ""
-    s.locked = s.claim_signed = False
+    s.claim_signed = False
     s.percent, s.approved_at, s.disputed_at, s.consented, s.bound = 100, 0, 0, entry.heard, entry.seq
     s.review_until = s.resubmit_until = s.rejects = s.prolonged = s.proof = s.hours = s.pay_until = 0
     s.offers, s.decision, s.payout = {}, [], None

@@ -57,7 +57,9 @@ WITHOUT_MONEY: dict[str, Step] = {
     "task.expired": approval.ended,
 }
 
-AFTER_LOSS = frozenset({"settlement.completed", "task.expired", "funding.stray", "task.frozen", "task.unfrozen"})
+AFTER_LOSS = frozenset(
+    {"settlement.completed", "task.expired", "funding.stray", "task.frozen", "task.unfrozen", "ledger.locked"}
+)
 
 
 def replay(chain: Chain, book: Book, notes: Notes) -> Standing:

@@ -272,6 +272,7 @@ BESIDE: dict[str, str] = {
     "funding.failed": "node",
     "rollover.asked": "node",
     "rollover.completed": "node",
+    "ledger.locked": "node",
     "hold.lost": "node",
 }
 
@@ -342,10 +343,10 @@ _FACTS = {
     "deposit.offered": "percent:percent price:text",
     "deposit.accepted": "percent:percent price:text covers:list",
     "deposit.declined": "",
-    "deposit.returned": f"funding:text amount_msat:msat reason:text {_ENDED}",
+    "deposit.returned": f"funding:text amount_msat:msat reason:text {_ENDED} credited?:list",
     "rollover.asked": "funding:text replaces:text amount_msat:msat expires_at:int hash_commitment:hex covers?:text",
     "rollover.completed": "funding:text replaces:text amount_msat:msat parts:int expiry_height:int last_safe_height:int covers?:text",
-    "ledger.locked": f"funding:text amount_msat:msat {_ENDED}",
+    "ledger.locked": f"funding:text amount_msat:msat {_ENDED} covers?:text",
     "invoice.expired": "funding:text covers?:text",
     "funding.failed": "funding:text reason:text covers?:text",
     "invoice.accepted": "funding:text amount_msat:msat parts:int expiry_height:int last_safe_height:int "
@@ -375,7 +376,7 @@ _FACTS = {
     "how?:text percent?:percent other_holds?:list",
     "task.expired": f"reason:text mark:hex|- funding?:text amount_msat?:msat {_ENDED.replace(':', '?:')} credited?:list "
     "due_msat?:msat other_holds?:list hold_msat?:msat percent?:percent payouts?:list fee_msat?:msat insurance_msat?:msat",
-    "hold.lost": f"funding:text {_ENDED} reason?:text mark?:hex|- covers?:text other_holds?:list",
+    "hold.lost": f"funding:text {_ENDED} reason?:text mark?:hex|- covers?:text other_holds?:list credited?:list",
     "compensation": _CREDIT,
     "task.frozen": "",
     "task.unfrozen": "seconds:int deadline:int",

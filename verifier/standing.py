@@ -57,11 +57,12 @@ class Part:
 
 @dataclass(frozen=True, slots=True)
 class Hold:
-    """Money that is held for the milestone whose turn it is; msat."""
+    """Money that is there for the milestone whose turn it is; msat."""
 
     funding: str
     amount: int
     expiry_height: int  # E
+    booked: bool  # it is in the daemon's books, and its height matters no more
 
 
 @dataclass(slots=True)
@@ -166,7 +167,9 @@ class Standing:
     reason: str = ""  # of refund.started or settlement.started
     lost: bool = False
     vanished: tuple[str, ...] = ()  # the fundings of the holds that were lost, of two the first one first
-    locked: bool = False  # in the daemon's books
+    books: set[str] = field(
+        default_factory=set
+    )  # the fundings whose money is in the daemon's books, over all milestones
     disputed_at: int = 0
     credits: dict[str, tuple[Credit, ...]] = field(default_factory=dict)  # by role, the oldest first
     opened: list[tuple[str, int]] = field(default_factory=list)  # payment hashes that the log opened, and where
@@ -217,10 +220,20 @@ class Standing:
         """On which the milestone rests: at most one of the deposit, and one other, which comes first."""
         if not self.complete:
             return []
-        found = [Hold(self.held, self.held_amount, self.held_until)] if self.held else []
+        found = [(self.held, self.held_amount, self.held_until)] if self.held else []
         if self.cover:
-            found.append(Hold(self.cover.funding, self.cover.amount, self.cover.expiry_height))
-        return found
+            found.append((self.cover.funding, self.cover.amount, self.cover.expiry_height))
+        return [Hold(ref, amount, expiry_height, ref in self.books) for ref, amount, expiry_height in found]
+
+    @property
+    def unbooked(self) -> list[Hold]:
+        """Those of them that the node still holds: only their heights decide on anything."""
+        return [hold for hold in self.holds if not hold.booked]
+
+    @property
+    def locked(self) -> bool:
+        """All the money of the milestone is there, and in the daemon's books."""
+        return bool(self.holds) and not self.unbooked
 
     @property
     def main(self) -> str:
@@ -229,7 +242,7 @@ class Standing:
 
     @property
     def kept(self) -> int:
-        """All that is held for the milestone."""
+        """All that is there for the milestone."""
         return sum(hold.amount for hold in self.holds)
 
     @property
@@ -240,8 +253,8 @@ class Standing:
 
     @property
     def expiry_height(self) -> int:
-        """E of the hold that ends first; 0 without one."""
-        return min((hold.expiry_height for hold in self.holds), default=0)
+        """E of the hold that ends first; 0 without one, and where all of it is in the books."""
+        return min((hold.expiry_height for hold in self.unbooked), default=0)
 
     @property
     def last_safe_height(self) -> int:

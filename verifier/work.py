@@ -161,7 +161,7 @@ def _silent(s: Standing, entry: Entry, terms: str) -> None:
     say = s.sayer(entry)
     if s.words["on_silence"] != terms:
         say(Code.AGAINST_TERMS, f"by the terms silence means {s.words['on_silence']}")
-    by_height = bool(s.holds) and not s.locked and entry.height >= s.last_safe_height
+    by_height = bool(s.unbooked) and entry.height >= s.last_safe_height
     if entry.heard < s.review_until and not by_height:
         say(Code.TOO_EARLY, f"the review had {s.review_until - entry.heard} s left")
 
@@ -174,7 +174,7 @@ def prolonged(s: Standing, entry: Entry, move: Move) -> None:
     if s.prolonged > PROLONGATIONS:
         say(Code.AGAINST_TERMS, f"a review is prolonged {PROLONGATIONS} times at most")
     s.review_until = published_until(s, entry, "until", entry.heard + DAY)
-    if s.holds and not s.locked and s.review_until > s.at_height(entry, s.last_safe_height):
+    if s.unbooked and s.review_until > s.at_height(entry, s.last_safe_height):
         say(Code.WRONG_UNTIL, "it goes past the last safe height")
 
 

@@ -103,7 +103,7 @@ class Ahead(Unpaid):
             terms |= {"payment_type": "MILESTONE", "milestones": signed, "on_reject": "revise", "max_rejects": 3}
             terms |= {"review_window": DAY}
             first |= {"milestones": public}
-        for name in ("on_hold_end", "deposit_percent"):
+        for name in ("on_hold_end", "deposit_percent", "custody_mode"):
             if name in facts:
                 terms[name] = facts.pop(name)
         if self.priced:
@@ -1046,10 +1046,6 @@ def accepted(*covers: tuple[int, str], life: Ahead | None = None, **facts: Any) 
     return (life or Ahead()).accept(*(covers or ((3, "3000"), (4, "2000"))), **facts)
 
 
-def in_the_books() -> Life:
-    return Ahead(on_hold_end="ledger").accept((3, "3000"), (4, "2000"))
-
-
 def after_the_end() -> Life:
     return cancelled().beside("deposit.declined", EMPLOYER)
 
@@ -1278,7 +1274,6 @@ SPOILT: dict[str, tuple[str, Spoil]] = {
     "covered though it is released": ("wrong_amount", lambda: Ahead().whole().accept((1, "3000"), (2, "8000"), (3, "5000"), (4, "2000"), percent=90)),
     "covered though it is covered": ("wrong_amount", lambda: four().accept((3, "3000"), (4, "2000"))),
     "covered though it is approved": ("against_terms", lambda: unfunded().agreed().accept((1, "5000"))),
-    "where the money goes into the books": ("against_terms", in_the_books),
     "after the end": ("after_final", after_the_end),
     "before the milestones": ("against_terms", lambda: unplanned()),
     "cut behind it": ("illegal_move", replanned),

@@ -10,6 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tests.verifier import test_witness_deposit as deposits
+from tests.verifier import test_witness_deposit_books as books
 from tests.verifier.forge import BOT, Life, paid_life
 from tests.verifier.test_witness_approval import SOUND
 from verifier import check, read_jsonl
@@ -21,8 +22,10 @@ DEPOSITS = (
     "both go back, and one was settled",
     "a cover is renewed",
 )
+BOOKS = ("taken back", "a mix goes back", "the rest is lost", "nobody pays the rest of a milestone")
 LIVES = [
     LIFE,
+    *(books.SOUND[name]() for name in BOOKS),
     *(deposits.SOUND[name]() for name in DEPOSITS),
     *(SOUND[name]() for name in ("a price in a currency", "a plan", "never paid", "nothing in a dispute")),
 ]
