@@ -86,9 +86,8 @@ def deposits_of(seed: int) -> dict[str, Any]:
 def _money_ahead(deal: Deal, chance: random.Random) -> None:
     """Whether its employer locks some of it ahead; some say so in their terms, and some agreements are made for it."""
     if meant := chance.random() < 0.3:
-        deal.terms |= {"order": "hire_first", "on_hold_end": chance.choice(("refund", "rollover then refund"))}
-        deal.terms.pop("custody_mode", None)
-        if chance.random() < 0.6:
+        deal.terms["order"] = "hire_first"
+        if chance.random() < 0.6 and "custody_mode" not in deal.terms:
             deal.terms["funding"] = "on_approval"
     deal.ahead = Ahead(
         random.Random(chance.random()),
@@ -97,8 +96,7 @@ def _money_ahead(deal: Deal, chance: random.Random) -> None:
         pesters=0.3 if meant else chance.choice((0.0, 0.0, 0.02, 0.1)),
         in_four=chance.random() < 0.5,
     )
-    said = chance.random() < 0.2 and "custody_mode" not in deal.terms
-    if said and not deal.terms["on_hold_end"].endswith("ledger"):
+    if chance.random() < 0.2:
         deal.terms["deposit_percent"] = chance.choice((1, 25, 60, 100))
 
 

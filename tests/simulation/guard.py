@@ -117,7 +117,7 @@ class Guard:
     def _may_settle(self, hold: HoldRef) -> None:
         """Rule 1: approved, and the worker's share complete; or the last moment; or into the books, as agreed."""
         task = task_of(hold.ref)
-        if self._goes_into_the_books(task, hold.payment_hash):
+        if self._goes_into_the_books(task, hold):
             return
         if not self._awarded(task):
             raise self._broke(task, "rule 1: a hold is settled, and nobody has approved anything")
@@ -133,23 +133,23 @@ class Guard:
         if not self._paid(task) and self._network.height < expiry - self._margin():
             raise self._broke(task, "rule 1: a hold is settled before the worker is paid")
 
-    def _goes_into_the_books(self, task: str, payment_hash: PaymentHash) -> bool:
-        """The terms that were published when the task was made say so, and somebody has claimed it since."""
-        if self._row("SELECT 1 FROM log WHERE task = ? AND type = 'task.claimed' LIMIT 1", task) is None:
+    def _goes_into_the_books(self, task: str, hold: HoldRef) -> bool:
+        """The terms that were published when the task was made say so, and somebody has claimed it since; a deposit may go there before."""
+        claimed = self._row("SELECT 1 FROM log WHERE task = ? AND type = 'task.claimed' LIMIT 1", task) is not None
+        if not (claimed or hold.ref in Ahead(self._entries(task)).known):
             return False
         terms = self._terms(task)
         if terms["custody_mode"] == "ledger":
             return True
-        last_safe = self._expiry(payment_hash) - terms["margin"] - terms["payout_limit"] - 6
+        last_safe = self._expiry(hold.payment_hash) - terms["margin"] - terms["payout_limit"] - 6
         return bool(terms["on_hold_end"].endswith("ledger") and self._network.height >= last_safe)
 
-    def _has_come_into_the_books(self, task: str) -> bool:
-        """The node has settled it there as it was asked to, and the daemon may not know yet."""
-        for payment_hash, ref in self.holds.get(task, {}).items():
-            row, asked = self._invoice(payment_hash), self._row("SELECT goal FROM fundings WHERE ref = ?", ref)
-            if row and row.status is HoldStatus.SETTLED and asked and asked[0] == "lock":
-                return True
-        return False
+    def _in_the_books(self, task: str, milestone: int) -> int:
+        """msat of this milestone that the node has settled there as it was asked to; the daemon may not know of the last one yet."""
+        query = "SELECT payment_hash, amount FROM fundings WHERE task = ? AND milestone = ? AND goal = 'lock'"
+        found = self._db.execute(query, (task, milestone)).fetchall()
+        rows = [(self._invoice(PaymentHash(payment_hash)), amount) for payment_hash, amount in found]
+        return sum(amount for row, amount in rows if row and row.status is HoldStatus.SETTLED)
 
     def _terms(self, task: str) -> dict[str, Any]:
         query = "SELECT body FROM events JOIN log USING (id) WHERE log.task = ? AND log.type = 'task.created'"
@@ -194,17 +194,13 @@ class Guard:
 
     def _needs_hold(self, task: str, spec: PaySpec) -> None:
         """Rule 2: it rests on a hold, or on what is booked to the task."""
-        kept = self._row("SELECT amount FROM balances WHERE account = ?", f"locked:{task}")
-        if kept and kept[0]:
-            if kept[0] < spec.amount + spec.fee_limit:
-                raise self._broke(task, "rule 2: a payout starts that its task has not enough in the books for")
-            return
-        if self._has_come_into_the_books(task):
-            return
-        of_task = self.holds.get(task, {})
+        of_task, milestone = self.holds.get(task, {}), self._awarded_milestone(task)
+        kept = self._in_the_books(task, milestone)
         if self._has_deposit(task):
-            standing = self._standing(task, self._awarded_milestone(task))
+            standing = self._standing(task, milestone)
             of_task = {h: ref for h, ref in of_task.items() if h in standing}
+        if kept >= spec.amount + spec.fee_limit:
+            return
         held = [h for h, ref in of_task.items() if self.is_held(h) and self._funds(ref)]
         now = asyncio.get_running_loop().time()
         just_lost = [h for h in of_task if now - self._lost.get(h, -LONGEST_CALL) < LONGEST_CALL]
@@ -221,7 +217,7 @@ class Guard:
                 task, f"rule 2: a payout of {spec.cltv_limit} blocks starts, and the hold has room for {room}"
             )
         gone = sum(self._amounts[h] for h in just_lost if h not in held)  # of two holds: it was there, too
-        if spec.amount + spec.fee_limit > sum(part.amount for part in parts) + gone:
+        if spec.amount + spec.fee_limit > sum(part.amount for part in parts) + gone + kept:
             raise self._broke(task, "rule 5: a payout and its fee are more than the hold")
 
     # After each commit
@@ -360,10 +356,11 @@ class Guard:
         entries = self._entries(task)
         standing = self._standing(task, self._awarded_milestone(task))
         over = {ref for h, ref in standing.items() if not self.is_held(h)}
+        booked = {entry["facts"]["funding"] for entry in entries.values() if entry["type"] == "ledger.locked"}
         return [
             (int(entry["facts"]["expiry_height"]), entry["facts"]["funding"])
             for entry in entries.values()
-            if entry["facts"].get("funding") in over and "expiry_height" in entry["facts"]
+            if entry["facts"].get("funding") in over - booked and "expiry_height" in entry["facts"]
         ]
 
     def _row(self, query: str, *values: Any) -> Any:

@@ -151,6 +151,8 @@ def _moved(public: Public) -> dict[str, int]:
                 moved[payout["to"]] += payout["amount_msat"]
             if "loss_msat" in facts:
                 moved[employer] -= _settled_beside_a_loss(public, facts)
+        elif entry["type"] == "deposit.returned" and "credited" in facts:  # out of the books
+            moved[employer] -= facts["amount_msat"]
         elif "reason" in facts and entry["type"] == "task.expired" and "percent" in facts:
             continue  # the entry before it has told all of it: a deposit was paid out
         elif entry["type"] in ("refund.completed", "task.expired") and facts.get(

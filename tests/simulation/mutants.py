@@ -75,18 +75,18 @@ MUTANTS = (
     Mutant(
         "a hold goes into the books against the terms",
         (
-            ("handlers/ledger.py", 'return begin(done) if done.task.terms.custody_mode == "ledger" else done', "return begin(done)"),
+            ("handlers/ledger.py", 'return begin(done, holds) if done.task.terms.custody_mode == "ledger" else done', "return begin(done, holds)"),
             ("handlers/ledger.py", '    if task.terms.custody_mode == "ledger":\n        return True', "    if True:\n        return True"),
-            ("handlers/check.py", "or not task.terms.outlasts_hold or task.hold)", "or task.hold)"),
+            ("handlers/check.py", "    if task.locked != booked or (booked and not task.terms.outlasts_hold):", "    if task.locked != booked:"),
         ),
     ),
     Mutant(
         "what is in the books is cancelled at the node and forgotten",
         (
             (
-                "handlers/ending.py",
-                '    done = credit(done.change(locked=Msat(0)), Role.EMPLOYER, funding.amount, "back from the books")\n',
-                "    done = done.change(locked=Msat(0), insurance=Msat(done.task.insurance + funding.amount))\n",
+                "handlers/crediting.py",
+                '        done = credit(freed, Role.EMPLOYER, each.amount, "back from the books", each.milestone)\n',
+                "        done = freed.on(freed.task.with_milestone(insurance=Msat(freed.task.current.insurance + each.amount)))\n",
             ),
         ),
     ),

@@ -733,6 +733,11 @@ UPFRONT = HIRES
 _BY_FOUR: dict[str, Any] = {"deadline": 24 * 3600}
 _SOONER: dict[str, Any] = {"deadline": 9 * 3600}  # where the hold comes first, and lasts through the work
 _MISSES = "until invoice.expired\nwait 100000\nuntil payment.missed\n"
+_GIVEN_UP = "worker cancel 0\nuntil cancel.offered\nemployer cancel 0\nuntil deposit.returned\nuntil Refunded\n"
+_TAKES_OUT = "wait 60\nemployer withdraw_all\nuntil account.paid"
+_IN_BOOKS = "blocks CL\nuntil ledger.locked\n"
+_TWO_IN_BOOKS = _FOUR_AHEAD + _IN_BOOKS + "until ledger.locked\n"
+_HELD_TOO = _TWO_IN_BOOKS + _PAID * 2 + _LOCKS  # rests on what is in the books and on a hold
 DEPOSITS = (
     Scenario("a deposit, and the rest when it is approved", _BOTH + "wait 120\nworker payout", "Paid", terms=LATER),
     Scenario("a deposit, in rupees", _BOTH + "wait 120\nworker payout", "Paid", terms=LATER, rupees="1680.50"),
@@ -768,6 +773,22 @@ DEPOSITS = (
     Scenario("a deposit is not renewed", DEPOSITED + "blocks CR\nuntil rollover.asked\nblocks CL\nuntil deposit.returned\n" + _DUE, "Paid", terms=LATER | ROLLS, settings=LONG),
     Scenario("a deposit is wrongly renewed", DEPOSITED + "blocks CR\nuntil rollover.asked\nemployer lock_much\nuntil funding.failed\n" + _DUE, "Paid", terms=LATER | ROLLS, settings=LONG),
     Scenario("a deposit and the other money are renewed up front", _FOUR + _LOCKS + _AHEAD + "blocks R\nuntil rollover.asked\nuntil rollover.asked\nuntil rollover.asked\nwait 60\nemployer lock_renewals\nuntil rollover.completed\nuntil rollover.completed\nuntil rollover.completed\n" + _COVERED + _PAID * 2 + _COVERED, "Paid", terms=UPFRONT | ROLLS, settings=LONG, **_BY_FOUR),
+    Scenario("a deposit goes into the books, and is used", DEPOSITED + _IN_BOOKS + _DUE + "never deposit.returned", "Paid", terms=LATER | AT_END),
+    Scenario("a deposit of four milestones goes into the books", _TWO_IN_BOOKS + _DUE * 3 + _COVERED + "never deposit.returned", "Paid", terms=LATER | AT_END, **_BY_FOUR),
+    Scenario("a deposit of four milestones goes into the books, in rupees", _TWO_IN_BOOKS + _DUE * 3 + _COVERED, "Paid", terms=LATER | AT_END, rupees="1680.50", **_BY_FOUR),
+    Scenario("a deposit of four milestones goes into the books at once", _FOUR_AHEAD + "until ledger.locked\nuntil ledger.locked\n" + (_LOCKS + "until ledger.locked\n" + _COVERED) * 3 + _COVERED, "Paid", terms=UPFRONT | BOOKS, **_BY_FOUR),
+    Scenario("a deposit that is not renewed goes into the books", DEPOSITED + "blocks CR\nuntil rollover.asked\n" + _IN_BOOKS + "wait 60\nemployer lock_renewals\n" + _DUE, "Paid", terms=LATER | {"on_hold_end": "rollover then ledger"}, settings=LONG),
+    Scenario("a deposit comes out of the books when all is over", _TWO_IN_BOOKS + _GIVEN_UP + _TAKES_OUT, "Refunded", terms=LATER | AT_END, **_BY_FOUR),
+    Scenario("a deposit in the books, and the rest is lost", DEPOSITED + _IN_BOOKS + _APPROVED + "until invoice.created\nemployer lock\nuntil Verified\nnode dies back\nuntil hold.lost\n" + _TAKES_OUT, "Expired", terms=LATER | AT_END),
+    Scenario("a deposit in the books, and the rest is never paid", DEPOSITED + _IN_BOOKS + _APPROVED + _MISSES + "wait 120\nworker payout\nuntil settlement.completed", "Expired", terms=LATER | AT_END, settings=LONG),
+    Scenario("all of a deposit in the books, and the worker cannot be reached", DEPOSITED + _IN_BOOKS + _APPROVED + _MISSES + "until settlement.completed\nwait 60\nworker withdraw_all\nuntil account.paid", "Expired", terms=LATER | AT_END, settings=LONG),
+    Scenario("a deposit is lost on its way into the books", DEPOSITED + "node loses settle\nblocks CL\nwait 60\nnode dies back cover\nuntil hold.lost\nnode well\n" + _DUE, "Paid", terms=LATER | AT_END),
+    Scenario("all is over while a deposit is on its way into the books", DEPOSITED + "node loses settle\nblocks CL\nwait 60\n" + _GIVEN_UP + "wait 600\nnode well", "Refunded", terms=LATER | AT_END),
+    Scenario("held and in the books, and both end it", _HELD_TOO + "worker cancel 0\nuntil cancel.offered\nemployer cancel 0\nuntil Refunded\n" + _TAKES_OUT, "Refunded", terms=UPFRONT | AT_END, **_BY_FOUR),
+    Scenario("held and in the books, and both part it", _HELD_TOO + "worker cancel 40\nuntil cancel.offered\nemployer cancel 40\nuntil Verified\nwait 120\nworker payout\nuntil Paid\n" + _TAKES_OUT, "Paid", terms=UPFRONT | AT_END, **_BY_FOUR),
+    Scenario("held and in the books, and disputed for ever", _HELD_TOO + "worker dispute\nuntil Disputed\nblocks L\nuntil ledger.locked", "Refunded", terms=UPFRONT | AT_END, settings={"dispute_days": 1}, **_BY_FOUR),
+    Scenario("held and in the books, and lost under a payout", _HELD_TOO + _APPROVED + "node payout_stuck=True\nwait 120\nworker payout\nwait 120\nnode well\nnode dies back\nuntil hold.lost\npayee takes", "Paid", terms=UPFRONT | AT_END, **_BY_FOUR),
+    Scenario("held and in the books at the margin", _HELD_TOO + _APPROVED + "node no_outbound=True\nworker payout_swap\nwait 600\nblocks M\nuntil settlement.completed\nnode well\nwait 60\nworker withdraw_all\nuntil account.paid\n" + _COVERED, "Paid", terms=UPFRONT | AT_END, **_BY_FOUR),
     Scenario("a deposit is lost while it is aside", DEPOSITED + "node dies back cover\nuntil hold.lost\n" + _DUE, "Paid", terms=LATER),
     Scenario("a deposit is lost while payment is waited for", _OWES + "until invoice.created\nnode dies back cover\nuntil hold.lost\nemployer lock\nuntil funding.failed\nemployer fund\n" + _PAYS, "Paid", terms=LATER),
     Scenario("a deposit of a later milestone is lost", _FOUR_AHEAD + "node dies back cover\nuntil hold.lost\n" + _DUE * 3 + _COVERED, "Paid", terms=LATER, **_BY_FOUR),
