@@ -185,7 +185,7 @@ SENTENCES: Mapping[R | T, str] = {
     "[wanted_msat? What came goes back at once.][!covers? fund {task} makes a new invoice.][covers? deposit {task} accept makes a new invoice.]",
     T.WRONG_PAYMENT: "A payment of {got_msat:sats} was turned away, because the invoice is for exactly {wanted_msat:sats}."
     " The invoice is still open: pay exactly that.",
-    T.LOCKED: "As agreed, {amount_msat:sats} are in my books now: they are nobody's until it is decided, and no block height presses any more."
+    T.LOCKED: "As agreed, {amount_msat:sats} are in my books now: they are nobody's until it is decided, and no block height presses for them any more."
     "[preimage? Your payment is complete; your proof of it is the preimage {preimage:exact}]",
     T.FUNDED: "Your money is held: {amount_msat:sats}. [claim=pick? People can offer to do it, and you pick the worker,][claim!=pick? The task is open for a"
     " claim] until {until:when}; after that the money comes back to you. cancel {task} takes it back before.",
