@@ -69,9 +69,9 @@ def fitting(task: Task, who: Pubkey) -> list[str]:
 
 
 def may_plan(task: Task) -> bool:
-    """Milestones are still open: somebody is hired, nothing is agreed with him, and no work has begun."""
+    """Milestones are still open: somebody is hired, nothing is agreed with him, no work has begun, and no deposit is there for it as it is."""
     bound = task.hires_first and task.worker is not None and task.planned_with != task.worker
-    return bound and task.state is S.DRAFT and task.at == 0
+    return bound and task.state is S.DRAFT and task.at == 0 and not task.covers
 
 
 def _choosing(task: Task, who: Pubkey) -> list[str]:

@@ -95,6 +95,8 @@ def agree(task: Task, said: Said, command: Agree, moment: Moment) -> Decision:
     if moment.now.heard >= (wanted.milestones[0].due if wanted.milestones else task.deadline):
         raise refuse(Refused.BAD_PLAN, task=task.id, problem="the first date has passed: propose new ones")
     done = drop_invoice(Decision(task), task.quote)  # over the whole amount
+    for asked in task.cover_invoices:
+        done = drop_invoice(done, asked)
     done = done.on(agreed(done.task, wanted))
     done = move(done, Cause.PLAN_AGREED, moment, by=said.by, plan=wanted.hash)
     stage = "whole" if not done.task.is_project else "begun" if done.task.on_approval else "agreed"
@@ -112,7 +114,7 @@ def agreed(task: Task, wanted: Proposal) -> Task:
     )  # fmt: skip
     return replace(
         task, terms=terms, milestones=wanted.milestones or task.milestones, proposal=None, planned_with=task.worker,
-        destination=None, dest_hash=None,
+        destination=None, dest_hash=None, deposit=None,
     )  # fmt: skip
 
 
@@ -164,7 +166,7 @@ def need_plan(task: Task) -> None:
 
 def _need_open(task: Task, said: Said) -> None:
     need_state(task, said, TaskState.DRAFT)
-    if task.planned_with is not None and task.planned_with == task.worker:
+    if task.covers or (task.planned_with is not None and task.planned_with == task.worker):
         raise refuse(Refused.PLAN_LOCKED, task=task.id)
     if task.hires_first and task.worker is None:
         raise refuse(Refused.NOT_HIRED, task=task.id, claim=task.terms.claim)

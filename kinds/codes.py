@@ -68,7 +68,7 @@ class Refused(StrEnum):
     PLAN_NEEDED = "plan_needed"  # task: its terms are milestones, and none are agreed on
     PLAN_CHANGED = "plan_changed"  # task, plan: the hash of the newest proposal
     PLAN_YOURS = "plan_yours"  # task, plan: the other side has to agree to it
-    PLAN_LOCKED = "plan_locked"  # task: the milestones are agreed on
+    PLAN_LOCKED = "plan_locked"  # task: the milestones are agreed on, or a deposit is held for what is agreed
     PLAN_SUM = "plan_sum"  # sum_msat, total_msat, off_msat; of a price in a currency currency, sum_price, total_price; by the hour hours_cap
     BAD_PLAN = "bad_plan"  # problem
     NOBODY_THERE = "nobody_there"  # task: there is no other side yet

@@ -38,7 +38,7 @@ def agreed(task: Task, entry: Entry) -> Task:
     wanted = task.proposal
     if wanted is None or wanted.hash != entry.facts["plan"]:
         raise ValueError("the plan was not proposed")
-    return plan.agreed(task, wanted)
+    return plan.agreed(money.unwanted(task, lambda funding: bool(funding.covers)), wanted)
 
 
 def parts(said: Iterable[Mapping[str, Any]], deaf: int, rate: Rate | None) -> tuple[Milestone, ...]:

@@ -61,7 +61,7 @@ SENTENCES: Mapping[R | T, str] = {
     R.PLAN_NEEDED: "The terms of task {task} are milestones, and none are agreed on yet: milestones {task} TITLE AMOUNT DATE; ...",
     R.PLAN_CHANGED: "That is not the newest proposal. Look at it with options {task}; to agree: agree {task} {plan:short}",
     R.PLAN_YOURS: "That is your own proposal: the other side has to agree to it. To change it, send milestones {task} again.",
-    R.PLAN_LOCKED: "How task {task} is paid is agreed on and locked.",
+    R.PLAN_LOCKED: "How task {task} is paid is agreed on and locked, with this worker or by a deposit that is held for it.",
     R.PLAN_SUM: "[hours_cap? {hours_cap} hours at {hourly_rate} {hourly_unit} come][!hours_cap? The milestones come]"
     "[sum_price?  to {sum_price:price}, and the project is {total_price:price}: the sums must be equal.]"
     "[!sum_price?  to {sum_msat:sats}, and the project is {total_msat:sats}: the sums must be equal"
