@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 from enum import StrEnum
+from functools import cache
 from typing import Any
 
 from handlers import pricing
@@ -408,7 +409,8 @@ def _provenance(moment: Moment) -> tuple[str, Any]:
     return moment.evidence.proven.value, event
 
 
-def pairs() -> set[tuple[str, str]]:
+@cache
+def pairs() -> frozenset[tuple[str, str]]:
     """(state, next state) over all rows, for the database's trigger; '' is 'none yet'. A release and the begin of what follows are one step."""
     at_once = {
         (str(row.source), str(after.target))
@@ -416,4 +418,4 @@ def pairs() -> set[tuple[str, str]]:
         for after in ROWS
         if (row.cause, after.cause) == (Cause.RELEASED, Cause.BEGUN)
     }
-    return {(str(row.source or ""), str(row.target)) for row in ROWS} | at_once
+    return frozenset((str(row.source or ""), str(row.target)) for row in ROWS) | at_once
