@@ -95,8 +95,8 @@ def _driver(tx: Connection) -> sqlite3.Connection:
 
 def word(constant: str) -> ColumnElement[str]:
     """A plain word of ours as it stands in SQL."""
-    if not constant.isalnum():
-        raise ValueError("only letters and digits stand in SQL as they are")
+    if not constant.replace("_", "").isalnum():
+        raise ValueError("only letters, digits and _ stand in SQL as they are")
     return literal_column(f"'{constant}'")
 
 

@@ -7,16 +7,16 @@ from sqlalchemy import Engine, insert, text
 
 from storage import memory, outbox
 from storage.open import engine_for, migrate
-from storage.schema import events
+from storage.schema import events, letters
 from storage.statements import Statement
 from storage.triggers import integrity
 
 LOOKS = [
     (outbox._FINISHED, {"after": 0, "most": 500}, "COVERING INDEX events_finished (n>?)"),
     (outbox._PARCELS, {"now": 1, "skip": "[]", "most": 200}, "INDEX events_pending (next_at<?)"),
-    (outbox._SOONEST["events"], {"after": 1}, "INDEX events_pending (next_at>?)"),
+    (outbox._soonest(events), {"after": 1}, "INDEX events_pending (next_at>?)"),
     (outbox._LETTERS, {"now": 1, "skip": "[]", "most": 200}, "COVERING INDEX letters_pending"),
-    (outbox._SOONEST["letters"], {"after": 1}, "COVERING INDEX letters_pending"),
+    (outbox._soonest(letters), {"after": 1}, "COVERING INDEX letters_pending"),
     (memory._LAST, {}, "SCAN tasks USING INDEX tasks_unended"),
 ]
 
