@@ -11,12 +11,12 @@ from sqlalchemy import Connection, bindparam, func, literal_column, select, upda
 from kinds.events import Event
 from kinds.inputs import Now
 from storage.schema import heard, inputs
-from storage.statements import Statement, among, insert_new, listed, word
+from storage.statements import Statement, insert_new, listed, present, word
 
 _SEALED = Statement(
     select(heard).where(heard.c.opened == literal_column("0")).order_by(heard.c.at).limit(bindparam("most"))
 )
-_KNOWN = Statement(select(heard.c.id).where(heard.c.id.in_(among("ids"))))
+_KNOWN = present(heard.c.id, "ids")
 _HEARD = Statement(select(heard.c.raw).where(heard.c.id == bindparam("which")))
 _OPENED = Statement(update(heard).where(heard.c.id == bindparam("which")), "opened")
 _WAITING = Statement(select(inputs).where(inputs.c.state == word("new")).order_by(inputs.c.n).limit(bindparam("most")))

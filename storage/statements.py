@@ -18,7 +18,7 @@ from functools import cache, partial
 from typing import Any
 
 from pydantic_core import to_json
-from sqlalchemy import ColumnElement, Connection, Select, Table, bindparam, func, literal_column, select
+from sqlalchemy import Column, ColumnElement, Connection, Select, Table, bindparam, func, literal_column, select
 from sqlalchemy.dialects import sqlite
 from sqlalchemy.dialects.sqlite import insert as upsert
 from sqlalchemy.exc import DBAPIError
@@ -103,6 +103,13 @@ def word(constant: str) -> ColumnElement[str]:
 def among(name: str) -> Select[Any]:
     """For `column.in_(...)`: the members of the list that is bound to this name, by `listed`."""
     return select(func.json_each(bindparam(name)).table_valued("value").c.value)
+
+
+@cache
+def present(column: Column[str], name: str) -> Statement:
+    """Which values of this column, which has an index, are in the list that is bound to this name."""
+    asked = func.json_each(bindparam(name)).table_valued("value")
+    return Statement(select(column).join_from(asked, column.table, column == asked.c.value))
 
 
 def listed(members: Iterable[str | int]) -> str:
