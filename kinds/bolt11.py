@@ -12,6 +12,7 @@ import hashlib
 import re
 from collections.abc import Iterable
 from dataclasses import dataclass
+from functools import lru_cache
 
 from secp256k1 import ECDSA, PrivateKey, PublicKey
 
@@ -76,6 +77,9 @@ class Bolt11:
         return self.timestamp + self.expiry
 
 
+@lru_cache(
+    maxsize=256
+)  # an invoice is a value, and who has read one mostly reads it again: when it is checked, paid, settled
 def decode(text: str) -> Bolt11:
     """The invoice in `text` (all lower or all upper case, nothing around it), or BadInvoice."""
     hrp, words = _unwrap(text)
@@ -132,7 +136,7 @@ def encode(invoice: Bolt11, private_key: bytes) -> str:
         fields.append(("9", bech32.numerals(sum(1 << bit for bit in invoice.features))))
     hrp = invoice.hrp + _amount_text(invoice.amount)
     signed = bech32.numerals(invoice.timestamp, _TIMESTAMP) + "".join(map(_field, fields))
-    key = PrivateKey(private_key)
+    key = _key(private_key)
     compact, recovery = key.ecdsa_recoverable_serialize(key.ecdsa_sign_recoverable(_digest(hrp, signed), raw=True))
     words = signed + _hex_words(compact.hex() + f"{recovery:02x}")
     return f"{hrp}1{words}{bech32.checksum(hrp, words)}"
@@ -140,7 +144,12 @@ def encode(invoice: Bolt11, private_key: bytes) -> str:
 
 def public_key(private_key: bytes) -> str:
     """The compressed public key of a 32-byte private key, 66 hex digits: the `payee` of what that key signs."""
-    return bytes(PrivateKey(private_key).pubkey.serialize()).hex()
+    return bytes(_key(private_key).pubkey.serialize()).hex()
+
+
+@lru_cache(maxsize=256)  # its public key takes as long as a signature
+def _key(private_key: bytes) -> PrivateKey:
+    return PrivateKey(private_key)
 
 
 def _unwrap(text: str) -> tuple[str, str]:

@@ -32,6 +32,7 @@ MAX_DEPTH = 8  # nesting of JSON in a content
 Tag = tuple[str, ...]
 
 _STRINGS = re.compile(r'"[^"\\]*+(?:\\.[^"\\]*+)*+(?:"|\\?\Z)', re.DOTALL)  # possessive: linear on hostile text
+_BRACKETS = re.compile(r"[\[\]{}]")
 
 
 class BadEvent(ValueError):
@@ -180,7 +181,7 @@ def read_json(text: str) -> Any:
 
 
 def _depth(text: str) -> int:
-    steps = (1 if letter in "[{" else -1 for letter in _STRINGS.sub("", text) if letter in "[]{}")
+    steps = (1 if letter in "[{" else -1 for letter in _BRACKETS.findall(_STRINGS.sub("", text)))
     return max(accumulate(steps), default=0)
 
 

@@ -8,10 +8,13 @@ from sqlalchemy import Connection, insert, select
 
 from kinds.inputs import Now
 from storage.schema import acts
+from storage.statements import Statement
+
+_ACT = Statement(insert(acts), "at", "who", "what", "result")
 
 
 def record(tx: Connection, now: Now, who: str, what: str, result: str) -> None:
-    tx.execute(insert(acts).values(at=now.time, who=who, what=what, result=result))
+    _ACT.run(tx, {"at": now.time, "who": who, "what": what, "result": result})
 
 
 def newest(tx: Connection, limit: int | None, since: int = 0, until: int = 1 << 40) -> list[dict[str, Any]]:

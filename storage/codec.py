@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import hashlib
+from collections import OrderedDict
 from functools import lru_cache
 from typing import Any
 
@@ -28,6 +29,8 @@ from kinds.inputs import (
 )
 
 _task = TypeAdapter(Task)
+_REMEMBERED = 512
+_kept: OrderedDict[str, Task] = OrderedDict()  # what was stored last, by its document
 _withdrawal = TypeAdapter(Withdrawal)
 _policy = TypeAdapter(Policy)
 
@@ -60,9 +63,29 @@ def task_text(task: Task) -> str:
     return _task.dump_json(task).decode()
 
 
-@lru_cache(maxsize=512)  # a task is a value, and the one that was read last is mostly asked for again
+def kept_text(task: Task) -> str:
+    """The same of one that is about to be stored, and will mostly be asked for next: it is remembered by its text, so that it
+    never stands for what another writer has stored, or for what was there before a transaction that was taken back."""
+    document = task_text(task)
+    _kept[document] = task
+    if len(_kept) > _REMEMBERED:
+        _kept.popitem(last=False)
+    return document
+
+
 def read_task(document: str) -> Task:
+    return _kept.get(document) or _read_task(document)
+
+
+@lru_cache(maxsize=_REMEMBERED)  # a task is a value, and the one that was read last is mostly asked for again
+def _read_task(document: str) -> Task:
     return _task.validate_json(document)
+
+
+def forget_tasks() -> None:
+    """From now on each is read from its document, as by a process that has just begun."""
+    _kept.clear()
+    _read_task.cache_clear()
 
 
 def withdrawal_text(withdrawal: Withdrawal) -> str:

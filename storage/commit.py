@@ -21,9 +21,9 @@ from kinds.state import state as state_event
 from kinds.states import FundingState
 from kinds.units import EventId, Pubkey
 from storage import books, house, outbox
-from storage.codec import read_task, task_text
+from storage.codec import kept_text, read_task
 from storage.schema import fundings, log, payment_hashes, payouts, tasks
-from storage.statements import Statement, among, insert_or_update, listed
+from storage.statements import Statement, insert_or_update, listed, present
 
 F = FundingState
 _TASK = Statement(
@@ -40,7 +40,7 @@ _NEW_TASK = Statement(insert(tasks), *_FIXED, *_CHANGING)
 _CHANGED = Statement(
     update(tasks).where(tasks.c.id == bindparam("which"), tasks.c.version == bindparam("was")), *_CHANGING
 )
-_USED = Statement(select(payment_hashes.c.hash).where(payment_hashes.c.hash.in_(among("hashes"))))
+_USED = present(payment_hashes.c.hash, "hashes")
 _LAST = Statement(
     select(log.c.time, log.c.deaf, log.c.height, log.c.block).where(
         log.c.task == bindparam("which"), log.c.seq == bindparam("at")
@@ -206,7 +206,7 @@ def _write_task(tx: Connection, before: Held | None, task: Task, root: EventId, 
         "due_heard": when.heard,
         "due_time": when.time,
         "due_height": when.height,
-        "document": task_text(task),
+        "document": kept_text(task),
     }
     if before is None:
         fixed = {"id": task.id, "address": task.address, "pinned": task.pinned, "root": root, "employer": task.employer}

@@ -14,7 +14,7 @@ from kinds.lightning import NodeFacts
 from kinds.units import Msat, Pubkey
 from storage import accounts, books, house
 from storage.schema import bans, fundings, payouts
-from storage.statements import Statement, among, insert_new, listed, word
+from storage.statements import Statement, insert_new, listed, present, word
 
 _PAUSED, _TIGHT = "paused", "tight"
 _HELD = Statement(
@@ -27,7 +27,7 @@ _APPROVED = Statement(
         payouts.c.state.in_([word("planned"), word("claimed")])
     )
 )
-_BANNED = Statement(select(bans.c.pubkey).where(bans.c.pubkey.in_(among("about"))))
+_BANNED = present(bans.c.pubkey, "about")
 _UNBAN = Statement(delete(bans).where(bans.c.pubkey == bindparam("who")))
 
 

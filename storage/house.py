@@ -6,7 +6,7 @@ import json
 from collections.abc import Mapping
 from typing import Any
 
-from sqlalchemy import Connection, bindparam, func, insert, select
+from sqlalchemy import Connection, bindparam, func, insert, literal_column, select
 
 from handlers.policy import Policy
 from kinds import log as words
@@ -19,6 +19,11 @@ from storage.schema import chain, house, incidents, policies
 from storage.statements import Statement, insert_new, insert_or_update
 
 _GET = Statement(select(house.c.value).where(house.c.key == bindparam("which")))
+_CURSORS = Statement(select(house.c.key, house.c.value).where(house.c.key.startswith("cursor:")))
+_NEWEST = Statement(
+    select(chain.c.seq, chain.c.id, chain.c.time).order_by(chain.c.seq.desc()).limit(literal_column("1"))
+)
+_CHAIN = Statement(insert(chain), "seq", "id", "type", "time", "facts")
 
 
 def get(tx: Connection, key: str) -> str | None:
@@ -40,8 +45,7 @@ def put_json(tx: Connection, key: str, value: Any) -> None:
 
 def cursors(tx: Connection) -> dict[tuple[str, str], int]:
     """(relay, want) -> up to when everything that it had for us is stored."""
-    rows = tx.execute(select(house.c.key, house.c.value).where(house.c.key.startswith("cursor:")))
-    split = [(row.key.split(":", 2), row.value) for row in rows]
+    split = [(row.key.split(":", 2), row.value) for row in _CURSORS.rows(tx)]
     return {(relay, want): int(value) for (_, want, relay), value in split}
 
 
@@ -51,15 +55,15 @@ def move_cursor(tx: Connection, relay: str, want: str, at: int) -> None:
 
 def add_checkpoint(tx: Connection, bot: Pubkey, type: str, now: Now, facts: Mapping[str, Any]) -> EventId:
     """One more entry in the daemon's own chain, to be published."""
-    last = tx.execute(select(chain.c.seq, chain.c.id, chain.c.time).order_by(chain.c.seq.desc()).limit(1)).first()
+    last = _NEWEST.first(tx)
     seq, prev, after = (last.seq + 1, EventId(last.id), last.time) if last else (1, None, 0)
     time = max(now.time, after)
     event = words.checkpoint(
         bot=bot, seq=seq, prev=prev, type=type, time=time, height=now.height, block_hash=now.block_hash, facts=facts
     )
-    tx.execute(insert(chain).values(seq=seq, id=event.id, type=type, time=time, facts=canonical_json(dict(facts))))
-    publish(tx, event)
-    return event.id
+    name = publish(tx, event)
+    _CHAIN.run(tx, {"seq": seq, "id": name, "type": type, "time": time, "facts": canonical_json(dict(facts))})
+    return name
 
 
 def publish_addressable(tx: Connection, event: Unsigned) -> Unsigned:

@@ -11,17 +11,19 @@ from sqlalchemy import Connection, bindparam, func, literal_column, select, upda
 from kinds.events import Event
 from kinds.inputs import Now
 from storage.schema import heard, inputs
-from storage.statements import Statement, among, insert_new, listed, word
+from storage.statements import Statement, insert_new, listed, present, word
 
 _SEALED = Statement(
     select(heard).where(heard.c.opened == literal_column("0")).order_by(heard.c.at).limit(bindparam("most"))
 )
-_KNOWN = Statement(select(heard.c.id).where(heard.c.id.in_(among("ids"))))
+_KNOWN = present(heard.c.id, "ids")
 _HEARD = Statement(select(heard.c.raw).where(heard.c.id == bindparam("which")))
 _OPENED = Statement(update(heard).where(heard.c.id == bindparam("which")), "opened")
 _WAITING = Statement(select(inputs).where(inputs.c.state == word("new")).order_by(inputs.c.n).limit(bindparam("most")))
 _FINISH = Statement(update(inputs).where(inputs.c.n == bindparam("which")), "state", "result")
 _FINISH_OF = Statement(update(inputs).where(inputs.c.n == bindparam("which")), "state", "result", "task")
+_STUCK = Statement(select(inputs.c.task).where(inputs.c.state == word("stuck")))
+_REVIVED = Statement(update(inputs).where(inputs.c.state == word("stuck")), "state", "result")
 _RESULT = Statement(select(inputs.c.state, inputs.c.result).where(inputs.c.key == bindparam("which")))
 
 
@@ -179,8 +181,8 @@ def result_of(tx: Connection, key: str) -> tuple[str, str] | None:
 
 def revive_stuck(tx: Connection) -> list[str]:
     """At start: inputs that an earlier version stumbled over get another try, in their order. Returns their tasks."""
-    tasks = [row.task for row in tx.execute(select(inputs.c.task).where(inputs.c.state == "stuck")) if row.task]
-    tx.execute(update(inputs).where(inputs.c.state == "stuck").values(state="new", result=""))
+    tasks = [row.task for row in _STUCK.rows(tx) if row.task]
+    _REVIVED.run(tx, {"state": "new", "result": ""})
     return tasks
 
 

@@ -16,11 +16,10 @@ from kinds.record import Entry
 from kinds.units import EventId
 from storage import house
 from storage.schema import chain, events, incidents, log, policies, tasks
-from storage.statements import Statement, among, insert_new, listed, word
+from storage.statements import Statement, insert_new, listed, present, word
 
 _SEAL, _HEEDED, _RECOVERED = "readonly", "foreign", "recovered_at"
-_LOGGED = Statement(select(log.c.id).where(log.c.id.in_(among("ids"))))
-_CHAINED = Statement(select(chain.c.id).where(chain.c.id.in_(among("ids"))))
+_LOGGED, _CHAINED = (present(table.c.id, "ids") for table in (log, chain))
 _NEWEST = tuple(
     Statement(select(table.c.time).order_by(literal_column(f"{table.name}.rowid").desc()).limit(bindparam("most")))
     for table in (log, chain)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from functools import cache
 from typing import Any
 
 from sqlalchemy import (
@@ -90,15 +91,6 @@ _LETTERS = Statement(
 )
 _SENT = Statement(update(letters).where(letters.c.n == bindparam("row")), "state", "tries", "next_at")
 _ORDER = Statement(insert(effects), "task", "sort", "ref", "body")
-_OPEN = Statement(
-    select(effects)
-    .where(
-        effects.c.state != word("done"),
-        effects.c.sort.in_(among("sorts")),
-        effects.c.next_at <= bindparam("now"),
-    )
-    .order_by(effects.c.n)
-)
 _STARTED = Statement(update(effects).where(effects.c.n == bindparam("row")), "state", "started_at")
 _LATER = Statement(update(effects).where(effects.c.n == bindparam("row")), "tries", "next_at")
 _DONE = Statement(update(effects).where(effects.c.n == bindparam("row")), "state")
@@ -114,15 +106,23 @@ _LOOK_AGAIN = Statement(
 _EVER = 2**62  # later than any time
 
 
-def _soonest(table: Table, unfinished: ColumnElement[bool]) -> Statement:
+def _unfinished(table: Table, sorts: tuple[str, ...]) -> ColumnElement[bool]:
+    """Of effects, only those of these sorts."""
+    if table is effects:
+        return (effects.c.state != word("done")) & effects.c.sort.in_(map(word, sorts))
+    return table.c.state == word("pending")
+
+
+@cache
+def _open(sorts: tuple[str, ...]) -> Statement:
+    unfinished = _unfinished(effects, sorts)
+    return Statement(select(effects).where(unfinished, effects.c.next_at <= bindparam("now")).order_by(effects.c.n))
+
+
+@cache
+def _soonest(table: Table, sorts: tuple[str, ...] = ()) -> Statement:
+    unfinished = _unfinished(table, sorts)
     return Statement(select(func.min(table.c.next_at)).where(unfinished, table.c.next_at > bindparam("after")))
-
-
-_SOONEST = {
-    "events": _soonest(events, events.c.state == word("pending")),
-    "letters": _soonest(letters, letters.c.state == word("pending")),
-    "effects": _soonest(effects, (effects.c.state != word("done")) & effects.c.sort.in_(among("sorts"))),
-}
 
 
 @dataclass(frozen=True, slots=True)
@@ -288,9 +288,9 @@ def order(tx: Connection, task: str, effect: Effect) -> None:
     _ORDER.run(tx, {"task": task, "sort": sort_of(effect), "ref": effect.ref, "body": body_of(effect)})
 
 
-def open_orders(tx: Connection, sorts: Sequence[str], now: int | None = None) -> list[Order]:
+def open_orders(tx: Connection, sorts: tuple[str, ...], now: int | None = None) -> list[Order]:
     """All effects of these sorts that are not done, oldest first; with `now`, only those whose time has come."""
-    found = _OPEN.rows(tx, {"sorts": listed(sorts), "now": _EVER if now is None else now})
+    found = _open(sorts).rows(tx, {"now": _EVER if now is None else now})
     return [
         Order(row.n, row.task, read_effect(row.sort, row.body), row.started_at, row.tries, row.next_at) for row in found
     ]
@@ -308,10 +308,10 @@ def order_done(tx: Connection, n: int) -> None:
     _DONE.run(tx, {"row": n, "state": "done"})
 
 
-def next_try(tx: Connection, table: Table, after: int, sorts: Sequence[str] = ()) -> int | None:
+def next_try(tx: Connection, table: Table, after: int, sorts: tuple[str, ...] = ()) -> int | None:
     """When the soonest of what waits for another try is due (unix seconds), for a worker that has nothing to do now. `sorts`:
     of effects, those that are this worker's."""
-    return _SOONEST[table.name].scalar(tx, {"after": after} | ({"sorts": listed(sorts)} if sorts else {}))
+    return _soonest(table, sorts).scalar(tx, {"after": after})
 
 
 def look_again(tx: Connection, payment_hash: str) -> None:

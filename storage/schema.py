@@ -38,7 +38,7 @@ heard = Table(  # every verified event, as it came, before it is opened
     Column("block", String(64), nullable=False),
     Column("raw", Text, nullable=False),
     Column("opened", Integer, nullable=False, server_default="0"),  # 0 waits for the signer, 1 opened, 2 unreadable
-    Index("heard_unopened", "opened", sqlite_where=text("opened = 0")),
+    Index("heard_unopened", "at", sqlite_where=text("opened = 0")),
     Index("heard_kind", "kind", "created_at"),
 )
 
@@ -96,6 +96,7 @@ tasks = Table(
     ),  # the last tick that was given, so that none is given twice
     Column("document", Text, nullable=False),
     Index("tasks_open", "state_at", sqlite_where=text("open = 1")),
+    Index("tasks_unended", "id", sqlite_where=text("state not in ('Paid', 'Refunded', 'Expired')")),
 )
 
 allowed = Table(  # which state may follow which; filled again from the literal table at each start
@@ -226,7 +227,8 @@ events = Table(  # what we publish: unsigned with its id, then signed once, sent
     Column("state", String(10), nullable=False, server_default="pending"),  # pending, done, superseded
     Column("tries", Integer, nullable=False, server_default="0"),
     Column("next_at", BigInteger, nullable=False, server_default="0"),
-    Index("events_pending", "n", sqlite_where=text("state = 'pending'")),
+    Index("events_pending", "next_at", sqlite_where=text("state = 'pending'")),
+    Index("events_finished", "n", "kind", "state", "id", sqlite_where=text("state = 'done'")),  # an audit reads no body
     Index("events_address", "address", sqlite_where=text("address != '' and state != 'superseded'")),
     sqlite_autoincrement=True,
 )
@@ -247,7 +249,7 @@ letters = Table(  # messages to people; the rumor is fixed, so that a re-send is
     Column("state", String(8), nullable=False, server_default="pending"),  # pending, done
     Column("tries", Integer, nullable=False, server_default="0"),
     Column("next_at", BigInteger, nullable=False, server_default="0"),
-    Index("letters_pending", "n", sqlite_where=text("state = 'pending'")),
+    Index("letters_pending", "to", "next_at", "state", sqlite_where=text("state = 'pending'")),
     sqlite_autoincrement=True,
 )
 

@@ -18,7 +18,7 @@ from functools import cache, partial
 from typing import Any
 
 from pydantic_core import to_json
-from sqlalchemy import ColumnElement, Connection, Select, Table, bindparam, func, literal_column, select
+from sqlalchemy import Column, ColumnElement, Connection, Select, Table, bindparam, func, literal_column, select
 from sqlalchemy.dialects import sqlite
 from sqlalchemy.dialects.sqlite import insert as upsert
 from sqlalchemy.exc import DBAPIError
@@ -95,14 +95,21 @@ def _driver(tx: Connection) -> sqlite3.Connection:
 
 def word(constant: str) -> ColumnElement[str]:
     """A plain word of ours as it stands in SQL."""
-    if not constant.isalnum():
-        raise ValueError("only letters and digits stand in SQL as they are")
+    if not constant.replace("_", "").isalnum():
+        raise ValueError("only letters, digits and _ stand in SQL as they are")
     return literal_column(f"'{constant}'")
 
 
 def among(name: str) -> Select[Any]:
     """For `column.in_(...)`: the members of the list that is bound to this name, by `listed`."""
     return select(func.json_each(bindparam(name)).table_valued("value").c.value)
+
+
+@cache
+def present(column: Column[str], name: str) -> Statement:
+    """Which values of this column, which has an index, are in the list that is bound to this name."""
+    asked = func.json_each(bindparam(name)).table_valued("value")
+    return Statement(select(column).join_from(asked, column.table, column == asked.c.value))
 
 
 def listed(members: Iterable[str | int]) -> str:

@@ -23,11 +23,14 @@ from storage import house
 from storage.codec import read_task
 from storage.memory import Missing
 from storage.schema import fundings, tasks
-from storage.statements import Statement, among, listed, word
+from storage.statements import Statement, listed, present, word
 
 _AT_ONCE = 50
+_UNENDED = Statement(
+    select(tasks.c.document).where(tasks.c.state.not_in((word("Paid"), word("Refunded"), word("Expired"))))
+)
 _REF = re.compile(r"[0-9a-z]{13}/h[1-9][0-9]*")
-_KNOWN = Statement(select(fundings.c.ref).where(fundings.c.ref.in_(among("refs"))))
+_KNOWN = present(fundings.c.ref, "refs")
 SPAN = 90 * 86400  # seconds back in which a hold that we do not know may have been made
 _OPEN = (FundingState.CREATED, FundingState.PENDING, FundingState.ACCEPTED)
 
@@ -59,8 +62,7 @@ async def look(world: World) -> list[Missing]:
 
 
 def _open_tasks(tx: Connection) -> list[Task]:
-    over = (word("Paid"), word("Refunded"), word("Expired"))
-    return [read_task(row.document) for row in tx.execute(select(tasks.c.document).where(tasks.c.state.not_in(over)))]
+    return [read_task(row.document) for row in _UNENDED.rows(tx)]
 
 
 def _holds(found: list[Task]) -> Iterator[_Hold]:

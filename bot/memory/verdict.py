@@ -24,8 +24,9 @@ from storage import memory
 from storage.codec import read_task
 from storage.memory import Missing
 from storage.schema import tasks
-from storage.statements import word
+from storage.statements import Statement, word
 
+_VERIFIED = Statement(select(tasks.c.document).where(tasks.c.state == word("Verified")))
 _FIRST, _MOST = 0.5, 10.0  # seconds between two tries
 _PATIENCE = 5.0  # seconds without a verdict after which it is said that there is none
 _REST = 30.0  # between two tries at a relay that was away at boot
@@ -118,5 +119,4 @@ async def settle_what_must_be(world: World) -> None:
 
 
 def _verified(tx: Connection) -> list[Task]:
-    found = select(tasks.c.document).where(tasks.c.state == word("Verified"))
-    return [read_task(row.document) for row in tx.execute(found)]
+    return [read_task(row.document) for row in _VERIFIED.rows(tx)]

@@ -43,7 +43,10 @@ class _Row:
         )
 
     def _names(self, event: Event) -> bool:
-        for name, values in self._tags:  # noqa: SIM110
-            if values.isdisjoint(event.tag_values(name)):
+        for name, values in self._tags:
+            for tag in event.tags:
+                if tag[0] == name and len(tag) > 1 and tag[1] in values:
+                    break
+            else:
                 return False
         return True

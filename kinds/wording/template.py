@@ -10,6 +10,7 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping
 from decimal import Decimal
+from functools import lru_cache
 from typing import Any
 
 from kinds.figures import left_text, moment_text, npub, span_text
@@ -20,6 +21,7 @@ from kinds.wording.words import AHEAD, WORDS, WORK_BADGES
 
 _PART = re.compile(r"\[(?:(!)?(\w+)(?:(!?=)(\w+))?\?)?([^\[\]]*)\]")
 _FACT = re.compile(r"\{(\w+)(?::(\w+))?\}")
+_GAP = re.compile(r" +(?=[.,:;])")
 _MISSING = "?"
 _NOTHING: tuple[Any, ...] = (None, "", [], ())
 _AS_IT_IS = 4096
@@ -28,15 +30,20 @@ _FEW = 12  # of a long list
 
 def fill(template: str, facts: Mapping[str, Any], now: int) -> str:
     """The sentence; `now` counts down to the times in it."""
-    said = _PART.sub(lambda part: _part(part, facts), template)
-    lines = (re.sub(r" +(?=[.,:;])", "", " ".join(line.split())) for line in said.strip().split("\n"))
-    return "\n".join(_FACT.sub(lambda fact: _fact(fact, facts, now), line) for line in lines)
+    said = _tidy(_PART.sub(lambda part: _part(part, facts), template))
+    return _FACT.sub(lambda fact: _fact(fact, facts, now), said)
+
+
+@lru_cache(maxsize=1024)
+def _tidy(said: str) -> str:
+    """What stands of a template, without the gaps where parts were left out."""
+    return "\n".join(_GAP.sub("", " ".join(line.split())) for line in said.strip().split("\n"))
 
 
 def line(template: str, facts: Mapping[str, Any], now: int) -> str:
     """The same for a line of a card: "" when a fact outside of brackets is missing."""
-    needed = _FACT.findall(_PART.sub("", template))
-    return "" if any(facts.get(name) in _NOTHING for name, _ in needed) else fill(template, facts, now)
+    needed = _facts_in(_PART.sub("", template))
+    return "" if any(facts.get(name) in _NOTHING for name in needed) else fill(template, facts, now)
 
 
 def _part(part: re.Match[str], facts: Mapping[str, Any]) -> str:
@@ -46,7 +53,12 @@ def _part(part: re.Match[str], facts: Mapping[str, Any]) -> str:
         stands = bool(value) if compared is None else (str(value) == word) == (compared == "=")
         if stands == bool(negated):
             return ""
-    return "" if any(facts.get(fact[1]) in _NOTHING for fact in _FACT.finditer(text)) else str(text)
+    return "" if any(facts.get(fact) in _NOTHING for fact in _facts_in(text)) else str(text)
+
+
+@lru_cache(maxsize=1024)
+def _facts_in(text: str) -> tuple[str, ...]:
+    return tuple(name for name, _ in _FACT.findall(text))
 
 
 def _fact(fact: re.Match[str], facts: Mapping[str, Any], now: int) -> str:

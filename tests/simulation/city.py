@@ -27,6 +27,7 @@ from bot.world import World
 from kinds.states import Payer
 from kinds.units import Secret
 from storage import commit
+from storage.codec import forget_tasks
 from storage.schema import effects, events, inputs
 from tests.simulation import judge
 from tests.simulation.gazette import Gazette
@@ -219,6 +220,7 @@ class City:
             await asyncio.sleep(self._chance.expovariate(1 / 120))
 
     async def _start(self, life: Mortal, stack: AsyncExitStack) -> list[asyncio.Task[None]]:
+        forget_tasks()
         chance = random.Random(self._chance.random())
         writer = DiskWriter(self.engine, self.disk, life, self.guard.committed)
         stack.push_async_callback(writer.close)

@@ -186,6 +186,7 @@ class Gazette:
     def __init__(self, bot: str, relays: Sequence[Relay], read: Callable[[str, dict[str, Any]], None]) -> None:
         self._bot, self._read = bot, read
         self.tasks: dict[str, Public] = {}
+        self._heard: dict[str, Event] = {}
         for relay in relays:
             relay.listeners.append(self._hear)
 
@@ -195,6 +196,9 @@ class Gazette:
     def _hear(self, event: Event, relay: Relay) -> None:
         if event.pubkey != self._bot or event.kind != RECORD or LOG_TAG not in event.tag_values("t"):
             return
+        if self._heard.get(event.id) is event:  # the very same, from the other relay
+            return
+        self._heard[event.id] = event
         content = read_json(event.content)
         assert isinstance(content, dict), "a log entry is a JSON object"
         entry = content | {"id": event.id}

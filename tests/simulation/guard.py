@@ -6,6 +6,7 @@ from __future__ import annotations
 import asyncio
 import json
 from collections.abc import AsyncIterator, Callable
+from functools import lru_cache
 from typing import Any
 
 from sqlalchemy import Engine
@@ -43,6 +44,12 @@ class Violation(AssertionError):
 
 def task_of(ref: str) -> str:
     return ref.partition("/")[0]
+
+
+@lru_cache(maxsize=4096)  # a task's log is read again and again, and what stands in it stands
+def _entry(body: str) -> Any:
+    """What an event of the log says."""
+    return json.loads(json.loads(body)["content"])
 
 
 class Guard:
@@ -153,7 +160,7 @@ class Guard:
 
     def _terms(self, task: str) -> dict[str, Any]:
         query = "SELECT body FROM events JOIN log USING (id) WHERE log.task = ? AND log.type = 'task.created'"
-        facts: dict[str, Any] = json.loads(json.loads(self._row(query, task)[0])["content"])["facts"]
+        facts: dict[str, Any] = _entry(self._row(query, task)[0])["facts"]
         return facts
 
     def _may_cancel(self, hold: HoldRef) -> None:
@@ -311,7 +318,7 @@ class Guard:
 
     def _entries(self, task: str) -> Entries:
         rows = self._db.execute("SELECT seq, body FROM events JOIN log USING (id) WHERE log.task = ?", (task,))
-        return {seq: json.loads(json.loads(body)["content"]) for seq, body in rows.fetchall()}
+        return {seq: _entry(body) for seq, body in rows.fetchall()}
 
     def _milestone_of(self, task: str, ref: str) -> int:
         """As the log says, where its invoice was asked for; 0 where it never was."""

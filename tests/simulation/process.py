@@ -9,9 +9,9 @@ from __future__ import annotations
 import asyncio
 import random
 import sqlite3
-from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Generator, Sequence
 from dataclasses import dataclass
-from typing import Any, TypeVar
+from typing import Any, ParamSpec, TypeVar
 
 from sqlalchemy import Connection, Engine
 from sqlalchemy.exc import OperationalError
@@ -26,6 +26,7 @@ from kinds.units import PaymentHash
 from tests.simulation.sea import Sea
 
 T = TypeVar("T")
+Ps = ParamSpec("Ps")
 
 
 class Mortal:
@@ -35,10 +36,11 @@ class Mortal:
         self.steps = 0
         self.dies_at = 0
         self.died = asyncio.Event()
+        self._dead = False  # the same, for the many steps
 
     def step(self) -> None:
         """Called before and after whatever touches the outside."""
-        if self.died.is_set():
+        if self._dead:
             raise asyncio.CancelledError("this process is dead")
         self.steps += 1
         if self.steps == self.dies_at:
@@ -46,17 +48,13 @@ class Mortal:
             raise asyncio.CancelledError("this process dies here")
 
     def die(self) -> None:
+        self._dead = True
         self.died.set()
 
-    async def through(self, call: Awaitable[T]) -> T:
+    async def through(self, call: Callable[Ps, Awaitable[T]], *args: Ps.args, **named: Ps.kwargs) -> T:
         """The answer of the outside, unless we die before the question or before the answer."""
-        if asyncio.iscoroutine(call):
-            try:
-                self.step()
-            except asyncio.CancelledError:
-                call.close()
-                raise
-        answer = await call
+        self.step()
+        answer = await call(*args, **named)
         self.step()
         return answer
 
@@ -85,6 +83,13 @@ def is_of_disk(error: BaseException | None) -> bool:
     return isinstance(error, OperationalError)
 
 
+class _Turn:
+    """Waits for the next turn of the loop, as `asyncio.sleep(0)` does in three steps."""
+
+    def __await__(self) -> Generator[None]:
+        yield
+
+
 class DiskWriter(Writer):
     """The writer without its thread; `committed` looks at the database after each commit. Core begins once and for all, and each job in
     words of its own: to begin and to commit costs Core more than most jobs do."""
@@ -100,7 +105,7 @@ class DiskWriter(Writer):
         self.commits = 0
 
     async def do(self, job: Callable[[Connection], T]) -> T:
-        await asyncio.sleep(0)
+        await _Turn()
         self._life.step()
         self._sql.execute("BEGIN")
         try:
@@ -113,7 +118,7 @@ class DiskWriter(Writer):
         self.commits += 1
         self._committed()
         self._life.step()
-        await asyncio.sleep(0)
+        await _Turn()
         return result
 
     async def close(self) -> None:
@@ -204,13 +209,13 @@ class Line:
         await self._sea.run()
 
     async def batch(self, limit: int) -> list[Any]:
-        return await self._life.through(self._sea.batch(limit))
+        return await self._life.through(self._sea.batch, limit)
 
     async def speaking(self, within: float) -> bool:
         return True
 
     async def publish(self, url: str, event_json: str, event_id: str, within: float = 10.0) -> Ack:
-        return await self._life.through(self._sea.publish(url, event_json, event_id, within))
+        return await self._life.through(self._sea.publish, url, event_json, event_id, within)
 
     async def publish_to(
         self, urls: Sequence[str], event_json: str, event_id: str, within: float = 10.0
@@ -218,7 +223,7 @@ class Line:
         return {url: await self.publish(url, event_json, event_id, within) for url in urls if url in self._sea.urls}
 
     async def fetch(self, url: str, filters: Sequence[Filter], within: float = 10.0) -> list[Event]:
-        return await self._life.through(self._sea.fetch(url, filters, within))
+        return await self._life.through(self._sea.fetch, url, filters, within)
 
     def kick(self, url: str) -> None:
         self._sea.kick(url)

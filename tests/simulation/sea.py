@@ -162,7 +162,7 @@ class Sea:
         self._live = Sieve([each for want in wants for each in want.filters(0)])
         self._gate = gate
         self._queue: asyncio.Queue[Heard | CaughtUp] = asyncio.Queue()
-        self._connected: dict[str, int | None] = dict.fromkeys(self._relays)
+        self._status = {url: self._told(None) for url in self._relays}
         self._again: dict[str, float] = dict.fromkeys(self._relays, 0.0)
         self._read: dict[str, int] = dict.fromkeys(self._relays, 0)  # how far a catch-up has read our mail
         self._done: dict[str, set[str]] = {url: set() for url in self._relays}  # ids behind that which none need bring
@@ -182,7 +182,7 @@ class Sea:
                 self._leave(relay)
 
     def _leave(self, relay: WildRelay) -> None:
-        self._connected[relay.url] = None
+        self._status[relay.url] = self._told(None)
         if self._hear in relay.listeners:
             relay.listeners.remove(self._hear)
 
@@ -190,8 +190,8 @@ class Sea:
         if relay.down or relay.mute:
             self._leave(relay)
             return
-        if self._connected[relay.url] is None:
-            self._connected[relay.url] = self._clock()
+        if self._status[relay.url].since is None:
+            self._status[relay.url] = self._told(self._clock())
             relay.listeners.append(self._hear)
         elif self._clock() < self._again[relay.url]:
             return
@@ -259,11 +259,12 @@ class Sea:
         self._leave(self._relays[url])
 
     def status(self) -> dict[str, RelayStatus]:
+        return self._status.copy()
+
+    def _told(self, since: int | None) -> RelayStatus:
+        """Of a relay that is heard since then, or not at all."""
         wants = tuple(want.name for want in self._wants)
-        return {
-            url: RelayStatus(since is not None, since is not None, since, 1, wants, False, {}, "")
-            for url, since in self._connected.items()
-        }
+        return RelayStatus(since is not None, since is not None, since, 1, wants, False, {}, "")
 
 
 def _forgery(event: Event, chance: random.Random) -> Event:

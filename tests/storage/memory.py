@@ -13,6 +13,7 @@ from sqlalchemy import Connection, Engine, select
 from handlers.decision import Decision, Refusal
 from kinds.inputs import What
 from storage import commit
+from storage.codec import forget_tasks
 from storage.commit import Held
 from storage.open import engine_for, migrate
 from storage.schema import metadata
@@ -32,7 +33,9 @@ class KeptLife(Life):
 
     def hear(self, what: What) -> Decision | Refusal:
         before, kept = self.remembered, self.held()
-        assert (kept.task if kept else None) == before, "what is read is what was written"
+        task = kept.task if kept else None
+        assert task == before, "what is read is what was written"
+        assert repr(task) == repr(before), "to the type of each field"
         now = _next_now(self)
         outcome = super().hear(what)
         if isinstance(outcome, Refusal):
@@ -49,6 +52,7 @@ class KeptLife(Life):
     def held(self) -> Held | None:
         if self.remembered is None:
             return None
+        forget_tasks()
         with self.engine.begin() as tx:
             return commit.load(tx, self.remembered.id)
 

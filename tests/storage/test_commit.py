@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -255,3 +256,17 @@ def test_a_posted_task_is_rooted_in_its_own_first_entry() -> None:
     again = life.held()
     assert again
     assert again.root == held.root
+
+
+def test_a_step_that_was_taken_back_is_not_remembered() -> None:
+    life: KeptLife = kept(builders.funded)
+    held = life.held()
+    assert held is not None
+    other = replace(held.task, title="another")
+    with life.engine.connect() as tx:
+        step = tx.begin()
+        commit._write_task(tx, held, other, held.root, held.head, held.state_at)
+        assert commit.load(tx, other.id) == replace(held, task=other, version=held.version + 1)
+        step.rollback()
+    with life.engine.begin() as tx:
+        assert commit.load(tx, other.id) == held

@@ -161,7 +161,7 @@ def test_what_is_under_way_goes_on(old: Engine) -> None:
         account = accounts.load(tx, WORKER).account
         assert (account.available, [each.ref for each in account.open]) == (0, ["x/p3", "x/p4"])
         assert books.balance(tx, f"moving:{WORKER}") == account.under_way == 2 * (SHARE + BUDGET)
-        [order] = outbox.open_orders(tx, ["remit"])
+        [order] = outbox.open_orders(tx, ("remit",))
         assert (order.task, order.started_at, order.effect.ref) == ("", 5, "x/p3")
         row = tx.execute(select(inputs)).one()
         fact = read_fact(row.sort, row.body)

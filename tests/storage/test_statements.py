@@ -64,5 +64,5 @@ def test_errors_are_those_of_core_and_name_no_value(engine: Engine) -> None:
 def test_a_list_of_bound_values_and_a_strange_word_are_refused_when_they_are_made() -> None:
     with pytest.raises(ValueError, match="among"):
         Statement(select(house).where(house.c.key.in_(["a", "b"])))
-    with pytest.raises(ValueError, match="letters and digits"):
+    with pytest.raises(ValueError, match="only letters, digits"):
         word("x'")

@@ -7,6 +7,7 @@ import selectors
 from collections import deque
 from collections.abc import Callable, Coroutine
 from contextvars import Context, copy_context
+from functools import partial
 from heapq import heappop, heappush
 from typing import Any, TypeVar, TypeVarTuple
 
@@ -44,87 +45,87 @@ class VirtualLoop(asyncio.SelectorEventLoop):
         return self._jumping.now
 
 
-class _Moment(float):
-    """When a timer is due, in the heap of timers: two numbers are compared many times faster than two handles."""
+class _Call(partial[object]):
+    """A handle that is called itself, and made in one step of C: half a million of them are made in the life of a city."""
 
-    __slots__ = ("handle",)
-    handle: asyncio.TimerHandle
-
-
-class _Call(asyncio.Handle):
-    """As asyncio's own, made in one step: half a million of them are made in the life of a city."""
-
-    __slots__ = ()
-
-    def __init__(self, callback: Callable[..., object], args: tuple[Any, ...], loop: Any, context: Context) -> None:
-        self._context = context
-        self._loop = loop
-        self._callback = callback
-        self._args = args
-        self._cancelled = False
-        self._repr = self._source_traceback = None
-
-
-class _Timer(_Call, asyncio.TimerHandle):
     __slots__ = ()
 
     def cancel(self) -> None:
-        self._cancelled = True
-        self._callback = self._args = None  # type: ignore[assignment]
+        self.__setstate__((_nothing, (), {}, {}))  # type: ignore[attr-defined]
+
+
+class _Timer(float):
+    """When it is due, in the heap of timers, and the handle of it: two numbers are compared many times faster than two handles."""
+
+    __slots__ = ("call",)
+    call: Callable[[], object]
+
+    def __call__(self) -> None:
+        self.call()
+
+    def cancel(self) -> None:
+        self.call = _nothing
+
+
+def _nothing() -> None:
+    """What is left of a call that was cancelled."""
 
 
 class LonelyLoop(VirtualLoop):
     """The same where nobody outside the loop can have something ready, no thread and no socket. What asyncio's own loop does at each
     turn, and no more."""
 
-    _ready: deque[asyncio.Handle]
-    _scheduled: list[_Moment]  # a heap
+    _ready: deque[Callable[[], object]]
+    _scheduled: list[_Timer]  # a heap
+    _stopping: bool
 
-    def get_debug(self) -> bool:
-        return False
+    get_debug = staticmethod(bool)  # False, without a step in Python: each future asks
 
-    def call_soon(
-        self, callback: Callable[[*Ts], object], *args: *Ts, context: Context | None = None
-    ) -> asyncio.Handle:
-        handle = _Call(callback, args, self, context or copy_context())
-        self._ready.append(handle)
-        return handle
+    def create_task(  # type: ignore[override]
+        self, coro: Coroutine[Any, Any, T], *, name: str | None = None, context: Context | None = None
+    ) -> asyncio.Task[T]:
+        return asyncio.Task(coro, loop=self, name=name, context=context)
+
+    def call_soon(self, callback: Callable[[*Ts], object], *args: *Ts, context: Context | None = None) -> Any:
+        call = _Call((context or copy_context()).run, callback, *args)
+        self._ready.append(call)
+        return call
 
     def call_later(
         self, delay: float, callback: Callable[[*Ts], object], *args: *Ts, context: Context | None = None
-    ) -> asyncio.TimerHandle:
+    ) -> Any:
         return self.call_at(self._jumping.now + delay, callback, *args, context=context)
 
     def call_at(
         self, when: float, callback: Callable[[*Ts], object], *args: *Ts, context: Context | None = None
-    ) -> asyncio.TimerHandle:
-        moment = _Moment(when)
-        moment.handle = handle = _Timer(callback, args, self, context or copy_context())
-        handle._when = when  # type: ignore[attr-defined]
-        heappush(self._scheduled, moment)
-        return handle
+    ) -> Any:
+        timer = _Timer(when)
+        timer.call = partial((context or copy_context()).run, callback, *args)
+        heappush(self._scheduled, timer)
+        return timer
 
     def _run_once(self) -> None:
+        """As many turns as there are until somebody stops the loop."""
         ready, timers = self._ready, self._scheduled
-        while timers and timers[0].handle._cancelled:
-            heappop(timers)
-        if not ready:
-            if not timers:
-                raise Stalled("nothing is ready and no timer is set")
-            self._jumping.now = max(self._jumping.now, float(timers[0]))
-        now = self._jumping.now
-        while timers and timers[0] <= now:
-            ready.append(heappop(timers).handle)
-        for _ in range(len(ready)):
-            handle = ready.popleft()
-            if handle._cancelled:
-                continue
-            try:
-                handle._context.run(handle._callback, *handle._args)  # type: ignore[attr-defined]
-            except (SystemExit, KeyboardInterrupt):
-                raise
-            except BaseException as error:
-                self.call_exception_handler({"message": "a callback failed", "exception": error, "handle": handle})
+        while True:
+            while timers and timers[0].call is _nothing:
+                heappop(timers)
+            if not ready:
+                if not timers:
+                    raise Stalled("nothing is ready and no timer is set")
+                self._jumping.now = max(self._jumping.now, float(timers[0]))
+            now = self._jumping.now
+            while timers and timers[0] <= now:
+                ready.append(heappop(timers))
+            for _ in range(len(ready)):
+                try:
+                    ready.popleft()()
+                except (SystemExit, KeyboardInterrupt):
+                    raise
+                except BaseException as error:
+                    self.call_exception_handler({"message": "a callback failed", "exception": error})
+            if self._stopping:
+                return
 
 
 def run_virtually(main: Coroutine[Any, Any, T], threads: bool = True) -> T:
