@@ -148,7 +148,7 @@ def _money(task: Task) -> Iterator[str]:
     for each in task.milestones[: task.at]:
         yield from _released(task, each)
     over = task.state is None or task.state.is_final
-    booked = sum(f.amount for f in task.fundings if f.is_booked and f.milestone >= task.current.number and not over)
+    booked = sum(f.amount for f in task.fundings if f.is_booked and not over)
     if task.locked != booked or (booked and not task.terms.outlasts_hold):
         yield "money in the books that did not come from the task's settled holds, or against its terms"
     if task.state in (S.PAID, S.REFUNDED, S.EXPIRED):

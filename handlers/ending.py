@@ -138,8 +138,10 @@ def _is_settled(funding: Funding) -> bool:
 
 def _all_used(done: Decision) -> Decision:
     """What was in the books for this milestone is somebody's now."""
-    kept = sum(each.amount for each in done.task.kept)
-    return done.change(locked=Msat(done.task.locked - kept))
+    for each in done.task.kept:
+        used = done.task.with_funding(each.ref, goal="settle")
+        done = done.on(replace(used, locked=Msat(used.locked - each.amount)))
+    return done
 
 
 def _is_sent(task: Task) -> bool:

@@ -194,13 +194,15 @@ def settled(task: Task, entry: Entry) -> Task:
     facts = entry.facts
     for item in facts["payouts"]:
         task = paid_out(task, item)
-    task = drop_waiting(task)
+    task, kept = drop_waiting(task), sum(held.amount for held in task.kept)
     for item in opening(entry):
         held = of(task, str(item["funding"]))
         state = F.LOST if held.state is F.LOST else F.SETTLED
-        task = task.with_funding(held.ref, state=state, payment_hash=item["payment_hash"], salt=item["hash_salt"])
+        words = {"goal": "settle"} if held.is_booked else {}
+        task = task.with_funding(
+            held.ref, state=state, payment_hash=item["payment_hash"], salt=item["hash_salt"], **words
+        )
     booked = task.with_milestone(fee=Msat(facts.get("fee_msat", 0)), insurance=Msat(facts["insurance_msat"]))
-    kept = sum(held.amount for held in task.kept)
     return replace(booked, credits=(*task.credits, *credited(task, entry)), locked=Msat(task.locked - kept))
 
 

@@ -15,6 +15,7 @@ from kinds.states import Payer, RecordStatus, RecordType
 from kinds.units import Msat
 from storage import commit
 from storage.records import lines, rows_of
+from tests.virtual import ahead
 from tests.virtual.lives import (
     HOLD,
     REWARD,
@@ -236,6 +237,35 @@ def test_money_in_the_books_is_in_escrow_until_it_is_decided(end: str) -> None:
         got = town.worker if end == "paid" else town.employer
         assert shown["transactions"][0]["released_to"] == got.pubkey
         assert shown["paid_msat" if end == "paid" else "refunded_msat"] == (REWARD if end == "paid" else HOLD)
+        await sound(town)
+
+    run_virtually(life())
+
+
+@pytest.mark.parametrize("end", ["Paid", "Refunded"])
+def test_a_deposit_in_the_books_is_in_escrow_until_it_is_used_or_goes_back(end: str) -> None:
+    each = (ahead.deliver, ahead.due, ahead.pay, ahead.take)
+    rest = (*each, ahead.deliver, ahead.approve, ahead.take) if end == "Paid" else (ahead.part_ways,)
+
+    async def life() -> None:
+        town = await a_town(settings=LEDGER)
+        task = await ahead.posted(town, **ahead.LATER, deposit_percent=50, on_hold_end="ledger")
+        for step in (ahead.hire, ahead.cut(), ahead.accept(2), ahead.lock, ahead.to_books):
+            await step(town, task)
+        shown = await receipt(town, town.employer, task)
+        assert opens(shown)
+        assert {(each["type"], each["what"], each["released_to"]) for each in shown["transactions"]} == {
+            ("UPFRONT_ESCROW", "deposit", None)
+        }
+        amounts = [each["amount_msat"] for each in shown["transactions"]]
+        for step in rest:
+            await step(town, task)
+        await state(town, task, end)
+        shown = await receipt(town, town.employer, task)
+        got = town.worker if end == "Paid" else town.employer
+        assert {each["released_to"] for each in shown["transactions"] if each["what"] == "deposit"} == {got.pubkey}
+        back = [each["amount_msat"] for each in shown["transactions"] if each["type"] == "REFUND"]
+        assert back == ([] if end == "Paid" else amounts)
         await sound(town)
 
     run_virtually(life())
