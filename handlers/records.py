@@ -169,11 +169,17 @@ def _fate(task: Task, lock: Lock, rows: Rows) -> tuple[Pubkey | None, int]:
     if lock.state is F.CANCELLED:
         return lock.payer, lock.ended_at
     if lock.goal != "settle":  # in the books; there it stays until something is decided, or it is given back from there
-        back = [g for g in rows.given if g.milestone == lock.milestone and g.to == lock.payer and g.why != _INSURED]
+        back = [g for g in rows.given if g.to == lock.payer and g.why != _INSURED and _is_of(g, lock)]
         return (lock.payer, back[0].at) if back else (None, 0)
     paid = [(s.to, s.ended_at) for s in rows.sent if s.milestone == lock.milestone and s.state is P.COMPLETE]
     paid += [(g.to, g.at) for g in rows.given if g.milestone == lock.milestone and g.to != lock.payer]
     return (paid[0][0], max(lock.ended_at, *(at for _, at in paid))) if paid else (task.worker, lock.ended_at)
+
+
+def _is_of(given: Given, lock: Lock) -> bool:
+    """Whether it may be what a hold has brought: in its milestone, or, of a deposit that was not used, all of it at the end of the task."""
+    unused = lock.covers > 0 and lock.goal in ("cancel", "stray")
+    return given.amount == lock.amount if unused else given.milestone == lock.milestone
 
 
 def _refunds(task: Task, rows: Rows) -> Iterator[Record]:
