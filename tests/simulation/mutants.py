@@ -91,6 +91,17 @@ MUTANTS = (
         ),
     ),
     Mutant(
+        "a deposit in the books is forgotten when its task ends",
+        (
+            (
+                "handlers/transitions.py",
+                "        done = out_of_the_books(done, [cover])\n",
+                "        gone = done.task.with_funding(cover.ref, goal='cancel')\n"
+                "        done = done.on(replace(gone, locked=gone.locked - cover.amount))\n",
+            ),
+        ),
+    ),
+    Mutant(
         "anybody may approve",
         (
             (
