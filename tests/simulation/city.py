@@ -419,9 +419,9 @@ class City:
                 self.guard.at_block()
 
     async def _ended(self) -> None:
-        """Liveness: without faults every agreement ends, soon after what its terms allow. Blocks come quickly, since disputes wait
-        for the end of their hold; people go on, and the daemon is not disturbed."""
-        for _ in range(600):
+        """Liveness: without faults every agreement ends, soon after what its terms allow: each of four milestones may be paid for two days
+        after its approval. Blocks come quickly, since disputes wait for the end of their hold; people go on, and the daemon is not disturbed."""
+        for _ in range(1_800):
             await self.until(600)
             open_now = [deal.task for deal in self.deals if deal.task and not self._is_over(deal.task)]
             if not open_now:
