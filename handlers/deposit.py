@@ -254,7 +254,7 @@ def lost(done: Decision, funding: Funding, moment: Moment) -> Decision:
 
 def heights(task: Task) -> Iterator[tuple[int, str]]:
     """What a height does to a deposit."""
-    for cover in _kept_held(task):
+    for cover in _held(task):
         yield task.terms.last_safe(cover.expiry_height), "cover_end"
         asked = task.lost or any(f.replaces == cover.ref for f in task.fundings)
         if (renewal := task.renews_at(cover)) and not asked:
@@ -264,13 +264,13 @@ def heights(task: Task) -> Iterator[tuple[int, str]]:
 def end(task: Task, moment: Moment) -> Decision:
     """The first cover that has come to its last safe height goes back, or into the books where the terms say so; the task is the same."""
     height = moment.now.height
-    cover = next(each for each in _kept_held(task) if task.terms.last_safe(each.expiry_height) <= height)
+    cover = next(each for each in _held(task) if task.terms.last_safe(each.expiry_height) <= height)
     if task.terms.outlasts_hold:
         return ledger.begin(Decision(task), [cover])
     return returned(Decision(task), cover, "hold_end", moment)
 
 
-def _kept_held(task: Task) -> Iterator[Funding]:
+def _held(task: Task) -> Iterator[Funding]:
     """The covers that a height ends: those which are, and stay, held payments."""
     return (cover for cover in task.covers if not cover.goal)
 
