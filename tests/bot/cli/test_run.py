@@ -94,7 +94,10 @@ def test_a_taken_port_is_one_sentence(cli: Cli, tmp_path: Path, monkeypatch: pyt
         ("= x", "is not TOML"),
     ],
 )
-def test_a_wrong_setting_is_named(cli: Cli, tmp_path: Path, text: str, said: str) -> None:
+def test_a_wrong_setting_is_named(
+    cli: Cli, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, text: str, said: str
+) -> None:
+    monkeypatch.setenv("HOLDFAST__RELAYS__EMBEDDED_PORT", "0")
     config = tmp_path / "c.toml"
     config.write_text(text)
     ran = cli("run", "--config", config, "--data", tmp_path)
