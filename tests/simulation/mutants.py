@@ -184,7 +184,7 @@ MUTANTS = (
                 "    if hold is None or hold.status is not HoldStatus.HELD or not all(part.on_channel for part in hold.parts):",
                 "    if hold is None:",
             ),
-            ("handlers/safety.py", "    if hold.received < payout.amount + payout.budget:", "    if False:"),
+            ("handlers/safety.py", "    if hold.received + _kept(task) < payout.amount + payout.budget:", "    if False:"),
             (
                 "handlers/safety.py",
                 "    limit = min(task.terms.payout_limit, hold.expiry_height - task.terms.margin - facts.height - 6)",
@@ -295,8 +295,8 @@ MUTANTS = (
         (
             (
                 "handlers/ending.py",
-                "            moved = moved.do(SettleHold(hold.ref, hold.payment_hash))",
-                "            moved = moved.do(SettleHold(holds[0].ref, holds[0].payment_hash))",
+                'goal="settle")).do(SettleHold(hold.ref, hold.payment_hash))',
+                'goal="settle")).do(SettleHold(holds[0].ref, holds[0].payment_hash))',
             ),
         ),
     ),

@@ -33,6 +33,13 @@ def test_one_seed_gives_one_story_whatever_python_hashes_by() -> None:
     assert told[0] == told[1]
 
 
+@pytest.mark.parametrize("mutant", MUTANTS, ids=lambda mutant: mutant.name)
+def test_every_bug_fits_the_sources(mutant: Mutant) -> None:
+    for file, old, new in mutant.edits:
+        assert (ROOT / file).read_text().count(old) == 1
+        assert old != new
+
+
 @pytest.mark.slow
 @pytest.mark.parametrize("mutant", MUTANTS, ids=lambda mutant: mutant.name)
 def test_the_simulation_catches_a_bug_of_this_field(mutant: Mutant) -> None:
