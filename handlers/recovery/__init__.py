@@ -83,8 +83,10 @@ def finish(task: Task) -> Task:
 
 
 def _may_be_booked(task: Task, funding: Funding) -> bool:
-    """The terms allow that the lost memory has settled it into the books, without a public word yet."""
-    undecided = task.phase in (Phase.NONE, Phase.AWAITING) and task.state is not None and not task.state.is_final
+    """The terms allow that the lost memory has settled it into the books, without a public word yet. Of approved work it may as well have
+    been settled since the worker was paid: then the operator must look."""
+    decided = task.state in (None, TaskState.VERIFIED) or (task.state is not None and task.state.is_final)
+    undecided = task.phase in (Phase.NONE, Phase.AWAITING) and not decided
     held = funding.state is FundingState.ACCEPTED and not funding.goal
     return held and undecided and task.terms.outlasts_hold
 

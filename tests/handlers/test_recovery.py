@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Callable
+from typing import Any
 
 import pytest
 
@@ -18,7 +19,7 @@ from kinds.states import FundingState, LogType, Phase
 from kinds.units import EventId, Pubkey, TaskId
 from tests.handlers import builders
 from tests.handlers.life import EMPLOYER, WORKER, Life
-from tests.handlers.test_deposit_books import mixed
+from tests.handlers.test_deposit_books import AT_END, mixed
 from tests.handlers.test_two_holds import OTHER, WHICH, at_margin, backed, in_flight, see, settling
 
 
@@ -135,3 +136,25 @@ def test_what_becomes_of_two_holds_is_read_out_of_the_log(end: str, which: str) 
     assert {f.ref: (f.state, f.goal) for f in task.fundings} == {f.ref: (f.state, f.goal) for f in life.task.fundings}
     assert task.locked == life.task.locked
     assert sorted((e.to, e.amount) for e in task.credits) == sorted((e.to, e.amount) for e in life.task.credits)
+
+
+@pytest.mark.parametrize(
+    ("start", "terms", "goal"),
+    [
+        (builders.claimed, AT_END, "lock"),
+        (builders.disputed, AT_END, "lock"),
+        (builders.verified, AT_END, ""),
+        (builders.claimed, {}, ""),
+    ],
+)
+def test_a_hold_that_the_lost_memory_settled_may_be_in_the_books(
+    start: Callable[..., Life], terms: dict[str, Any], goal: str
+) -> None:
+    life = start(**terms)
+    held = life.hold
+    found = recovery.seen(life.task, held.ref, life.hold_view(H.SETTLED, held), "5a" * 16)
+    assert found.funding(held.ref) == dataclasses.replace(held, goal=goal)
+    if goal:
+        life.remembered = found
+        life.see(H.SETTLED, found.funding(held.ref))
+        assert (life.types[-1], life.task.in_books) == ("ledger.locked", True)
